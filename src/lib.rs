@@ -1,0 +1,13 @@
+//! A SockJS server without an async runtime.
+#![forbid(unsafe_code, unused_must_use)]
+#![deny(missing_docs, unreachable_pub)]
+
+// The layers below the public face are reachable for `fuzz/` and `benches/`, hidden from the docs, and promise nothing.
+#[doc(hidden)]
+pub mod collections;
+#[doc(hidden)]
+pub mod http;
+#[doc(hidden)]
+pub mod sockjs;
+#[doc(hidden)]
+pub mod websocket;
