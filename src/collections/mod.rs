@@ -1,1 +1,46 @@
-//! (being written)
+//! Containers for one thread that owns many small things: sessions, connections, timers.
+//!
+//! [`Slab`] owns the things and names each by a [`Key`] that goes stale with it. [`List`] owns nothing: it threads
+//! itself through a slab by index, its links lying inside the elements.
+//!
+//! A stale key is answered with `None` or `false`, never with another element, and never with a panic. One rule is
+//! the caller's: *an element leaves its lists before it leaves the slab*.
+
+mod list;
+mod slab;
+
+pub use list::{Link, Linked, List};
+pub use slab::{Key, Slab};
+
+/// A vector that had room for no more than this keeps it: less than a page.
+const WORTH_KEEPING: usize = 64;
+
+/// Gives back the unused memory of a vector that shrank to a quarter of it. What stays is room for twice the items,
+/// so that one which comes and goes at the border does not allocate each time.
+fn release_excess<T>(items: &mut Vec<T>) {
+    if items.capacity() > WORTH_KEEPING && items.len() <= items.capacity() / 4 {
+        items.shrink_to(WORTH_KEEPING.max(2 * items.len()));
+    }
+}
+
+/// Numbers for tests that have to look random and fail the same way twice (xorshift64*).
+#[cfg(test)]
+struct Random(u64);
+
+#[cfg(test)]
+impl Random {
+    fn new(seed: u64) -> Self {
+        Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
+    }
+
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        self.0.wrapping_mul(0x2545_F491_4F6C_DD1D)
+    }
+
+    fn below(&mut self, bound: usize) -> usize {
+        ((self.next() >> 32) % bound.max(1) as u64) as usize
+    }
+}
