@@ -1,16 +1,18 @@
 //! Containers for one thread that owns many small things: sessions, connections, timers.
 //!
-//! [`Slab`] owns the things and names each by a [`Key`] that goes stale with it. [`List`] owns nothing: it threads
-//! itself through a slab by index, its links lying inside the elements.
+//! [`Slab`] owns the things and names each by a [`Key`] that goes stale with it. [`List`] and [`Table`] own
+//! nothing: they thread themselves through a slab by index, their links lying inside the elements.
 //!
 //! A stale key is answered with `None` or `false`, never with another element, and never with a panic. One rule is
-//! the caller's: *an element leaves its lists before it leaves the slab*.
+//! the caller's: *an element leaves its lists and its table before it leaves the slab*.
 
 mod list;
 mod slab;
+mod table;
 
 pub use list::{Link, Linked, List};
 pub use slab::{Key, Slab};
+pub use table::{Hashed, Table};
 
 /// A vector that had room for no more than this keeps it: less than a page.
 const WORTH_KEEPING: usize = 64;
