@@ -1,18 +1,24 @@
 //! Containers for one thread that owns many small things: sessions, connections, timers.
 //!
-//! [`Slab`] owns the things and names each by a [`Key`] that goes stale with it. [`List`] and [`Table`] own
-//! nothing: they thread themselves through a slab by index, their links lying inside the elements.
+//! [`Slab`] owns the things and names each by a [`Key`] that goes stale with it. [`List`] and
+//! [`Table`] own nothing: they thread themselves through a slab by index, their links lying inside the elements. So an
+//! element may stand in several lists and a table at once, joins and leaves each in constant time, and costs no
+//! allocation beyond its slot. [`Wheel`] says whose time has come, and keeps its timers in a slab of its own.
 //!
-//! A stale key is answered with `None` or `false`, never with another element, and never with a panic. One rule is
-//! the caller's: *an element leaves its lists and its table before it leaves the slab*.
+//! A stale key is answered with `None` or `false`, never with another element, and never with a panic. There are no
+//! clocks here: time is an argument. One rule is the caller's: *an element leaves its lists and its table before it
+//! leaves the slab*. Breaking it corrupts no memory, but that list or table: it may lose elements or lead in
+//! circles.
 
 mod list;
 mod slab;
 mod table;
+mod wheel;
 
 pub use list::{Link, Linked, List};
 pub use slab::{Key, Slab};
 pub use table::{Hashed, Table};
+pub use wheel::{Timer, Wheel};
 
 /// A vector that had room for no more than this keeps it: less than a page.
 const WORTH_KEEPING: usize = 64;
