@@ -6,8 +6,12 @@
 //!
 //! From the top:
 //!
+//! - [`close`]: close codes, reasons and frames;
+//! - [`frame`]: one frame's header, read and written;
 //! - [`utf8`] and [`mask`]: the two passes over every payload byte.
 
+pub mod close;
+pub mod frame;
 pub mod mask;
 pub mod utf8;
 
