@@ -6,12 +6,14 @@
 //!
 //! From the top:
 //!
+//! - [`handshake`]: may this request become a WebSocket, and with which accept key?
 //! - [`close`]: close codes, reasons and frames;
 //! - [`frame`]: one frame's header, read and written;
 //! - [`utf8`] and [`mask`]: the two passes over every payload byte.
 
 pub mod close;
 pub mod frame;
+pub mod handshake;
 pub mod mask;
 pub mod utf8;
 
