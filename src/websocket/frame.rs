@@ -1,7 +1,7 @@
 //! Frame headers (RFC 6455 §5.2). A client's header goes in as bytes and comes out as a value, as "not all of
 //! it is here yet", or as the rule it breaks: as soon as the byte that breaks it is there. A server's header
 //! is written from opcode and length. Payloads are never looked at, and whether a frame fits what came before
-//! it is not for a header to say.
+//! it is for [`message`](super::message) to say.
 
 use super::WebSocketError;
 

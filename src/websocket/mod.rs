@@ -7,6 +7,7 @@
 //! From the top:
 //!
 //! - [`handshake`]: may this request become a WebSocket, and with which accept key?
+//! - [`message`]: a stream of client bytes into messages, pings and closes;
 //! - [`close`]: close codes, reasons and frames;
 //! - [`frame`]: one frame's header, read and written;
 //! - [`utf8`] and [`mask`]: the two passes over every payload byte.
@@ -15,6 +16,7 @@ pub mod close;
 pub mod frame;
 pub mod handshake;
 pub mod mask;
+pub mod message;
 pub mod utf8;
 
 mod error;
