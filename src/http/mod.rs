@@ -7,17 +7,21 @@
 //!    bytes, bare CR or LF, anything beyond [`HeadLimits`].
 //! 2. [`Request::parse`] reads that head and decides, before anyone acts on it, how the body is framed and
 //!    whether the connection lives on.
+//! 3. [`BodyDecoder`] decodes the body in place, however it was cut into packets.
 //!
 //! The rule over all of it: where two parsers could disagree about a boundary, the request is refused; after
 //! an error nothing more that arrives on the connection is a request. Nothing here allocates, but for the
 //! output that is written into a `Vec`.
 
+mod body;
+mod chunk;
 mod error;
 mod fields;
 mod head;
 mod request;
 mod target;
 
+pub use body::{BodyDecoder, Progress};
 pub use error::HttpError;
 pub use fields::Framing;
 pub use head::{HeadLimits, HeadScanner};
