@@ -8,6 +8,7 @@
 //! 2. [`Request::parse`] reads that head and decides, before anyone acts on it, how the body is framed and
 //!    whether the connection lives on.
 //! 3. [`BodyDecoder`] decodes the body in place, however it was cut into packets.
+//! 4. [`ResponseHead`] writes the answer straight into the connection's output.
 //!
 //! The rule over all of it: where two parsers could disagree about a boundary, the request is refused; after
 //! an error nothing more that arrives on the connection is a request. Nothing here allocates, but for the
@@ -15,17 +16,24 @@
 
 mod body;
 mod chunk;
+mod date;
 mod error;
 mod fields;
 mod head;
 mod request;
+mod response;
 mod target;
 
 pub use body::{BodyDecoder, Progress};
+pub use date::{Date, http_date};
 pub use error::HttpError;
 pub use fields::Framing;
 pub use head::{HeadLimits, HeadScanner};
 pub use request::{HeaderStorage, MAX_HEADERS, Method, Request, Version};
+pub use response::{
+    CHUNK_END, CONTINUE, LAST_CHUNK, ResponseHead, reason_phrase, write_chunk, write_chunk_size,
+    write_decimal,
+};
 
 #[cfg(test)]
 mod testing;
