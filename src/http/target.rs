@@ -1,0 +1,228 @@
+//! The request target and the host: RFC 9112 §3.2, RFC 9110 §7.2, RFC 3986 §3.2.
+//!
+//! In goes text of a request line or a `Host` field; out come the path and query as they stood there, never
+//! percent-decoded, or an error. No name is looked up and no path normalised.
+
+use core::net::Ipv6Addr;
+
+use super::{HttpError, Method};
+
+/// Splits a target into its path and query (RFC 9112 §3.2).
+///
+/// - origin-form `/path?query`: any method but CONNECT;
+/// - absolute-form `http://host/path?query`: reduced to path and query, an empty path to `/`;
+/// - authority-form `host:port`: CONNECT and nothing else. Its path is empty;
+/// - asterisk-form `*`: OPTIONS alone. Its path is `*`.
+///
+/// Only visible ASCII is let through, and no `#`: a fragment is never sent, and servers differ in whether
+/// they cut there.
+pub(super) fn split<'b>(
+    method: Method<'_>,
+    target: &'b str,
+) -> Result<(&'b str, Option<&'b str>), HttpError> {
+    // A fold without early exit, so that it is done many bytes at a time.
+    if !target.bytes().fold(true, |clean, byte| clean & byte.is_ascii_graphic() & (byte != b'#')) {
+        return Err(HttpError::Target);
+    }
+    match (method, target) {
+        (Method::Other("CONNECT"), _) => {
+            let authority = Authority::parse(target.as_bytes()).ok_or(HttpError::Target)?;
+            let complete = !authority.host.is_empty() && !authority.port.unwrap_or_default().is_empty();
+            if complete { Ok(("", None)) } else { Err(HttpError::Target) }
+        }
+        (Method::Options, "*") => Ok(("*", None)),
+        _ if target.starts_with('/') => Ok(split_query(target)),
+        _ => split_absolute(target),
+    }
+}
+
+/// absolute-form: clients send it to what they take for a proxy, and any server must understand it
+/// (RFC 9112 §3.2.2).
+fn split_absolute(target: &str) -> Result<(&str, Option<&str>), HttpError> {
+    let (scheme, rest) = target.split_once("://").ok_or(HttpError::Target)?;
+    if !scheme.eq_ignore_ascii_case("http") && !scheme.eq_ignore_ascii_case("https") {
+        return Err(HttpError::Target);
+    }
+    let end = rest.find(['/', '?']).unwrap_or(rest.len());
+    let (authority, rest) = rest.split_at(end);
+    // An http URI has a host (RFC 9110 §4.2.1), and user information in one is a trick (§4.2.4).
+    let authority = Authority::parse(authority.as_bytes()).ok_or(HttpError::HostInvalid)?;
+    if authority.host.is_empty() {
+        return Err(HttpError::HostInvalid);
+    }
+    match split_query(rest) {
+        ("", query) => Ok(("/", query)),
+        whole => Ok(whole),
+    }
+}
+
+fn split_query(text: &str) -> (&str, Option<&str>) {
+    match text.split_once('?') {
+        Some((path, query)) => (path, Some(query)),
+        None => (text, None),
+    }
+}
+
+/// Whether `value` is what a `Host` field may hold: `uri-host [ ":" port ]`, RFC 9110 §7.2.
+///
+/// The empty value is valid: a client sends it when its target has no authority (RFC 9112 §3.2).
+pub(super) fn is_host(value: &[u8]) -> bool {
+    Authority::parse(value).is_some()
+}
+
+/// A host and a port that were found to follow the grammar.
+struct Authority<'a> {
+    host: &'a [u8],
+    port: Option<&'a [u8]>,
+}
+
+impl<'a> Authority<'a> {
+    /// `uri-host [ ":" port ]`, RFC 3986 §3.2.2 and §3.2.3. No IPvFuture: no such address was ever defined.
+    fn parse(text: &'a [u8]) -> Option<Self> {
+        let is_literal = text.first() == Some(&b'[');
+        let host_end = if is_literal {
+            text.iter().position(|&byte| byte == b']')? + 1
+        } else {
+            text.iter().position(|&byte| byte == b':').unwrap_or(text.len())
+        };
+        let (host, rest) = text.split_at_checked(host_end)?;
+        let host_is_valid = if is_literal { is_ip_literal(host) } else { is_reg_name(host) };
+        let port = match rest {
+            [] => None,
+            [b':', port @ ..] if port.iter().all(u8::is_ascii_digit) => Some(port),
+            _ => return None,
+        };
+        host_is_valid.then_some(Authority { host, port })
+    }
+}
+
+/// `"[" IPv6address "]"`, RFC 3986 §3.2.2.
+fn is_ip_literal(host: &[u8]) -> bool {
+    let address = host.strip_prefix(b"[").and_then(|host| host.strip_suffix(b"]"));
+    let address = address.and_then(|address| core::str::from_utf8(address).ok());
+    address.is_some_and(|address| address.parse::<Ipv6Addr>().is_ok())
+}
+
+/// `*( unreserved / pct-encoded / sub-delims )`, RFC 3986 §3.2.2. IPv4 addresses are of this shape too.
+fn is_reg_name(mut name: &[u8]) -> bool {
+    loop {
+        name = match name {
+            [] => return true,
+            [b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~', rest @ ..] => rest,
+            [b'!' | b'$' | b'&'..=b',' | b';' | b'=', rest @ ..] => rest,
+            [b'%', high, low, rest @ ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => rest,
+            _ => return false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts() {
+        let valid = [
+            "",
+            "a",
+            "localhost",
+            "localhost:8081",
+            "example.com:",
+            "EXAMPLE.com.",
+            "127.0.0.1:80",
+            "xn--bcher-kva.example",
+            "with_underscore.local",
+            "%41%5a%fF",
+            "a!$&'()*+,;=~-b",
+            "[::1]",
+            "[::1]:8081",
+            "[2001:db8::192.0.2.1]",
+            "[fe80:0:0:0:0:0:0:1]:",
+        ];
+        for host in valid {
+            assert!(is_host(host.as_bytes()), "{host:?}");
+        }
+        let invalid: [&[u8]; 26] = [
+            b"a b",
+            b"a/b",
+            b"a?b",
+            b"a#b",
+            b"user@host",
+            b"a\\b",
+            b"a\"b",
+            b"<a>",
+            b"a:b",
+            b"a:80:80",
+            b"a:-1",
+            b"a:+80",
+            b"a: 80",
+            b"::1",
+            b"[::1",
+            b"::1]",
+            b"[]",
+            b"[::1]80",
+            b"[::1]]",
+            b"[[::1]]",
+            b"[::g]",
+            b"[fe80::1%25eth0]",
+            b"a%4",
+            b"a%4g",
+            b"b\xc3\xbccher.example",
+            b"a\t",
+        ];
+        for host in invalid {
+            assert!(!is_host(host), "{:?}", host.escape_ascii().to_string());
+        }
+    }
+
+    #[test]
+    fn targets() {
+        use HttpError::{HostInvalid, Target};
+        const CONNECT: Method<'static> = Method::Other("CONNECT");
+        let get = Method::Get;
+        let table = [
+            (get, "/", Ok(("/", None))),
+            (get, "/echo/000/abc/xhr", Ok(("/echo/000/abc/xhr", None))),
+            (get, "/a?", Ok(("/a", Some("")))),
+            (get, "/a?b=c?d&e=/f", Ok(("/a", Some("b=c?d&e=/f")))),
+            (get, "//a", Ok(("//a", None))),
+            (get, "/%2e/%", Ok(("/%2e/%", None))),
+            (get, "/http://a/b", Ok(("/http://a/b", None))),
+            (get, "/{}|^[]\"<>\\`", Ok(("/{}|^[]\"<>\\`", None))),
+            (get, "/a#b", Err(Target)),
+            (get, "/a\u{e9}", Err(Target)),
+            (get, "/a\x7f", Err(Target)),
+            (get, "a", Err(Target)),
+            (get, "*", Err(Target)),
+            (get, "?a", Err(Target)),
+            (get, "", Err(Target)),
+            (Method::Options, "*", Ok(("*", None))),
+            (Method::Options, "*a", Err(Target)),
+            (Method::Options, "/a", Ok(("/a", None))),
+            (get, "http://a", Ok(("/", None))),
+            (get, "http://a/", Ok(("/", None))),
+            (get, "http://a?b", Ok(("/", Some("b")))),
+            (get, "http://a/b?c", Ok(("/b", Some("c")))),
+            (get, "http://a?b/c", Ok(("/", Some("b/c")))),
+            (get, "HTTP://[::1]:80/b", Ok(("/b", None))),
+            (get, "https://a.example/b", Ok(("/b", None))),
+            (get, "http:///b", Err(HostInvalid)),
+            (get, "http://:80/b", Err(HostInvalid)),
+            (get, "http://user@a/b", Err(HostInvalid)),
+            (get, "http://a\\b/c", Err(HostInvalid)),
+            (get, "ftp://a/b", Err(Target)),
+            (get, "http:/a", Err(Target)),
+            (get, "a:80", Err(Target)),
+            (CONNECT, "a:80", Ok(("", None))),
+            (CONNECT, "[::1]:80", Ok(("", None))),
+            (CONNECT, "a", Err(Target)),
+            (CONNECT, "a:", Err(Target)),
+            (CONNECT, ":80", Err(Target)),
+            (CONNECT, "/a", Err(Target)),
+            (CONNECT, "http://a/b", Err(Target)),
+        ];
+        for (method, target, expected) in table {
+            assert_eq!(split(method, target), expected, "{method} {target}");
+        }
+    }
+}
