@@ -1,1 +1,8 @@
-//! (being written)
+//! The SockJS protocol: what its URLs, frames, bodies and pages look like.
+
+pub mod json;
+
+mod scan;
+
+#[cfg(test)]
+mod random;
