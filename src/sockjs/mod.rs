@@ -4,6 +4,7 @@ pub mod callback;
 pub mod form;
 pub mod frame;
 pub mod json;
+pub mod route;
 pub mod transport;
 
 mod scan;
@@ -15,4 +16,5 @@ pub use callback::{Callback, CallbackError, callback};
 pub use frame::{
     HEARTBEAT_FRAME, MESSAGES_END, MESSAGES_START, OPEN_FRAME, simple_wrapping, wrap, write_close_frame,
 };
+pub use route::{Action, Route, route};
 pub use transport::{Transport, Transports};
