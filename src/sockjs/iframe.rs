@@ -1,0 +1,159 @@
+//! The page that clients load into a hidden iframe to reach another domain (protocol, section 4).
+//!
+//! In goes the URL of the client library; out come the page and its entity tag, made once for each endpoint.
+
+/// The page, with its entity tag.
+#[derive(Clone, Debug)]
+pub struct Iframe {
+    page: String,
+    etag: String,
+}
+
+impl Iframe {
+    /// The page that loads the client library from `client_url`.
+    pub fn new(client_url: &str) -> Self {
+        let page = format!("{BEFORE_URL}{}{AFTER_URL}", escape_attribute(client_url));
+        let etag = format!("\"{:016x}\"", fnv1a(page.as_bytes()));
+        Iframe { page, etag }
+    }
+
+    /// The page.
+    pub fn page(&self) -> &str {
+        &self.page
+    }
+
+    /// The page's entity tag, in quotes: the same on every server that serves this page.
+    pub fn etag(&self) -> &str {
+        &self.etag
+    }
+}
+
+/// Whether the value of `If-None-Match` lists `etag` or is `*`, so that the answer is 304.
+///
+/// Weak tags match too (RFC 9110 §13.1.2), and `etag` must hold no comma.
+pub fn matches(etag: &str, if_none_match: &[u8]) -> bool {
+    let condition = if_none_match.trim_ascii();
+    condition == b"*"
+        || condition.split(|&byte| byte == b',').any(|listed| {
+            let listed = listed.trim_ascii();
+            listed.strip_prefix(b"W/").unwrap_or(listed) == etag.as_bytes()
+        })
+}
+
+const BEFORE_URL: &str = r#"<!DOCTYPE html>
+<html>
+<head>
+  <meta http-equiv="X-UA-Compatible" content="IE=edge" />
+  <meta http-equiv="Content-Type" content="text/html; charset=UTF-8" />
+  <script src=""#;
+
+const AFTER_URL: &str = r#""></script>
+  <script>
+    document.domain = document.domain;
+    SockJS.bootstrap_iframe();
+  </script>
+</head>
+<body>
+  <h2>Don't panic!</h2>
+  <p>This is a SockJS hidden iframe. It's used for cross domain magic.</p>
+</body>
+</html>"#;
+
+/// The text as it stands in a quoted attribute's value.
+fn escape_attribute(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&#39;"),
+            _ => escaped.push(character),
+        }
+    }
+    escaped
+}
+
+/// FNV-1a: a page differs from another only by what its operator configured, so no attacker looks for
+/// collisions.
+fn fnv1a(bytes: &[u8]) -> u64 {
+    bytes
+        .iter()
+        .fold(0xCBF2_9CE4_8422_2325, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01B3))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_byte_for_byte() {
+        let expected = r#"<!DOCTYPE html>
+<html>
+<head>
+  <meta http-equiv="X-UA-Compatible" content="IE=edge" />
+  <meta http-equiv="Content-Type" content="text/html; charset=UTF-8" />
+  <script src="https://cdn.jsdelivr.net/npm/sockjs-client@1/dist/sockjs.min.js"></script>
+  <script>
+    document.domain = document.domain;
+    SockJS.bootstrap_iframe();
+  </script>
+</head>
+<body>
+  <h2>Don't panic!</h2>
+  <p>This is a SockJS hidden iframe. It's used for cross domain magic.</p>
+</body>
+</html>"#;
+        let iframe = Iframe::new("https://cdn.jsdelivr.net/npm/sockjs-client@1/dist/sockjs.min.js");
+        assert_eq!(iframe.page(), expected);
+    }
+
+    #[test]
+    fn the_url_cannot_leave_its_attribute() {
+        let iframe = Iframe::new("/a?b=1&c='\"><script>");
+        assert!(
+            iframe.page().contains("<script src=\"/a?b=1&amp;c=&#39;&quot;&gt;&lt;script&gt;\"></script>")
+        );
+    }
+
+    #[test]
+    fn the_tag_follows_the_page() {
+        assert_eq!(Iframe::new("/a").etag(), Iframe::new("/a").etag());
+        assert_ne!(Iframe::new("/a").etag(), Iframe::new("/b").etag());
+        // Test vectors of the hash's authors.
+        assert_eq!(fnv1a(b""), 0xCBF2_9CE4_8422_2325);
+        assert_eq!(fnv1a(b"a"), 0xAF63_DC4C_8601_EC8C);
+        assert_eq!(fnv1a(b"foobar"), 0x8594_4171_F739_67E8);
+        let etag = Iframe::new("/a").etag().to_owned();
+        assert_eq!(etag.len(), 18);
+        assert!(etag.starts_with('"') && etag.ends_with('"'));
+    }
+
+    #[test]
+    fn conditions() {
+        let cases = [
+            ("\"tag\"", true),
+            ("W/\"tag\"", true),
+            ("*", true),
+            (" * ", true),
+            ("\"other\", \"tag\"", true),
+            ("\"other\",W/\"tag\",\"more\"", true),
+            ("\t\"tag\" ", true),
+            ("", false),
+            ("tag", false),
+            ("\"tag", false),
+            ("\"TAG\"", false),
+            ("w/\"tag\"", false),
+            ("W/W/\"tag\"", false),
+            ("\"tag\"x", false),
+            ("\"other\"", false),
+            ("\"a,*\"", false),
+            ("\"other\", *", false),
+            ("\"*\"", false),
+        ];
+        for (if_none_match, expected) in cases {
+            assert_eq!(matches("\"tag\"", if_none_match.as_bytes()), expected, "{if_none_match:?}");
+        }
+    }
+}

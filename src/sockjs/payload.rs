@@ -1,0 +1,232 @@
+//! Reading the messages that a client sends: JSON arrays of strings (protocol, section 6).
+//!
+//! In goes a body; out come its messages, all of them or none. Nothing is allocated but what a caller's
+//! scratch buffer needs for one message with escapes in it.
+//!
+//! An array of strings is so small a part of JSON that it is read by hand here. What is refused is shown to
+//! `serde_json`, only to tell JSON of another shape from no JSON at all.
+//!
+//! JavaScript's strings may hold half of a surrogate pair, which no UTF-8 can. Such a half becomes U+FFFD and
+//! the message lives on; this is why `serde_json`, which refuses it, does not decode the strings.
+
+use std::error::Error;
+use std::fmt;
+
+use serde_json::value::RawValue;
+
+use super::json;
+use super::scan;
+
+/// Why a body carries no messages. Its text is the body of the answer, with status 500 (protocol, section 6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PayloadError {
+    /// There is nothing, or JSON that is not an array of strings.
+    Expected,
+    /// This is not JSON (RFC 8259).
+    Broken,
+}
+
+impl PayloadError {
+    /// The body of the answer.
+    pub const fn message(self) -> &'static str {
+        match self {
+            PayloadError::Expected => "Payload expected.",
+            PayloadError::Broken => "Broken JSON encoding.",
+        }
+    }
+}
+
+impl fmt::Display for PayloadError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.message())
+    }
+}
+
+impl Error for PayloadError {}
+
+/// The messages of one body, handed out in order.
+#[derive(Debug, Default)]
+pub struct Messages<'a> {
+    /// The next message: most bodies have only one, which is then looked through only once.
+    next: Option<Literal<'a>>,
+    /// What follows the next message, known to be well-formed.
+    rest: &'a str,
+    /// How many messages are left.
+    length: usize,
+}
+
+impl<'a> Messages<'a> {
+    /// Checks the whole body of an `xhr_send` or `jsonp_send`.
+    pub fn parse(body: &'a [u8]) -> Result<Self, PayloadError> {
+        if body.is_empty() {
+            return Err(PayloadError::Expected);
+        }
+        let text = str::from_utf8(body).map_err(|_| PayloadError::Broken)?;
+        Self::array(text).ok_or_else(|| refusal(text))
+    }
+
+    /// Checks a WebSocket message, which may also be a single string, or empty: then it carries nothing.
+    pub fn parse_frame(body: &'a str) -> Result<Self, PayloadError> {
+        if body.is_empty() {
+            return Ok(Self::default());
+        }
+        Self::array(body).or_else(|| Self::single(body)).ok_or_else(|| refusal(body))
+    }
+
+    fn array(text: &'a str) -> Option<Self> {
+        let inside = skip_space(skip_space(text).strip_prefix('[')?);
+        if let Some(end) = inside.strip_prefix(']') {
+            return skip_space(end).is_empty().then_some(Self::default());
+        }
+        let (first, rest) = Literal::take(inside)?;
+        let mut length = 1;
+        let mut after = skip_space(rest);
+        while let Some(next) = after.strip_prefix(',') {
+            let (_, rest) = Literal::take(skip_space(next))?;
+            length += 1;
+            after = skip_space(rest);
+        }
+        let end = after.strip_prefix(']')?;
+        skip_space(end).is_empty().then_some(Messages { next: Some(first), rest, length })
+    }
+
+    fn single(text: &'a str) -> Option<Self> {
+        let (literal, rest) = Literal::take(skip_space(text))?;
+        skip_space(rest).is_empty().then_some(Messages { next: Some(literal), rest, length: 1 })
+    }
+
+    /// The next message. It lies in the body if it has no escapes, and else is decoded into `scratch`.
+    pub fn next<'s>(&mut self, scratch: &'s mut String) -> Option<&'s str>
+    where
+        'a: 's,
+    {
+        let literal = self.next.take()?;
+        self.length = self.length.saturating_sub(1);
+        if let Some(after) = skip_space(self.rest).strip_prefix(',') {
+            let (next, rest) = Literal::take(skip_space(after))?;
+            (self.next, self.rest) = (Some(next), rest);
+        }
+        if literal.has_escapes {
+            literal.decode(scratch)?;
+            Some(scratch)
+        } else {
+            Some(literal.text)
+        }
+    }
+
+    /// How many messages are left.
+    pub fn len(&self) -> usize {
+        self.length
+    }
+
+    /// Whether no message is left.
+    pub fn is_empty(&self) -> bool {
+        self.length == 0
+    }
+}
+
+/// Why a text was refused that is not an array of strings. Nesting costs neither stack nor more memory than
+/// the text has, since a `RawValue` is looked through by a loop.
+#[cold]
+fn refusal(text: &str) -> PayloadError {
+    match serde_json::from_str::<&RawValue>(text) {
+        Ok(_) => PayloadError::Expected,
+        Err(_) => PayloadError::Broken,
+    }
+}
+
+/// The text after leading white space, in JSON's sense (RFC 8259 §2).
+fn skip_space(text: &str) -> &str {
+    text.trim_start_matches([' ', '\t', '\n', '\r'])
+}
+
+/// The inside of a JSON string, its escapes checked but not decoded.
+#[derive(Debug)]
+struct Literal<'a> {
+    text: &'a str,
+    has_escapes: bool,
+}
+
+impl<'a> Literal<'a> {
+    /// The string that `text` begins with, and the text after it (RFC 8259 §7).
+    fn take(text: &'a str) -> Option<(Self, &'a str)> {
+        let inside = text.strip_prefix('"')?;
+        let mut has_escapes = false;
+        let mut length = 0;
+        loop {
+            let rest = inside.as_bytes().get(length..)?;
+            length += scan::find(rest, json::is_forbidden)?;
+            match inside.as_bytes().get(length..)? {
+                [b'"', ..] => {
+                    let (text, end) = inside.split_at_checked(length)?;
+                    return Some((Literal { text, has_escapes }, end.strip_prefix('"')?));
+                }
+                [b'\\', escape @ ..] => {
+                    has_escapes = true;
+                    length += 1 + escape_length(escape)?;
+                }
+                _ => return None,
+            }
+        }
+    }
+
+    /// Writes what the string stands for into `scratch`, in place of what that held.
+    fn decode(&self, scratch: &mut String) -> Option<()> {
+        scratch.clear();
+        let mut rest = self.text;
+        while let Some((plain, escape)) = rest.split_once('\\') {
+            scratch.push_str(plain);
+            let (character, after) = decode_escape(escape)?;
+            scratch.push(character);
+            rest = after;
+        }
+        scratch.push_str(rest);
+        Some(())
+    }
+}
+
+/// How many bytes belong to the escape whose backslash stands before `text`.
+fn escape_length(text: &[u8]) -> Option<usize> {
+    match text {
+        [b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't', ..] => Some(1),
+        [b'u', digits @ ..] => digits.first_chunk::<4>()?.iter().all(u8::is_ascii_hexdigit).then_some(5),
+        _ => None,
+    }
+}
+
+/// The character of the escape whose backslash stands before `text`, and the text after it.
+fn decode_escape(text: &str) -> Option<(char, &str)> {
+    let mut characters = text.chars();
+    let character = match characters.next()? {
+        'b' => '\u{8}',
+        'f' => '\u{c}',
+        'n' => '\n',
+        'r' => '\r',
+        't' => '\t',
+        'u' => return decode_unicode_escape(characters.as_str()),
+        itself => itself,
+    };
+    Some((character, characters.as_str()))
+}
+
+/// The character of the escape whose `\u` stands before `text`, and the text after it. Two escapes that make
+/// a surrogate pair are one character; half a pair is U+FFFD.
+fn decode_unicode_escape(text: &str) -> Option<(char, &str)> {
+    let (unit, rest) = take_unit(text)?;
+    if let 0xD800..0xDC00 = unit
+        && let Some((low @ 0xDC00..0xE000, rest)) = rest.strip_prefix("\\u").and_then(take_unit)
+    {
+        let character = char::from_u32(0x1_0000 + ((unit & 0x3FF) << 10 | low & 0x3FF))?;
+        return Some((character, rest));
+    }
+    Some((char::from_u32(unit).unwrap_or(char::REPLACEMENT_CHARACTER), rest))
+}
+
+/// The number that the first four hexadecimal digits of `text` make, and the text after them.
+fn take_unit(text: &str) -> Option<(u32, &str)> {
+    let (digits, rest) = text.split_at_checked(4)?;
+    Some((u32::from_str_radix(digits, 16).ok()?, rest))
+}
+
+#[cfg(test)]
+mod tests;
