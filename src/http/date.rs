@@ -35,6 +35,12 @@ impl Date {
         }
     }
 
+    /// The time it shows, in seconds since 1970.
+    #[must_use]
+    pub fn unix_seconds(&self) -> u64 {
+        self.unix_seconds
+    }
+
     /// The text: always 29 bytes of ASCII.
     #[must_use]
     pub fn as_str(&self) -> &str {

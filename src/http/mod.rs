@@ -32,7 +32,7 @@ pub use head::{HeadLimits, HeadScanner};
 pub use request::{HeaderStorage, MAX_HEADERS, Method, Request, Version};
 pub use response::{
     CHUNK_END, CONTINUE, LAST_CHUNK, ResponseHead, reason_phrase, write_chunk, write_chunk_size,
-    write_decimal,
+    write_content_length, write_decimal,
 };
 
 #[cfg(test)]

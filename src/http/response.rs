@@ -83,12 +83,20 @@ impl<'o> ResponseHead<'o> {
         self.out.extend_from_slice(b"\r\n");
     }
 
+    /// Leaves the head open, for [`write_content_length`] when the body's length is known.
+    pub fn leave_open(self) {}
+
     fn content_length(self, length: usize) -> &'o mut Vec<u8> {
-        self.out.extend_from_slice(b"Content-Length: ");
-        write_decimal(self.out, length as u64);
-        self.out.extend_from_slice(b"\r\n\r\n");
+        write_content_length(self.out, length);
         self.out
     }
+}
+
+/// Ends a head that was left open; as many bytes of body must follow.
+pub fn write_content_length(out: &mut Vec<u8>, length: usize) {
+    out.extend_from_slice(b"Content-Length: ");
+    write_decimal(out, length as u64);
+    out.extend_from_slice(b"\r\n\r\n");
 }
 
 /// The customary words for a status (RFC 9110 §15, RFC 6585), empty if it is not a known one.

@@ -9,6 +9,21 @@ use std::str;
 /// What is left of a control frame's payload behind the code.
 const REASON_LIMIT: usize = CONTROL_LIMIT - size_of::<u16>();
 
+/// The purpose is fulfilled (RFC 6455 §7.4.1, as all of these).
+pub const NORMAL: u16 = 1000;
+/// The server goes down.
+pub const GOING_AWAY: u16 = 1001;
+/// The protocol was broken.
+pub const PROTOCOL_ERROR: u16 = 1002;
+/// Data of a kind that is not taken.
+pub const UNSUPPORTED: u16 = 1003;
+/// No code was in the close frame; never on the wire.
+pub const NO_STATUS: u16 = 1005;
+/// There was no close frame; never on the wire.
+pub const ABNORMAL: u16 = 1006;
+/// Too much is going on; in IANA's registry.
+pub const TRY_AGAIN_LATER: u16 = 1013;
+
 /// Code and reason of a client's close frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CloseFrame<'a> {
