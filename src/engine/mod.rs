@@ -1,1 +1,308 @@
-//! (being written)
+//! The whole server without a socket or a clock: a deterministic machine.
+//!
+//! In go connections, bytes, ends of streams and the time; out come bytes to send, connections to drop and the next
+//! deadline. Everything between happens here, so that every race is a unit test with a made-up clock.
+//!
+//! How a byte travels, one room per step:
+//!
+//! | room | what happens there |
+//! |---|---|
+//! | [`input`] | bytes → one HTTP request or WebSocket message at a time; what is incomplete waits in the inbox |
+//! | [`routing`] | request → endpoint → what is asked of it; answers what needs no session |
+//! | [`upgrade`] | the WebSocket handshake |
+//! | [`sessions`] | sessions are found, opened, sent to, closed, expired |
+//! | [`application`] | the door to the handlers, and the only way out of here |
+//! | [`receivers`] | what waits in a session → one frame → the framing of its transport → an outbox |
+//! | [`answers`] | response heads, and what happens to a connection behind its answer |
+//! | [`output`] | outboxes → the reactor, and what follows when they are empty |
+//! | [`timing`] | deadlines: what each wait means for whoever waits |
+//!
+//! Two rules make re-entrancy simple. What a handler calls only changes state and queues, and never calls a handler.
+//! What it caused to end is told from [`Engine::tell`], after each unit of input; a session's slot is freed after its
+//! close was told.
+
+mod answers;
+mod application;
+mod chain;
+mod connection;
+mod counters;
+mod endpoint;
+mod input;
+mod options;
+mod output;
+mod pool;
+mod receivers;
+mod routing;
+mod sending;
+mod session;
+mod sessions;
+mod timing;
+mod upgrade;
+
+use std::collections::VecDeque;
+use std::hash::{BuildHasher, RandomState};
+use std::net::SocketAddr;
+
+pub use application::{Application, Event, Message, Request, Response};
+pub use connection::Connection;
+pub use counters::Counters;
+pub use options::{EndpointOptions, OptionError, ServerOptions};
+pub use session::{Cause, Close, SendError, Session, SessionId};
+
+use crate::collections::{Key, List, Slab, Wheel};
+use crate::http::Date;
+use connection::{Dirty, Phase};
+use endpoint::Endpoint;
+use pool::Pool;
+use session::Unflushed;
+use timing::Owner;
+
+/// The server's time: milliseconds since it was made.
+pub type Millis = u64;
+
+/// The machine.
+pub struct Engine {
+    options: ServerOptions,
+    endpoints: Vec<Endpoint>,
+    connections: Slab<Connection>,
+    sessions: Slab<Session>,
+    timers: Wheel<Owner>,
+    now: Millis,
+    date: Date,
+    /// Connections with bytes to send, or with something that must follow the last one.
+    dirty: List<Dirty>,
+    /// Sessions with something to frame.
+    unflushed: List<Unflushed>,
+    /// What the application has yet to hear.
+    notices: VecDeque<Notice>,
+    /// Connections whose inbox may go on.
+    resumable: VecDeque<Key<Connection>>,
+    /// Second receivers, and the first ones whose liveness decides what they get.
+    contenders: VecDeque<Key<Connection>>,
+    suspects: VecDeque<Key<Connection>>,
+    /// Connections to shut for sending, and to drop.
+    shut: VecDeque<Key<Connection>>,
+    gone: VecDeque<Key<Connection>>,
+    pool: Pool,
+    /// For frames that a transport rewrites, and for strings decoded from payloads.
+    scratch: Vec<u8>,
+    decoded: String,
+    randomness: RandomState,
+    draws: u64,
+    counters: Counters,
+    stage: Stage,
+}
+
+/// Whether the server takes new work.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Serving,
+    Stopping,
+}
+
+/// What the application hears outside of the call that caused it.
+enum Notice {
+    Accepted(Option<SocketAddr>),
+    Refused(Option<SocketAddr>, u16),
+    Closed(Key<Session>),
+    Drained(Key<Session>),
+}
+
+impl Engine {
+    /// A server without endpoints, at `now` on its own clock.
+    pub fn new(options: ServerOptions, now: Millis, unix_seconds: u64) -> Self {
+        Self {
+            options,
+            endpoints: Vec::new(),
+            connections: Slab::new(),
+            sessions: Slab::new(),
+            timers: Wheel::new(now),
+            now,
+            date: Date::new(unix_seconds),
+            dirty: List::new(),
+            unflushed: List::new(),
+            notices: VecDeque::new(),
+            resumable: VecDeque::new(),
+            contenders: VecDeque::new(),
+            suspects: VecDeque::new(),
+            shut: VecDeque::new(),
+            gone: VecDeque::new(),
+            pool: Pool::default(),
+            scratch: Vec::new(),
+            decoded: String::new(),
+            randomness: RandomState::new(),
+            draws: 0,
+            counters: Counters::default(),
+            stage: Stage::Serving,
+        }
+    }
+
+    /// Mounts an endpoint and says which number it has.
+    pub fn mount(&mut self, prefix: &str, options: EndpointOptions) -> u16 {
+        let number = self.endpoints.len() as u16;
+        self.endpoints.push(Endpoint::new(prefix, options));
+        number
+    }
+
+    /// The prefix of an endpoint.
+    pub fn prefix(&self, number: u16) -> &str {
+        self.endpoints.get(usize::from(number)).map_or("", |endpoint| &*endpoint.prefix)
+    }
+
+    /// The prefixes in use.
+    pub fn prefixes(&self) -> impl Iterator<Item = &str> {
+        self.endpoints.iter().map(|endpoint| &*endpoint.prefix)
+    }
+
+    /// The server-wide options.
+    pub fn options(&self) -> &ServerOptions {
+        &self.options
+    }
+
+    /// Moves the clock. Everything that follows happens at this time.
+    pub fn set_time(&mut self, now: Millis, unix_seconds: u64) {
+        self.now = self.now.max(now);
+        self.date.update(unix_seconds);
+    }
+
+    /// The time of the last [`Engine::set_time`].
+    pub fn now(&self) -> Millis {
+        self.now
+    }
+
+    /// Whether there is room for one more connection.
+    pub fn can_accept(&self) -> bool {
+        self.stage == Stage::Serving && self.connections.len() < self.options.connections
+    }
+
+    /// Takes a connection in.
+    pub fn accept(&mut self, peer: Option<SocketAddr>) -> Key<Connection> {
+        self.counters.accepted += 1;
+        self.notices.push_back(Notice::Accepted(peer));
+        let key = self.connections.insert(Connection::new(peer, self.now));
+        self.arm_connection(key);
+        key
+    }
+
+    /// The client sends no more.
+    pub fn eof(&mut self, key: Key<Connection>, application: &mut dyn Application) {
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        let waits = !connection.outbox.is_empty();
+        match connection.phase {
+            Phase::Idle { .. } | Phase::Head(_) | Phase::Body(_) | Phase::Finishing { .. } if waits => {
+                connection.phase = Phase::Finishing { peer_done: true };
+            }
+            _ => self.drop_connection(key),
+        }
+        self.tell(application);
+    }
+
+    /// The connection is broken: reset, or failed in another way.
+    pub fn reset(&mut self, key: Key<Connection>, application: &mut dyn Application) {
+        self.drop_connection(key);
+        self.tell(application);
+    }
+
+    /// Ends a connection here and now. Its session hears that its receiver broke off.
+    fn drop_connection(&mut self, key: Key<Connection>) {
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        if matches!(connection.phase, Phase::Gone) {
+            return;
+        }
+        let session = connection.session();
+        connection.phase = Phase::Gone;
+        connection.outbox.clear(&mut self.pool);
+        self.pool.give(std::mem::take(&mut connection.inbox));
+        self.timers.cancel(&mut connection.timer);
+        self.dirty.remove(&mut self.connections, key);
+        self.gone.push_back(key);
+        if let Some(session) = session {
+            self.receiver_broke_off(session, key);
+        }
+    }
+
+    /// The next connection whose socket is to be dropped; its key is free then.
+    pub fn next_gone(&mut self) -> Option<Key<Connection>> {
+        let key = self.gone.pop_front()?;
+        self.connections.remove(key);
+        Some(key)
+    }
+
+    /// Tells the application what its calls, and the last unit of input, brought about.
+    fn tell(&mut self, application: &mut dyn Application) {
+        while let Some(notice) = self.notices.pop_front() {
+            match notice {
+                Notice::Accepted(peer) => application.observe(&Event::Accepted { peer }),
+                Notice::Refused(peer, status) => application.observe(&Event::Refused { peer, status }),
+                Notice::Closed(key) => self.tell_closed(key, application),
+                Notice::Drained(key) if self.is_open(key) => application.drained(self, key),
+                Notice::Drained(_) => {}
+            }
+        }
+    }
+
+    /// Counts a refusal, and has it told.
+    fn note_refusal(&mut self, key: Key<Connection>, status: u16) {
+        self.counters.refused += 1;
+        let peer = self.connections.get(key).and_then(|connection| connection.peer);
+        self.notices.push_back(Notice::Refused(peer, status));
+    }
+
+    /// 32 bits that nobody can foresee, from the standard library's randomly keyed hasher.
+    fn entropy(&mut self) -> u32 {
+        self.draws += 1;
+        self.randomness.hash_one(self.draws) as u32
+    }
+
+    /// Begins the end: no new connections or sessions, every session is closed with this code and reason, connections
+    /// end behind what they are at, and the waits of the closing handshakes are short from now on.
+    pub fn stop(&mut self, code: u16, reason: &str, application: &mut dyn Application) {
+        self.stage = Stage::Stopping;
+        let mut awaits_receivers = false;
+        let keys: Vec<_> = self.sessions.iter().map(|(key, _)| key).collect();
+        for key in keys {
+            self.close_session(key, Close::new(code, reason, Cause::Shutdown));
+            if let Some(session) = self.sessions.get_mut(key)
+                && session.receiver.is_none()
+            {
+                awaits_receivers = true;
+                session.since = self.now;
+                self.arm_session(key);
+            }
+        }
+        let keys: Vec<_> = self.connections.iter().map(|(key, _)| key).collect();
+        for key in keys {
+            let Some(connection) = self.connections.get_mut(key) else { continue };
+            if matches!(connection.phase, Phase::Idle { .. }) {
+                // A client between two polls comes back on it for its close frame.
+                connection.since = self.now;
+                if !awaits_receivers {
+                    connection.phase = Phase::Finishing { peer_done: false };
+                    self.mark_dirty(key);
+                }
+            }
+            self.arm_connection(key);
+        }
+        self.tell(application);
+    }
+
+    /// Whether nothing is left: no session to be told goodbye, no connection.
+    pub fn is_empty(&self) -> bool {
+        self.connections.is_empty() && self.sessions.is_empty()
+    }
+
+    /// Cuts what is left, sessions and connections, and says how many of each.
+    pub fn cut(&mut self, application: &mut dyn Application) -> (usize, usize) {
+        let left = (self.sessions.len(), self.connections.len());
+        let keys: Vec<_> = self.connections.iter().map(|(key, _)| key).collect();
+        for key in keys {
+            self.drop_connection(key);
+        }
+        let keys: Vec<_> = self.sessions.iter().map(|(key, _)| key).collect();
+        for key in keys {
+            self.expire_session(key);
+        }
+        self.tell(application);
+        left
+    }
+}

@@ -1,0 +1,189 @@
+//! Response heads by the rules of the contract, and what becomes of a connection behind its answer.
+
+use super::connection::{Connection, Phase};
+use super::endpoint::Endpoint;
+use super::{Engine, Stage};
+use crate::collections::Key;
+use crate::http::{self, Date, HttpError, Method, ResponseHead, Version, http_date};
+
+/// One request under way, and what its answer must know of it.
+pub(super) struct Exchange<'r> {
+    pub(super) key: Key<Connection>,
+    pub(super) request: &'r http::Request<'r, 'r>,
+    /// The connection goes on behind the answer.
+    pub(super) keep_alive: bool,
+}
+
+impl<'r> Exchange<'r> {
+    pub(super) fn new(key: Key<Connection>, request: &'r http::Request<'r, 'r>, stage: Stage) -> Self {
+        Self { key, request, keep_alive: request.keep_alive() && stage == Stage::Serving }
+    }
+
+    pub(super) fn is_head(&self) -> bool {
+        matches!(self.request.method(), Method::Head)
+    }
+
+    pub(super) fn is_http11(&self) -> bool {
+        self.request.version() == Version::Http11
+    }
+
+    /// The origin of the page that asks; browsers before RFC 6455 named theirs differently.
+    pub(super) fn origin(&self) -> Option<&'r [u8]> {
+        self.request.header("origin").or_else(|| self.request.header("sec-websocket-origin"))
+    }
+}
+
+/// How long an answer may be kept.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Cache {
+    /// Nothing is said.
+    Unsaid,
+    Never,
+    Year,
+}
+
+pub(super) const PLAIN_TEXT: &str = "text/plain; charset=UTF-8";
+
+const SECONDS_PER_YEAR: u64 = 31_536_000;
+
+/// What goes into a response head beside its status and framing.
+#[derive(Clone, Copy)]
+pub(super) struct Label {
+    /// The endpoint that answers, if one does.
+    pub(super) endpoint: Option<u16>,
+    pub(super) content_type: Option<&'static str>,
+    pub(super) cache: Cache,
+    /// Cross-origin pages may read it.
+    pub(super) cors: bool,
+    /// The endpoint's cookie goes with it.
+    pub(super) cookie: bool,
+}
+
+impl Label {
+    /// Plain text, of which nothing else is said.
+    pub(super) const TEXT: Label = Label {
+        endpoint: None,
+        content_type: Some(PLAIN_TEXT),
+        cache: Cache::Unsaid,
+        cors: false,
+        cookie: false,
+    };
+
+    /// Begins the head of an answer.
+    pub(super) fn head<'o>(
+        self,
+        out: &'o mut Vec<u8>,
+        exchange: &Exchange<'_>,
+        status: u16,
+        endpoints: &[Endpoint],
+        date: &Date,
+    ) -> ResponseHead<'o> {
+        let mut head = ResponseHead::new(out, status, date);
+        if let Some(content_type) = self.content_type {
+            head = head.header("Content-Type", content_type);
+        }
+        head = match self.cache {
+            Cache::Unsaid => head,
+            Cache::Never => {
+                head.header("Cache-Control", "no-store, no-cache, no-transform, must-revalidate, max-age=0")
+            }
+            Cache::Year => {
+                let expires = http_date(date.unix_seconds() + SECONDS_PER_YEAR);
+                head.header("Cache-Control", "public, max-age=31536000").header_bytes("Expires", &expires)
+            }
+        };
+        if let Some(endpoint) = self.endpoint.and_then(|number| endpoints.get(usize::from(number))) {
+            if self.cors && endpoint.options.cors {
+                head = cross_origin(head, exchange);
+            }
+            if let (true, Some(attributes)) = (self.cookie, &endpoint.options.jsessionid) {
+                head = cookie(head, exchange, attributes);
+            }
+        }
+        match (exchange.keep_alive, exchange.is_http11()) {
+            (true, true) => head,
+            (true, false) => head.header("Connection", "keep-alive"),
+            (false, _) => head.header("Connection", "close"),
+        }
+    }
+}
+
+/// Lets the page that asks read the answer (Fetch, CORS protocol).
+fn cross_origin<'o>(head: ResponseHead<'o>, exchange: &Exchange<'_>) -> ResponseHead<'o> {
+    let echoed = |name| exchange.request.header(name).filter(|value| is_printable(value));
+    let head = match echoed("origin") {
+        Some(origin) => head
+            .header_bytes("Access-Control-Allow-Origin", origin)
+            .header("Access-Control-Allow-Credentials", "true"),
+        None => head.header("Access-Control-Allow-Origin", "*"),
+    };
+    let head = head.header("Vary", "Origin");
+    match echoed("access-control-request-headers") {
+        Some(names) => head.header_bytes("Access-Control-Allow-Headers", names),
+        None => head,
+    }
+}
+
+/// Only text that cannot break a line, or be read as something else, is ever echoed.
+fn is_printable(value: &[u8]) -> bool {
+    !value.is_empty() && value.iter().all(|byte| (0x20..0x7f).contains(byte))
+}
+
+/// Hands the load balancer's cookie back, or sets it.
+fn cookie<'o>(head: ResponseHead<'o>, exchange: &Exchange<'_>, attributes: &str) -> ResponseHead<'o> {
+    let is_octet = |byte: &u8| matches!(byte, 0x21 | 0x23..=0x2b | 0x2d..=0x3a | 0x3c..=0x5b | 0x5d..=0x7e);
+    let sent = exchange.request.cookie("JSESSIONID");
+    let value = sent.filter(|value| !value.is_empty() && value.iter().all(is_octet)).unwrap_or(b"dummy");
+    let separator: &[u8] = if attributes.is_empty() { b"" } else { b"; " };
+    let parts = [b"JSESSIONID=", value, b"; path=/", separator, attributes.as_bytes()];
+    head.header_bytes("Set-Cookie", &parts.concat())
+}
+
+impl Engine {
+    /// Answers a request whole, and goes on to the next.
+    pub(super) fn answer(&mut self, exchange: &Exchange<'_>, status: u16, label: Label, body: &[u8]) {
+        let Some(connection) = self.connections.get_mut(exchange.key) else { return };
+        let out = connection.outbox.tail(&mut self.pool);
+        let head = label.head(out, exchange, status, &self.endpoints, &self.date);
+        match status {
+            204 | 304 => head.end(),
+            _ if exchange.is_head() => head.body_for_head(body.len()),
+            _ => head.body(body),
+        }
+        self.finish_response(exchange.key, exchange.keep_alive);
+    }
+
+    /// The answer is in the outbox: the next request, or the end.
+    pub(super) fn finish_response(&mut self, key: Key<Connection>, keep_alive: bool) {
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        connection.since = self.now;
+        connection.phase = match keep_alive {
+            true => Phase::Idle { first: false },
+            false => Phase::Finishing { peer_done: false },
+        };
+        if keep_alive && !connection.inbox.is_empty() {
+            self.resumable.push_back(key);
+        }
+        self.mark_dirty(key);
+        self.arm_connection(key);
+    }
+
+    /// Answers a head that was not understood. Nothing behind it is read as a request.
+    pub(super) fn refuse_head(&mut self, key: Key<Connection>, status: u16) {
+        self.note_refusal(key, status);
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        let out = connection.outbox.tail(&mut self.pool);
+        ResponseHead::new(out, status, &self.date)
+            .header("Content-Type", PLAIN_TEXT)
+            .header("Connection", "close")
+            .body(http::reason_phrase(status).as_bytes());
+        self.finish_response(key, false);
+    }
+
+    /// Answers a request whose body was not accepted; where it ends is unknown, so the connection does too.
+    pub(super) fn refuse_request(&mut self, exchange: &Exchange<'_>, error: HttpError) {
+        self.note_refusal(exchange.key, error.status());
+        let last = Exchange { keep_alive: false, ..*exchange };
+        self.answer_error(&last, error.status(), http::reason_phrase(error.status()));
+    }
+}

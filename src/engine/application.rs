@@ -1,0 +1,189 @@
+//! The door between the engine and the handlers: what they are asked, and what they are shown.
+
+use std::net::SocketAddr;
+
+use super::session::{Close, Session, SessionId};
+use super::{Connection, Engine};
+use crate::collections::Key;
+use crate::http;
+use crate::sockjs::Transport;
+
+/// What the engine asks of the program around it. One call at a time, never from inside of another.
+pub trait Application {
+    /// May this request open a session? `Err` holds the status of the refusal.
+    fn admit(&mut self, endpoint: u16, request: &Request<'_>) -> Result<(), u16>;
+    /// A session is open; what it is sent now goes out behind the open frame.
+    fn opened(&mut self, engine: &mut Engine, session: Key<Session>, request: &Request<'_>);
+    /// The client sent a message.
+    fn message(&mut self, engine: &mut Engine, session: Key<Session>, message: Message<'_>);
+    /// A session ended. It can no longer be sent to.
+    fn closed(&mut self, engine: &mut Engine, session: Key<Session>, close: &Close);
+    /// A session that was full has room again.
+    fn drained(&mut self, engine: &mut Engine, session: Key<Session>);
+    /// The timer of a session has run out.
+    fn session_alarm(&mut self, engine: &mut Engine, session: Key<Session>);
+    /// The timer of an endpoint has run out.
+    fn endpoint_alarm(&mut self, engine: &mut Engine, endpoint: u16);
+    /// Something happened that a log may want to hold.
+    fn observe(&mut self, event: &Event<'_>);
+    /// A request for a path under no prefix.
+    fn respond(&mut self, engine: &mut Engine, request: &Request<'_>, body: &[u8]) -> Response;
+}
+
+/// A message from a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Message<'m> {
+    /// Text: every message of a SockJS session.
+    Text(&'m str),
+    /// Binary: on a raw WebSocket alone.
+    Binary(&'m [u8]),
+}
+
+/// Something that happened, for a log. The library itself prints nothing.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Event<'e> {
+    /// A connection came in.
+    Accepted {
+        /// From where; `None` on a Unix socket.
+        peer: Option<SocketAddr>,
+    },
+    /// A request was read whole.
+    Request(&'e Request<'e>),
+    /// A request, or a connection before its request was whole, was refused: it was malformed, beyond a limit, too
+    /// slow, or the handler did not admit it.
+    Refused {
+        /// From where; `None` on a Unix socket.
+        peer: Option<SocketAddr>,
+        /// With which status; on a WebSocket, the close code.
+        status: u16,
+    },
+    /// A session opened.
+    Opened {
+        /// Its name.
+        session: SessionId,
+        /// The prefix of its endpoint.
+        endpoint: &'e str,
+        /// The request that opened it.
+        request: &'e Request<'e>,
+    },
+    /// A session closed.
+    Closed {
+        /// Its name.
+        session: SessionId,
+        /// The prefix of its endpoint.
+        endpoint: &'e str,
+        /// How.
+        close: &'e Close,
+    },
+    /// A handler panicked.
+    Panicked {
+        /// In the hands of which session's callback; that session is closed.
+        session: Option<SessionId>,
+    },
+}
+
+/// A request as handlers see it: method, path, query, headers, cookies, and where it came from.
+#[derive(Debug)]
+pub struct Request<'r> {
+    http: &'r http::Request<'r, 'r>,
+    peer: Option<SocketAddr>,
+    transport: Option<Transport>,
+}
+
+impl<'r> Request<'r> {
+    pub(super) fn new(
+        http: &'r http::Request<'r, 'r>,
+        connection: Option<&Connection>,
+        transport: Option<Transport>,
+    ) -> Self {
+        Self { http, peer: connection.and_then(|connection| connection.peer), transport }
+    }
+
+    /// The method, in upper case as it came.
+    pub fn method(&self) -> &'r str {
+        self.http.method().as_str()
+    }
+
+    /// The raw path, not percent-decoded.
+    pub fn path(&self) -> &'r str {
+        self.http.path()
+    }
+
+    /// The raw query, without the question mark.
+    pub fn query(&self) -> Option<&'r str> {
+        self.http.query()
+    }
+
+    /// The raw value of the first query parameter of this name; still percent-encoded.
+    pub fn query_parameter(&self, name: &str) -> Option<&'r str> {
+        self.http.query_parameter(name)
+    }
+
+    /// The first header field of this name (any case), if it is text.
+    pub fn header(&self, name: &str) -> Option<&'r str> {
+        std::str::from_utf8(self.http.header(name)?).ok()
+    }
+
+    /// All header fields, in order; their values are bytes (RFC 9110 §5.5).
+    pub fn headers(&self) -> impl Iterator<Item = (&'r str, &'r [u8])> {
+        self.http.headers()
+    }
+
+    /// The first cookie of this name, if it is text.
+    pub fn cookie(&self, name: &str) -> Option<&'r str> {
+        std::str::from_utf8(self.http.cookie(name)?).ok()
+    }
+
+    /// The client's address; `None` on a Unix socket.
+    pub fn peer(&self) -> Option<SocketAddr> {
+        self.peer
+    }
+
+    /// The transport that asks for a session; `None` for a request outside of every endpoint.
+    pub fn transport(&self) -> Option<Transport> {
+        self.transport
+    }
+}
+
+/// An answer to a request outside of every endpoint.
+///
+/// ```
+/// use sockjs_server::Response;
+///
+/// let page = Response::new(200).header("Content-Type", "text/html; charset=UTF-8").body("<h1>Hello</h1>");
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Response {
+    pub(super) status: u16,
+    pub(super) headers: Vec<(String, String)>,
+    pub(super) body: Vec<u8>,
+}
+
+impl Response {
+    /// An empty answer with this status, `200..=599`; anything else becomes 500.
+    pub fn new(status: u16) -> Self {
+        let status = if (200..=599).contains(&status) { status } else { 500 };
+        Self { status, headers: Vec::new(), body: Vec::new() }
+    }
+
+    /// Adds a header field. What says how the answer is framed (`Content-Length`, `Transfer-Encoding`, `Connection`,
+    /// `Date`) is the server's and left out, and so is a name that is no token; control bytes in the value are dropped.
+    #[must_use]
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        self.headers.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Sets the body. Its length is announced; for HEAD it is not sent.
+    #[must_use]
+    pub fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
+        self.body = body.into();
+        self
+    }
+
+    /// The status.
+    pub fn status(&self) -> u16 {
+        self.status
+    }
+}

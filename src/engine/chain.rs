@@ -1,0 +1,217 @@
+//! A queue of bytes on their way out: small pieces are copied into one owned tail, large shared ones are referenced.
+//!
+//! Both queues of the server are chains: a connection's outbox (wire bytes) and a session's queue (messages that
+//! wait for a receiver, as comma-joined JSON strings). In the steady state a chain is its tail alone, one pooled
+//! buffer; the list of pieces exists only while a large broadcast waits.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::pool::Pool;
+
+/// Bytes that several chains hold at once: one broadcast, encoded once.
+pub(super) type Shared = Arc<[u8]>;
+
+/// Pieces smaller than this are copied: the copy costs less than a list entry and an I/O slice.
+const WORTH_SHARING: usize = 2048;
+
+enum Piece {
+    Owned(Vec<u8>),
+    Shared(Shared),
+}
+
+impl Piece {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Piece::Owned(bytes) => bytes,
+            Piece::Shared(bytes) => bytes,
+        }
+    }
+}
+
+/// The queue. Empty chains own no memory.
+#[derive(Default)]
+pub(super) struct Chain {
+    /// What goes before the tail.
+    #[expect(
+        clippy::box_collection,
+        reason = "a pointer where there is mostly nothing; every idle session has two"
+    )]
+    pieces: Option<Box<VecDeque<Piece>>>,
+    tail: Vec<u8>,
+    /// How many bytes of the foremost piece (of the tail, if there is no piece) have left already.
+    taken: usize,
+    /// Bytes in `pieces`, those taken included.
+    pieces_length: usize,
+}
+
+impl Chain {
+    /// Bytes that wait.
+    pub(super) fn len(&self) -> usize {
+        self.pieces_length + self.tail.len() - self.taken
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The owned tail, to append to.
+    pub(super) fn tail(&mut self, pool: &mut Pool) -> &mut Vec<u8> {
+        if self.tail.capacity() == 0 {
+            self.tail = pool.take();
+        }
+        &mut self.tail
+    }
+
+    /// Appends bytes that others hold too.
+    pub(super) fn push_shared(&mut self, bytes: &Shared, pool: &mut Pool) {
+        if bytes.len() < WORTH_SHARING {
+            self.tail(pool).extend_from_slice(bytes);
+        } else {
+            self.push(Piece::Shared(Arc::clone(bytes)));
+        }
+    }
+
+    /// Moves all of `other` behind what is here. Large pieces move without a copy.
+    pub(super) fn append(&mut self, other: &mut Chain, pool: &mut Pool) {
+        debug_assert_eq!(other.taken, 0, "only a connection's outbox is ever taken from");
+        if let Some(pieces) = other.pieces.take() {
+            for piece in *pieces {
+                self.push(piece);
+            }
+            other.pieces_length = 0;
+        }
+        let tail = std::mem::take(&mut other.tail);
+        if tail.len() < WORTH_SHARING {
+            self.tail(pool).extend_from_slice(&tail);
+            pool.give(tail);
+        } else {
+            self.push(Piece::Owned(tail));
+        }
+    }
+
+    fn push(&mut self, piece: Piece) {
+        let pieces = self.pieces.get_or_insert_default();
+        if !self.tail.is_empty() {
+            self.pieces_length += self.tail.len();
+            pieces.push_back(Piece::Owned(std::mem::take(&mut self.tail)));
+        }
+        self.pieces_length += piece.bytes().len();
+        pieces.push_back(piece);
+    }
+
+    /// What waits, in order, in as many slices as there are pieces.
+    pub(super) fn slices(&self) -> impl Iterator<Item = &[u8]> {
+        let pieces = self.pieces.iter().flat_map(|pieces| pieces.iter().map(Piece::bytes));
+        let mut taken = self.taken;
+        pieces.chain(std::iter::once(self.tail.as_slice())).filter_map(move |bytes| {
+            let rest = bytes.get(std::mem::take(&mut taken)..).unwrap_or_default();
+            (!rest.is_empty()).then_some(rest)
+        })
+    }
+
+    /// Forgets the first `count` bytes: they have left.
+    pub(super) fn advance(&mut self, count: usize, pool: &mut Pool) {
+        self.taken += count;
+        while let Some(pieces) = &mut self.pieces {
+            let Some(first) = pieces.front() else {
+                self.pieces = None;
+                break;
+            };
+            let length = first.bytes().len();
+            if self.taken < length {
+                return;
+            }
+            self.taken -= length;
+            self.pieces_length -= length;
+            if let Some(Piece::Owned(buffer)) = pieces.pop_front() {
+                pool.give(buffer);
+            }
+        }
+        if self.taken >= self.tail.len() {
+            self.clear(pool);
+        }
+    }
+
+    /// Drops everything and gives the memory back.
+    pub(super) fn clear(&mut self, pool: &mut Pool) {
+        pool.give(std::mem::take(&mut self.tail));
+        *self = Chain::default();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn flat(chain: &Chain) -> Vec<u8> {
+        let mut out = Vec::new();
+        chain.slices().for_each(|slice| out.extend_from_slice(slice));
+        out
+    }
+
+    #[test]
+    fn an_empty_chain_is_small_and_owns_nothing() {
+        assert!(size_of::<Chain>() <= 48);
+        assert_eq!(Chain::default().slices().count(), 0);
+    }
+
+    #[test]
+    fn small_shared_pieces_are_copied_and_large_ones_referenced() {
+        let mut pool = Pool::default();
+        let mut chain = Chain::default();
+        let small: Shared = Arc::from(&b"small"[..]);
+        let large: Shared = Arc::from(vec![b'x'; WORTH_SHARING]);
+        chain.push_shared(&small, &mut pool);
+        chain.push_shared(&large, &mut pool);
+        chain.push_shared(&small, &mut pool);
+        assert_eq!(Arc::strong_count(&small), 1);
+        assert_eq!(Arc::strong_count(&large), 2);
+        assert_eq!(chain.slices().count(), 3);
+        assert_eq!(chain.len(), WORTH_SHARING + 10);
+    }
+
+    /// Every operation at random against a plain vector.
+    #[test]
+    fn a_chain_is_a_queue_of_bytes() {
+        let mut seed = 0x9e37_79b9_7f4a_7c15_u64;
+        let mut random = move |below: usize| {
+            seed ^= seed << 13;
+            seed ^= seed >> 7;
+            seed ^= seed << 17;
+            (seed % below as u64) as usize
+        };
+        let mut pool = Pool::default();
+        let (mut chain, mut model) = (Chain::default(), Vec::<u8>::new());
+        let mut next = 0_u8;
+        for _ in 0..20_000 {
+            let length = [0, 1, 100, WORTH_SHARING - 1, WORTH_SHARING, 5000][random(6)];
+            next = next.wrapping_add(1);
+            let bytes = vec![next; length];
+            match random(5) {
+                0 => chain.tail(&mut pool).extend_from_slice(&bytes),
+                1 => chain.push_shared(&Shared::from(bytes.as_slice()), &mut pool),
+                2 => {
+                    let mut other = Chain::default();
+                    other.tail(&mut pool).extend_from_slice(&bytes);
+                    other.push_shared(&Shared::from(bytes.as_slice()), &mut pool);
+                    chain.append(&mut other, &mut pool);
+                    assert!(other.is_empty());
+                    model.extend_from_slice(&bytes);
+                }
+                _ => {
+                    let count = random(chain.len() + 1);
+                    chain.advance(count, &mut pool);
+                    model.drain(..count);
+                    assert_eq!(chain.len(), model.len());
+                    continue;
+                }
+            }
+            model.extend_from_slice(&bytes);
+            assert_eq!(chain.len(), model.len());
+        }
+        assert_eq!(flat(&chain), model);
+        chain.advance(model.len(), &mut pool);
+        assert!(chain.is_empty() && chain.pieces.is_none() && chain.tail.capacity() == 0);
+    }
+}

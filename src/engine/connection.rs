@@ -1,0 +1,170 @@
+//! One connection: where it stands between its accept and its end, and what it holds.
+//!
+//! The phases, and what moves a connection from one to the next:
+//!
+//! ```text
+//!            ┌───────────── answered, kept alive ◄──────────┐
+//!            ▼                                              │
+//! accept ─► Idle ─► Head ─► Body ─► (answered at once) ─────┤
+//!                                ├► Polling, Streaming ─────┘        a session's receiver over HTTP
+//!                                └► WebSocket ─► Farewell            and over WebSocket
+//!
+//! any of them ─► Finishing ─► Lingering ─► Gone
+//! ```
+
+use std::net::SocketAddr;
+
+use super::Millis;
+use super::chain::Chain;
+use super::session::Session;
+use crate::collections::{Key, Link, Linked, Timer};
+use crate::http::{BodyDecoder, HeadScanner};
+use crate::sockjs::{Callback, Transport};
+use crate::websocket::message::Decoder;
+
+/// The state of one connection. Idle ones own no heap.
+pub struct Connection {
+    pub(super) phase: Phase,
+    /// When the wait of this phase began: for the first byte, a head, a body, a handshake.
+    pub(super) since: Millis,
+    /// Bytes of a unit that is not complete, or that cannot be dealt with yet.
+    pub(super) inbox: Vec<u8>,
+    /// Bytes on their way to the socket.
+    pub(super) outbox: Chain,
+    pub(super) flow: Flow,
+    pub(super) timer: Timer,
+    pub(super) dirty: Link,
+    /// `None` for Unix sockets.
+    pub(super) peer: Option<SocketAddr>,
+}
+
+/// The list of connections that have something to send.
+pub(super) struct Dirty;
+
+impl Linked<Dirty> for Connection {
+    fn link(&self) -> &Link {
+        &self.dirty
+    }
+    fn link_mut(&mut self) -> &mut Link {
+        &mut self.dirty
+    }
+}
+
+/// Where a connection stands.
+pub(super) enum Phase {
+    /// Between two requests. The first one has the head's time, the others the longer idle time.
+    Idle { first: bool },
+    /// A part of a request's head is in the inbox.
+    Head(HeadScanner),
+    /// A head, and the decoded part of its body, are in the inbox.
+    Body(PartialBody),
+    /// A polling request waits for the one frame of its answer.
+    Polling(Box<Poll>),
+    /// A streaming response is under way.
+    Streaming(Stream),
+    /// Upgraded, with a session.
+    WebSocket(WebSocket),
+    /// Our close frame is out, the client's is awaited (RFC 6455 §7.1.2).
+    Farewell(Decoder),
+    /// Nothing more is read as a request; what waits goes out, then the sending side is shut, or the connection
+    /// dropped if the client has hung up already.
+    Finishing { peer_done: bool },
+    /// The sending side is shut; what arrives is thrown away until the client hangs up (RFC 9112 §9.6).
+    Lingering,
+    /// Ended: the reactor has yet to drop the socket.
+    Gone,
+}
+
+/// A request whose body has not arrived whole. The inbox begins with its head, which is read again at the end.
+pub(super) struct PartialBody {
+    pub(super) head_length: usize,
+    /// `None` until the head was read.
+    pub(super) decoder: Option<BodyDecoder>,
+    /// Decoded bytes behind the head.
+    pub(super) decoded: usize,
+}
+
+/// The receiver of one frame.
+pub(super) struct Poll {
+    pub(super) session: Key<Session>,
+    pub(super) transport: Transport,
+    /// The answer's head, but for its length.
+    pub(super) head: Vec<u8>,
+    pub(super) callback: Option<Callback>,
+    pub(super) keep_alive: bool,
+}
+
+/// The receiver of frames up to the response limit.
+pub(super) struct Stream {
+    pub(super) session: Key<Session>,
+    pub(super) transport: Transport,
+    /// HTTP/1.1: each frame is a chunk of its own. HTTP/1.0: the response ends with the connection.
+    pub(super) chunked: bool,
+    pub(super) keep_alive: bool,
+    /// Bytes of frames so far, framing included, prelude not.
+    pub(super) sent: usize,
+}
+
+/// The receiver that lives as long as its session.
+pub(super) struct WebSocket {
+    pub(super) session: Key<Session>,
+    /// No SockJS framing.
+    pub(super) raw: bool,
+    pub(super) decoder: Decoder,
+    pub(super) ping: Ping,
+}
+
+/// The liveness check of a WebSocket.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ping {
+    /// None under way.
+    Rest,
+    /// In the outbox: the client cannot be blamed yet.
+    Queued,
+    /// On the wire since then.
+    Sent(Millis),
+}
+
+/// Whether the socket takes bytes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Flow {
+    /// As far as we know.
+    Open,
+    /// The last write stopped short; no byte has left since then.
+    Stalled(Millis),
+}
+
+impl Connection {
+    pub(super) fn new(peer: Option<SocketAddr>, now: Millis) -> Self {
+        Self {
+            phase: Phase::Idle { first: true },
+            since: now,
+            inbox: Vec::new(),
+            outbox: Chain::default(),
+            flow: Flow::Open,
+            timer: Timer::default(),
+            dirty: Link::default(),
+            peer,
+        }
+    }
+
+    /// The session whose receiver this connection is.
+    pub(super) fn session(&self) -> Option<Key<Session>> {
+        match &self.phase {
+            Phase::Polling(poll) => Some(poll.session),
+            Phase::Streaming(stream) => Some(stream.session),
+            Phase::WebSocket(socket) => Some(socket.session),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_is_small() {
+        assert!(size_of::<Connection>() <= 216, "{}", size_of::<Connection>());
+    }
+}

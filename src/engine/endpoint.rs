@@ -1,0 +1,103 @@
+//! One mounted service: its prefix, its options made ready, and the sessions that are its own.
+
+use std::time::Duration;
+
+use super::Millis;
+use super::options::EndpointOptions;
+use super::session::Roster;
+use crate::collections::{List, Table, Timer};
+use crate::sockjs::{Iframe, Transport};
+
+/// An endpoint as the engine keeps it.
+pub(super) struct Endpoint {
+    /// Without a trailing slash; empty for the root.
+    pub(super) prefix: Box<str>,
+    pub(super) options: EndpointOptions,
+    pub(super) iframe: Iframe,
+    /// HTTP sessions by their id.
+    pub(super) table: Table,
+    /// The open sessions, in the order in which they opened.
+    pub(super) roster: List<Roster>,
+    /// All sessions, closed ones that linger included.
+    pub(super) sessions: usize,
+    /// The application's own timer.
+    pub(super) alarm: Timer,
+    pub(super) heartbeat_delay: Millis,
+    pub(super) pong_timeout: Millis,
+    pub(super) disconnect_delay: Millis,
+}
+
+impl Endpoint {
+    pub(super) fn new(prefix: &str, options: EndpointOptions) -> Self {
+        Self {
+            prefix: prefix.into(),
+            iframe: Iframe::new(&options.client_url),
+            table: Table::new(),
+            roster: List::new(),
+            sessions: 0,
+            alarm: Timer::default(),
+            heartbeat_delay: millis(options.heartbeat_delay),
+            pong_timeout: millis(options.pong_timeout),
+            disconnect_delay: millis(options.disconnect_delay),
+            options,
+        }
+    }
+
+    /// The part of `path` below the prefix, if it lies there.
+    pub(super) fn below<'p>(&self, path: &'p str) -> Option<&'p str> {
+        let below = path.strip_prefix(&*self.prefix)?;
+        (below.is_empty() || below.starts_with('/')).then_some(below)
+    }
+
+    pub(super) fn offers(&self, transport: Transport) -> bool {
+        self.options.transports.contains(transport)
+    }
+
+    /// Whether a page of this origin may come in. No origin: not a page.
+    pub(super) fn admits_origin(&self, origin: Option<&[u8]>) -> bool {
+        let allowed = &self.options.origins;
+        allowed.is_empty()
+            || origin.is_none_or(|origin| allowed.iter().any(|entry| entry.as_bytes() == origin))
+    }
+
+    /// The largest SockJS payload: the array around a message of full size must not make it too large.
+    pub(super) fn payload_limit(&self) -> usize {
+        self.options.message_size + ENVELOPE
+    }
+}
+
+/// Room for `["` and `"]`, and a little white space.
+const ENVELOPE: usize = 16;
+
+/// A duration in the server's ticks; options are at most a day long.
+pub(super) fn millis(duration: Duration) -> Millis {
+    Millis::try_from(duration.as_millis()).unwrap_or(Millis::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prefix_ends_at_a_slash() {
+        let endpoint = Endpoint::new("/echo", EndpointOptions::default());
+        assert_eq!(endpoint.below("/echo"), Some(""));
+        assert_eq!(endpoint.below("/echo/"), Some("/"));
+        assert_eq!(endpoint.below("/echo/info"), Some("/info"));
+        assert_eq!(endpoint.below("/echoes"), None);
+        assert_eq!(endpoint.below("/ECHO"), None);
+        assert_eq!(Endpoint::new("", EndpointOptions::default()).below("/info"), Some("/info"));
+    }
+
+    #[test]
+    fn origins_are_compared_whole() {
+        let mut options = EndpointOptions::default();
+        assert!(Endpoint::new("", options.clone()).admits_origin(Some(b"https://any.example")));
+        options.origins = vec!["https://a.example".into()];
+        let endpoint = Endpoint::new("", options);
+        assert!(endpoint.admits_origin(Some(b"https://a.example")));
+        assert!(endpoint.admits_origin(None));
+        assert!(!endpoint.admits_origin(Some(b"https://a.example.evil")));
+        assert!(!endpoint.admits_origin(Some(b"null")));
+    }
+}

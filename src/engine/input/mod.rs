@@ -1,0 +1,116 @@
+//! Bytes from the socket → one request or message at a time.
+//!
+//! A unit that lies whole in the read buffer is dealt with where it lies; only what is incomplete, or must wait for
+//! an answer before it, is kept in the connection's inbox. How bytes were cut into packets never matters.
+
+mod requests;
+mod websocket;
+
+use std::ops::Range;
+
+use super::connection::{Connection, Phase};
+use super::{Application, Engine};
+use crate::collections::Key;
+
+/// Pipelined bytes that are kept while a response is under way; beyond it reading pauses.
+const READ_AHEAD: usize = 16 << 10;
+
+/// Bytes that may wait for a client before what it sends is left unread: its own answers, echoes and pongs.
+const HIGH_WATER: usize = 64 << 10;
+
+/// What became of the front of the input.
+enum Step {
+    /// So many bytes are dealt with; what follows is the next unit.
+    Took(usize),
+    /// Nothing more can be done now; so many bytes, from here on, must be kept.
+    Keep(usize),
+}
+
+impl Engine {
+    /// Bytes arrived. They are rewritten in place: unmasked, and decoded.
+    pub fn receive(&mut self, key: Key<Connection>, bytes: &mut [u8], application: &mut dyn Application) {
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        self.counters.bytes_in += bytes.len() as u64;
+        if connection.inbox.is_empty() {
+            let keep = self.consume(key, bytes, application);
+            if let (false, Some(connection)) = (keep.is_empty(), self.connections.get_mut(key)) {
+                connection.inbox = self.pool.take();
+                connection.inbox.extend_from_slice(bytes.get(keep).unwrap_or_default());
+            }
+        } else {
+            connection.inbox.extend_from_slice(bytes);
+            self.consume_inbox(key, application);
+        }
+    }
+
+    /// Goes on with what a connection had to keep: its answer is out, or its client has read again.
+    pub fn resume(&mut self, key: Key<Connection>, application: &mut dyn Application) {
+        if self.connections.get(key).is_some_and(|connection| !connection.inbox.is_empty()) {
+            self.consume_inbox(key, application);
+        }
+    }
+
+    fn consume_inbox(&mut self, key: Key<Connection>, application: &mut dyn Application) {
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        let mut inbox = std::mem::take(&mut connection.inbox);
+        let keep = self.consume(key, &mut inbox, application);
+        match self.connections.get_mut(key) {
+            Some(connection) if !keep.is_empty() => {
+                inbox.truncate(keep.end);
+                inbox.drain(..keep.start);
+                connection.inbox = inbox;
+            }
+            _ => self.pool.give(inbox),
+        }
+    }
+
+    /// Whether more bytes are welcome. Where not, the reactor leaves them in the socket, and the client waits.
+    pub fn can_read(&self, key: Key<Connection>) -> bool {
+        let Some(connection) = self.connections.get(key) else { return false };
+        match connection.phase {
+            Phase::Polling(_) | Phase::Streaming(_) => connection.inbox.len() < READ_AHEAD,
+            Phase::Finishing { .. } | Phase::Lingering => true,
+            Phase::Gone => false,
+            _ => !self.is_backed_up(connection),
+        }
+    }
+
+    /// Whether what a connection caused waits for its client to read.
+    fn is_backed_up(&self, connection: &Connection) -> bool {
+        let mut waiting = connection.outbox.len();
+        if let Phase::WebSocket(socket) = &connection.phase {
+            waiting += self.sessions.get(socket.session).map_or(0, |session| session.queue.len());
+        }
+        waiting >= HIGH_WATER
+    }
+
+    /// Deals with one unit after the other; what is returned must be kept.
+    fn consume(
+        &mut self,
+        key: Key<Connection>,
+        input: &mut [u8],
+        application: &mut dyn Application,
+    ) -> Range<usize> {
+        let mut used = 0;
+        loop {
+            let Some(connection) = self.connections.get(key) else { return 0..0 };
+            let rest = input.get_mut(used..).unwrap_or_default();
+            let step = match connection.phase {
+                _ if rest.is_empty() => Step::Keep(0),
+                Phase::Gone | Phase::Finishing { .. } | Phase::Lingering => Step::Keep(0),
+                Phase::Polling(_) | Phase::Streaming(_) => Step::Keep(rest.len()),
+                Phase::Farewell(_) => self.consume_farewell(key, rest),
+                _ if self.is_backed_up(connection) => Step::Keep(rest.len()),
+                Phase::WebSocket(_) => self.consume_frame(key, rest, application),
+                Phase::Idle { .. } | Phase::Head(_) | Phase::Body(_) => {
+                    self.consume_request(key, rest, application)
+                }
+            };
+            self.tell(application);
+            match step {
+                Step::Took(count) => used += count,
+                Step::Keep(count) => return used..used + count,
+            }
+        }
+    }
+}

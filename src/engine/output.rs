@@ -1,0 +1,130 @@
+//! Outboxes → the reactor; and what follows when the last byte has left.
+
+use std::io::IoSlice;
+
+use super::connection::{Connection, Flow, Phase, Ping};
+use super::{Application, Engine};
+use crate::collections::Key;
+
+/// Slices of one write. More wait for the next.
+const SLICES: usize = 64;
+
+impl Engine {
+    pub(super) fn mark_dirty(&mut self, key: Key<Connection>) {
+        self.dirty.push_back(&mut self.connections, key);
+    }
+
+    /// The end of a turn: everything that waits goes into frames, and everything that followed is told. To be called
+    /// until it says that nothing more is to be sent, with the suspects looked at and the outboxes written between.
+    pub fn settle(&mut self, application: &mut dyn Application) -> bool {
+        self.settle_contenders();
+        loop {
+            while let Some(key) = self.unflushed.pop_front(&mut self.sessions) {
+                self.flush_session(key);
+            }
+            self.tell(application);
+            if self.unflushed.is_empty() {
+                break;
+            }
+        }
+        while let Some(key) = self.resumable.pop_front() {
+            self.resume(key, application);
+        }
+        !self.dirty.is_empty() || !self.unflushed.is_empty() || !self.suspects.is_empty()
+    }
+
+    /// The next connection at whose socket the reactor should look once more: is its client still there?
+    pub fn next_suspect(&mut self) -> Option<Key<Connection>> {
+        self.suspects.pop_front()
+    }
+
+    /// The next connection with something to send.
+    pub fn next_dirty(&mut self) -> Option<Key<Connection>> {
+        self.dirty.pop_front(&mut self.connections)
+    }
+
+    /// The next connection whose sending side is to be shut.
+    pub fn next_shut(&mut self) -> Option<Key<Connection>> {
+        self.shut.pop_front()
+    }
+
+    /// What waits for a connection's client, for one write: calls `write` with the slices, if there are any.
+    pub fn outgoing<R>(&self, key: Key<Connection>, write: impl FnOnce(&[IoSlice<'_>]) -> R) -> Option<R> {
+        let mut waiting = self.connections.get(key)?.outbox.slices();
+        let first = IoSlice::new(waiting.next()?);
+        let Some(second) = waiting.next() else { return Some(write(&[first])) };
+        let mut slices = [first; SLICES];
+        let mut count = 1;
+        for (slice, bytes) in slices.iter_mut().skip(1).zip(std::iter::once(second).chain(waiting)) {
+            *slice = IoSlice::new(bytes);
+            count += 1;
+        }
+        slices.get(..count).map(write)
+    }
+
+    /// So many bytes have left. If the socket took less than there was, it is `blocked` until it says otherwise.
+    pub fn sent(&mut self, key: Key<Connection>, count: usize, blocked: bool) {
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        self.counters.bytes_out += count as u64;
+        connection.outbox.advance(count, &mut self.pool);
+        if connection.outbox.is_empty() {
+            connection.flow = Flow::Open;
+            return self.after_last_byte(key);
+        }
+        if !blocked {
+            self.mark_dirty(key);
+            return;
+        }
+        connection.flow = match connection.flow {
+            Flow::Stalled(since) if count == 0 => Flow::Stalled(since),
+            _ => Flow::Stalled(self.now),
+        };
+        self.arm_connection(key);
+    }
+
+    /// The socket takes bytes again.
+    pub fn writable(&mut self, key: Key<Connection>) {
+        if self.connections.get(key).is_some_and(|connection| !connection.outbox.is_empty()) {
+            self.mark_dirty(key);
+        }
+    }
+
+    fn after_last_byte(&mut self, key: Key<Connection>) {
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        if !connection.inbox.is_empty() {
+            self.resumable.push_back(key);
+        }
+        match &mut connection.phase {
+            Phase::Finishing { peer_done: true } => self.drop_connection(key),
+            Phase::Finishing { peer_done: false } => {
+                connection.phase = Phase::Lingering;
+                connection.since = self.now;
+                self.shut.push_back(key);
+                self.arm_connection(key);
+            }
+            Phase::WebSocket(socket) => {
+                let session = socket.session;
+                if socket.ping == Ping::Queued {
+                    socket.ping = Ping::Sent(self.now);
+                    self.arm_session(session);
+                }
+                self.go_on_with(session);
+            }
+            Phase::Streaming(stream) => {
+                let session = stream.session;
+                self.go_on_with(session);
+            }
+            _ => {}
+        }
+    }
+
+    /// A session's receiver takes more.
+    fn go_on_with(&mut self, key: Key<super::Session>) {
+        let Some(session) = self.sessions.get(key) else { return };
+        if !session.queue.is_empty() || !session.is_open() {
+            self.unflushed.push_back(&mut self.sessions, key);
+        } else if session.owes_drain {
+            self.settle_drain(key);
+        }
+    }
+}

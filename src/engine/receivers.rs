@@ -1,0 +1,281 @@
+//! What a session has for its client → one frame → the framing of the transport → the receiver's outbox.
+//!
+//! A polling receiver ends with its first frame, a streaming one at the response limit, a WebSocket with its session.
+
+use super::Engine;
+use super::answers::{Exchange, Label};
+use super::chain::Chain;
+use super::connection::{Connection, Flow, Phase, Poll, Stream};
+use super::pool::Pool;
+use super::session::{Cause, Close, Session, State};
+use crate::collections::Key;
+use crate::http::{self, write_chunk_size};
+use crate::sockjs::{
+    self, Callback, MESSAGES_END, MESSAGES_START, Transport, simple_wrapping, write_close_frame,
+};
+use crate::websocket::close::{self, is_valid_received_code, write_close};
+use crate::websocket::frame::{Opcode, write_header};
+
+/// One SockJS frame on its way out.
+pub(super) enum Frame<'f> {
+    /// `o`, `h` or `c[…]`.
+    Whole(&'f [u8]),
+    /// `a[…]` around these JSON strings; they are moved out.
+    Messages(&'f mut Chain),
+}
+
+impl Frame<'_> {
+    fn len(&self) -> usize {
+        match self {
+            Frame::Whole(bytes) => bytes.len(),
+            Frame::Messages(queue) => MESSAGES_START.len() + queue.len() + MESSAGES_END.len(),
+        }
+    }
+
+    fn append_to(self, out: &mut Chain, pool: &mut Pool) {
+        match self {
+            Frame::Whole(bytes) => out.tail(pool).extend_from_slice(bytes),
+            Frame::Messages(queue) => {
+                out.tail(pool).extend_from_slice(MESSAGES_START);
+                out.append(queue, pool);
+                out.tail(pool).extend_from_slice(MESSAGES_END);
+            }
+        }
+    }
+
+    /// The frame as one wrapped piece, for the transports that rewrite it.
+    fn wrap(self, transport: Transport, callback: &str, out: &mut Vec<u8>, pool: &mut Pool) {
+        match self {
+            Frame::Whole(bytes) => sockjs::wrap(transport, callback, &[bytes], out),
+            Frame::Messages(queue) => {
+                let mut parts = vec![MESSAGES_START];
+                parts.extend(queue.slices());
+                parts.push(MESSAGES_END);
+                sockjs::wrap(transport, callback, &parts, out);
+                queue.clear(pool);
+            }
+        }
+    }
+}
+
+impl Engine {
+    /// The response of an HTTP receiver: a streaming one begins now, a polling one with its frame.
+    pub(super) fn begin_receiver(
+        &mut self,
+        exchange: &Exchange<'_>,
+        session: Key<Session>,
+        transport: Transport,
+        label: Label,
+        callback: Option<Callback>,
+    ) {
+        let Some(connection) = self.connections.get_mut(exchange.key) else { return };
+        if transport.is_polling() {
+            let mut head = self.pool.take();
+            let begun = label.head(&mut head, exchange, 200, &self.endpoints, &self.date);
+            match transport {
+                Transport::JsonpPolling => begun.header("X-Content-Type-Options", "nosniff").leave_open(),
+                _ => begun.leave_open(),
+            }
+            let keep_alive = exchange.keep_alive;
+            connection.phase =
+                Phase::Polling(Box::new(Poll { session, transport, head, callback, keep_alive }));
+            return;
+        }
+        let chunked = exchange.is_http11();
+        // A stream of HTTP/1.0 ends with its connection.
+        let exchange = Exchange { keep_alive: exchange.keep_alive && chunked, ..*exchange };
+        let out = connection.outbox.tail(&mut self.pool);
+        let head = label.head(out, &exchange, 200, &self.endpoints, &self.date);
+        // nginx holds a response back until its buffer is full, unless told.
+        let head = head.header("X-Accel-Buffering", "no");
+        if chunked {
+            head.chunked()
+        } else {
+            head.end()
+        }
+        self.scratch.clear();
+        transport.prelude(callback.as_ref().map_or("", Callback::as_str), &mut self.scratch);
+        if chunked {
+            http::write_chunk(out, &[&self.scratch]);
+        } else {
+            out.extend_from_slice(&self.scratch);
+        }
+        let keep_alive = exchange.keep_alive;
+        connection.phase = Phase::Streaming(Stream { session, transport, chunked, keep_alive, sent: 0 });
+        self.mark_dirty(exchange.key);
+    }
+
+    /// Sends one frame through a receiver. A receiver that ends with it is detached from its session.
+    pub(super) fn emit(&mut self, key: Key<Connection>, frame: Frame<'_>) {
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        let (outbox, pool, scratch) = (&mut connection.outbox, &mut self.pool, &mut self.scratch);
+        let ended = match &mut connection.phase {
+            Phase::WebSocket(_) => {
+                write_header(outbox.tail(pool), Opcode::Text, frame.len());
+                frame.append_to(outbox, pool);
+                None
+            }
+            Phase::Streaming(stream) => {
+                let size = stream.write(frame, outbox, pool, scratch);
+                stream.sent += size;
+                let limit = self
+                    .sessions
+                    .get(stream.session)
+                    .and_then(|session| self.endpoints.get(usize::from(session.endpoint)))
+                    .map_or(0, |endpoint| endpoint.options.response_limit);
+                (stream.sent >= limit).then_some(stream.session)
+            }
+            Phase::Polling(poll) => {
+                poll.write(frame, outbox, pool, scratch);
+                Some(poll.session)
+            }
+            _ => return,
+        };
+        if scratch.capacity() > SCRATCH_KEPT {
+            *scratch = Vec::new();
+        }
+        self.mark_dirty(key);
+        if let Some(session) = ended {
+            self.end_response(key);
+            self.detach(session, key);
+        }
+    }
+
+    /// The last byte of a receiver's response.
+    fn end_response(&mut self, key: Key<Connection>) {
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        let keep_alive = match &connection.phase {
+            Phase::Streaming(stream) => {
+                if stream.chunked {
+                    connection.outbox.tail(&mut self.pool).extend_from_slice(http::LAST_CHUNK);
+                }
+                stream.keep_alive
+            }
+            Phase::Polling(poll) => poll.keep_alive,
+            _ => return,
+        };
+        self.finish_response(key, keep_alive);
+    }
+
+    /// Puts everything that a session has for its client into the receiver, if one is there and takes it.
+    pub(super) fn flush_session(&mut self, key: Key<Session>) {
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        let Some(receiver) = session.receiver else { return };
+        if self.connections.get(receiver).is_none_or(|it| it.flow != Flow::Open) {
+            // What waits is packed into one frame when the client reads again.
+            return;
+        }
+        if !session.queue.is_empty() {
+            session.since = self.now;
+            let mut queue = std::mem::take(&mut session.queue);
+            self.emit(receiver, Frame::Messages(&mut queue));
+        }
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        if session.receiver != Some(receiver) {
+            self.settle_drain(key);
+            return;
+        }
+        if let State::Closed { close, .. } = &session.state {
+            let close = close.clone();
+            self.say_goodbye(receiver, key, &close);
+        }
+    }
+
+    /// The close frame of a closed session, and the end of the receiver that carries it.
+    fn say_goodbye(&mut self, receiver: Key<Connection>, key: Key<Session>, close: &Close) {
+        let Some(session) = self.sessions.get(key) else { return };
+        if session.transport != Transport::RawWebSocket {
+            let mut frame = self.pool.take();
+            write_close_frame(&mut frame, close.code, &close.reason);
+            self.emit(receiver, Frame::Whole(&frame));
+            self.pool.give(frame);
+        }
+        let Some(connection) = self.connections.get_mut(receiver) else { return };
+        match &mut connection.phase {
+            Phase::WebSocket(socket) => {
+                let (code, reason) = match (socket.raw, close.cause) {
+                    (true, _) if is_valid_received_code(close.code) => (close.code, close.reason.as_str()),
+                    (true, _) => (close::NORMAL, close.reason.as_str()),
+                    (false, Cause::Shutdown) => (close::GOING_AWAY, close.reason.as_str()),
+                    (false, _) => (close::NORMAL, "Normal closure"),
+                };
+                write_close(connection.outbox.tail(&mut self.pool), Some(code), reason);
+                connection.phase = Phase::Farewell(std::mem::take(&mut socket.decoder));
+                connection.since = self.now;
+                self.mark_dirty(receiver);
+                self.arm_connection(receiver);
+                self.detach(key, receiver);
+            }
+            // A polling receiver has ended with its frame already, and so has a streaming one at its limit.
+            Phase::Streaming(stream) if stream.session == key => {
+                self.end_response(receiver);
+                self.detach(key, receiver);
+            }
+            _ => {}
+        }
+    }
+
+    /// A frame for a receiver that never becomes its session's: the session is another's, or gone.
+    pub(super) fn turn_away(&mut self, key: Key<Connection>, code: u16, reason: &str) {
+        let mut frame = self.pool.take();
+        write_close_frame(&mut frame, code, reason);
+        self.emit(key, Frame::Whole(&frame));
+        self.pool.give(frame);
+        if self.connections.get(key).is_some_and(|it| matches!(it.phase, Phase::Streaming(_))) {
+            self.end_response(key);
+        }
+    }
+}
+
+/// Scratch memory that is kept between frames.
+const SCRATCH_KEPT: usize = 64 << 10;
+
+impl Stream {
+    /// Writes one frame, on HTTP/1.1 as a chunk of its own, and says how large it was.
+    fn write(&self, frame: Frame<'_>, out: &mut Chain, pool: &mut Pool, scratch: &mut Vec<u8>) -> usize {
+        let Some((before, after)) = simple_wrapping(self.transport) else {
+            scratch.clear();
+            frame.wrap(self.transport, "", scratch, pool);
+            let out = out.tail(pool);
+            if self.chunked {
+                http::write_chunk(out, &[scratch]);
+            } else {
+                out.extend_from_slice(scratch);
+            }
+            return scratch.len();
+        };
+        let size = before.len() + frame.len() + after.len();
+        let tail = out.tail(pool);
+        if self.chunked {
+            write_chunk_size(tail, size);
+        }
+        tail.extend_from_slice(before);
+        frame.append_to(out, pool);
+        let tail = out.tail(pool);
+        tail.extend_from_slice(after);
+        if self.chunked {
+            tail.extend_from_slice(http::CHUNK_END);
+        }
+        size
+    }
+}
+
+impl Poll {
+    /// Writes the whole response around one frame.
+    fn write(&mut self, frame: Frame<'_>, out: &mut Chain, pool: &mut Pool, scratch: &mut Vec<u8>) {
+        let tail = out.tail(pool);
+        tail.extend_from_slice(&self.head);
+        pool.give(std::mem::take(&mut self.head));
+        let Some((before, after)) = simple_wrapping(self.transport) else {
+            scratch.clear();
+            frame.wrap(self.transport, self.callback.as_ref().map_or("", Callback::as_str), scratch, pool);
+            http::write_content_length(out.tail(pool), scratch.len());
+            out.tail(pool).extend_from_slice(scratch);
+            return;
+        };
+        http::write_content_length(out.tail(pool), before.len() + frame.len() + after.len());
+        out.tail(pool).extend_from_slice(before);
+        frame.append_to(out, pool);
+        out.tail(pool).extend_from_slice(after);
+    }
+}

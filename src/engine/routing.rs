@@ -1,0 +1,270 @@
+//! A request → its endpoint → what is asked of it. What needs no session is answered here.
+
+use super::answers::{Cache, Exchange, Label, PLAIN_TEXT};
+use super::{Application, Engine, Request};
+use crate::http::{self, Method, ResponseHead};
+use crate::sockjs::{
+    self, Action, GREETING, Info, Messages, PayloadError, Route, Transport, form, iframe, write_info,
+};
+
+impl Engine {
+    /// Answers one whole request, or begins to.
+    pub(super) fn handle(
+        &mut self,
+        exchange: &Exchange<'_>,
+        body: &mut [u8],
+        application: &mut dyn Application,
+    ) {
+        let request = exchange.request;
+        let Some((number, below)) = self.find_endpoint(request.path()) else {
+            return self.handle_other(exchange, body, application);
+        };
+        let route = sockjs::route(below).filter(|route| self.is_offered(number, *route));
+        let Some(route) = route else { return self.answer(exchange, 404, Label::TEXT, b"Not Found\n") };
+        let label = label(number, route);
+        let allowed = route.methods();
+        if !allowed.split(", ").any(|method| method == request.method().as_str()) {
+            return self.answer_not_allowed(exchange, label, allowed);
+        }
+        if let (Method::Options, Some(methods)) = (request.method(), route.preflight_methods()) {
+            return self.answer_options(exchange, label, methods);
+        }
+        if !self.endpoints.get(usize::from(number)).is_some_and(|it| it.admits_origin(exchange.origin())) {
+            return self.answer_error(exchange, 403, "Origin not allowed.");
+        }
+        match route {
+            Route::Greeting => self.answer(exchange, 200, label, GREETING.as_bytes()),
+            Route::Info => self.answer_info(exchange, number, label),
+            Route::Iframe => self.answer_iframe(exchange, number, label),
+            Route::RawWebSocket => self.upgrade(exchange, number, Transport::RawWebSocket, application),
+            Route::Session { action: Action::WebSocket, .. } => {
+                self.upgrade(exchange, number, Transport::WebSocket, application);
+            }
+            Route::Session { action: Action::XhrSend | Action::JsonpSend, .. } => {
+                self.take_messages(exchange, number, route, body, application);
+            }
+            Route::Session { action, session } => match action.transport() {
+                Some(transport) => self.take_receiver(exchange, number, transport, session, application),
+                None => self.answer(exchange, 404, Label::TEXT, b"Not Found\n"),
+            },
+        }
+    }
+
+    /// The endpoint with the longest prefix that holds the path, and the path below it.
+    fn find_endpoint<'p>(&self, path: &'p str) -> Option<(u16, &'p str)> {
+        let numbered = (0..).zip(&self.endpoints);
+        let found = numbered.filter_map(|(number, endpoint)| Some((number, endpoint.below(path)?)));
+        found.min_by_key(|(_, below)| below.len())
+    }
+
+    /// Whether a path exists here: its transport is on, and its session id of a length that may be.
+    fn is_offered(&self, number: u16, route: Route<'_>) -> bool {
+        let Some(endpoint) = self.endpoints.get(usize::from(number)) else { return false };
+        let fits = match route {
+            Route::Session { session, .. } => session.len() <= endpoint.options.session_id_length,
+            _ => true,
+        };
+        fits && route.is_enabled(endpoint.options.transports)
+    }
+
+    /// The most bytes that a request's body may have.
+    pub(super) fn body_limit(&self, request: &http::Request<'_, '_>) -> usize {
+        match self.find_endpoint(request.path()) {
+            Some((number, _)) => {
+                self.endpoints.get(usize::from(number)).map_or(0, |endpoint| endpoint.payload_limit())
+            }
+            None => self.options.body_size,
+        }
+    }
+
+    /// A plain answer to a request that went wrong, labelled as the route's good answers are.
+    pub(super) fn answer_error(&mut self, exchange: &Exchange<'_>, status: u16, text: &str) {
+        let route = self.find_endpoint(exchange.request.path()).and_then(|(number, below)| {
+            let route = sockjs::route(below)?;
+            Some(label(number, route))
+        });
+        let label = Label { content_type: Some(PLAIN_TEXT), ..route.unwrap_or(Label::TEXT) };
+        let cache = if label.cache == Cache::Year { Cache::Unsaid } else { label.cache };
+        self.answer(exchange, status, Label { cache, ..label }, text.as_bytes());
+    }
+
+    fn answer_not_allowed(&mut self, exchange: &Exchange<'_>, label: Label, allowed: &str) {
+        let label = Label { content_type: None, cache: Cache::Unsaid, ..label };
+        self.answer_with(exchange, 405, label, |head| head.header("Allow", allowed).body(b""));
+    }
+
+    fn answer_options(&mut self, exchange: &Exchange<'_>, label: Label, methods: &str) {
+        let label = Label { content_type: None, cache: Cache::Year, ..label };
+        self.answer_with(exchange, 204, label, |head| {
+            head.header("Access-Control-Max-Age", "31536000")
+                .header("Access-Control-Allow-Methods", methods)
+                .end();
+        });
+    }
+
+    fn answer_info(&mut self, exchange: &Exchange<'_>, number: u16, label: Label) {
+        let entropy = self.entropy();
+        let Some(endpoint) = self.endpoints.get(usize::from(number)) else { return };
+        let mut body = self.pool.take();
+        let info = Info {
+            websocket: endpoint.offers(Transport::WebSocket),
+            cookie_needed: endpoint.options.jsessionid.is_some(),
+            entropy,
+            base_url: endpoint.options.base_url.as_deref(),
+        };
+        write_info(&mut body, &info);
+        self.answer(exchange, 200, label, &body);
+        self.pool.give(body);
+    }
+
+    fn answer_iframe(&mut self, exchange: &Exchange<'_>, number: u16, label: Label) {
+        let Some(endpoint) = self.endpoints.get(usize::from(number)) else { return };
+        let mut known = exchange.request.header_values("if-none-match");
+        let etag = endpoint.iframe.etag().to_owned();
+        if known.any(|list| iframe::matches(&etag, list)) {
+            let label = Label { content_type: None, ..label };
+            return self.answer_with(exchange, 304, label, |head| head.header("ETag", &etag).end());
+        }
+        let page = endpoint.iframe.page().to_owned();
+        let is_head = exchange.is_head();
+        self.answer_with(exchange, 200, label, |head| {
+            let head = head.header("ETag", &etag);
+            if is_head { head.body_for_head(page.len()) } else { head.body(page.as_bytes()) }
+        });
+    }
+
+    /// Answers with header fields, or a body, beyond the label's.
+    pub(super) fn answer_with(
+        &mut self,
+        exchange: &Exchange<'_>,
+        status: u16,
+        label: Label,
+        finish: impl FnOnce(ResponseHead<'_>),
+    ) {
+        let Some(connection) = self.connections.get_mut(exchange.key) else { return };
+        let out = connection.outbox.tail(&mut self.pool);
+        finish(label.head(out, exchange, status, &self.endpoints, &self.date));
+        self.finish_response(exchange.key, exchange.keep_alive);
+    }
+
+    /// A path under no prefix: the embedding program's.
+    fn handle_other(&mut self, exchange: &Exchange<'_>, body: &[u8], application: &mut dyn Application) {
+        let request = Request::new(exchange.request, self.connections.get(exchange.key), None);
+        let response = application.respond(self, &request, body);
+        let label = Label { content_type: None, ..Label::TEXT };
+        let is_head = exchange.is_head();
+        self.answer_with(exchange, response.status, label, |mut head| {
+            for (name, value) in response.headers.iter().filter(|(name, _)| is_the_programs(name)) {
+                head = head.header(name, value);
+            }
+            match response.status {
+                204 | 304 => head.end(),
+                _ if is_head => head.body_for_head(response.body.len()),
+                _ => head.body(&response.body),
+            }
+        });
+    }
+
+    /// `xhr_send` and `jsonp_send`: all messages of the body, or none.
+    fn take_messages(
+        &mut self,
+        exchange: &Exchange<'_>,
+        number: u16,
+        route: Route<'_>,
+        body: &[u8],
+        application: &mut dyn Application,
+    ) {
+        let Route::Session { action, session } = route else { return };
+        let Some(key) = self.find_session(number, session) else {
+            return self.answer_error(exchange, 404, "Unknown session.");
+        };
+        let mut field = self.pool.take();
+        let is_form = action == Action::JsonpSend && form::is_form(exchange.request.header("content-type"));
+        let payload = match is_form {
+            true => form::field(body, "d", &mut field).ok_or(PayloadError::Expected),
+            false => Ok(body),
+        };
+        match payload.and_then(Messages::parse) {
+            Ok(messages) => {
+                self.deliver(key, messages, application);
+                let label = Label { content_type: Some(PLAIN_TEXT), ..label(number, route) };
+                match action {
+                    Action::JsonpSend => self.answer(exchange, 200, label, b"ok"),
+                    _ => self.answer(exchange, 204, label, b""),
+                }
+            }
+            Err(error) => self.answer_error(exchange, 500, error.message()),
+        }
+        self.pool.give(field);
+    }
+
+    /// A receiver for a session: the first of its life, or the next.
+    fn take_receiver(
+        &mut self,
+        exchange: &Exchange<'_>,
+        number: u16,
+        transport: Transport,
+        id: &str,
+        application: &mut dyn Application,
+    ) {
+        let callback = match transport {
+            Transport::HtmlFile | Transport::JsonpPolling => {
+                let parameter = |name| exchange.request.query_parameter(name);
+                match sockjs::callback(parameter("c").or_else(|| parameter("callback"))) {
+                    Ok(callback) => Some(callback),
+                    Err(error) => return self.answer_error(exchange, 500, error.message()),
+                }
+            }
+            _ => None,
+        };
+        let label = label(number, Route::Session { action: Action::Xhr, session: id });
+        let cors = !matches!(transport, Transport::HtmlFile | Transport::JsonpPolling);
+        let label = Label { content_type: Some(transport.content_type()), cors, ..label };
+        if exchange.is_head() {
+            return self.answer(exchange, 200, label, b"");
+        }
+        match self.find_session(number, id) {
+            Some(session) => {
+                self.begin_receiver(exchange, session, transport, label, callback);
+                self.contend(exchange.key, session);
+            }
+            None => match self.admit(exchange, number, transport, application) {
+                Ok(()) => {
+                    let session = self.create_session(number, transport, Some(id));
+                    self.begin_receiver(exchange, session, transport, label, callback);
+                    self.open_session(session, exchange, application);
+                }
+                Err(status) => self.answer_error(exchange, status, http::reason_phrase(status)),
+            },
+        }
+    }
+}
+
+/// What the headers of a route's answers say.
+fn label(number: u16, route: Route<'_>) -> Label {
+    let label = Label { endpoint: Some(number), ..Label::TEXT };
+    match route {
+        Route::Greeting | Route::RawWebSocket => label,
+        Route::Iframe => {
+            Label { content_type: Some("text/html; charset=UTF-8"), cache: Cache::Year, ..label }
+        }
+        Route::Info => Label {
+            content_type: Some("application/json; charset=UTF-8"),
+            cache: Cache::Never,
+            cors: true,
+            ..label
+        },
+        Route::Session { action: Action::WebSocket, .. } => Label { cache: Cache::Never, ..label },
+        Route::Session { action, .. } => {
+            let cors = !matches!(action, Action::HtmlFile | Action::Jsonp | Action::JsonpSend);
+            Label { cache: Cache::Never, cors, cookie: true, ..label }
+        }
+    }
+}
+
+/// Header fields that say how an answer is framed are the server's.
+fn is_the_programs(name: &str) -> bool {
+    let reserved = ["content-length", "transfer-encoding", "connection", "date", "upgrade", "trailer"];
+    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    !name.is_empty() && name.bytes().all(is_token) && !reserved.iter().any(|it| name.eq_ignore_ascii_case(it))
+}

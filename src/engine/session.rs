@@ -1,0 +1,207 @@
+//! One session: its state, what waits for its client, and the words with which it ends.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::Millis;
+use super::chain::Chain;
+use super::connection::Connection;
+use crate::collections::{Hashed, Key, Link, Linked, Timer};
+use crate::sockjs::Transport;
+
+/// The state of one session.
+pub struct Session {
+    pub(super) endpoint: u16,
+    pub(super) transport: Transport,
+    pub(super) state: State,
+    /// The client's secret name for it; WebSocket sessions have none, for nobody can look them up.
+    pub(super) id: Option<Box<str>>,
+    /// The connection that carries frames to the client now.
+    pub(super) receiver: Option<Key<Connection>>,
+    /// Messages for the client, as comma-joined JSON strings.
+    pub(super) queue: Chain,
+    /// With a receiver: when something was sent last. Without: when the last receiver left.
+    pub(super) since: Millis,
+    pub(super) timer: Timer,
+    /// The application's own timer.
+    pub(super) alarm: Timer,
+    /// Somebody was told `Full` and waits for the drain.
+    pub(super) owes_drain: bool,
+    /// Where the application keeps its own state of this session.
+    pub(super) slot: u32,
+    pub(super) chain: u32,
+    pub(super) roster: Link,
+    pub(super) unflushed: Link,
+}
+
+/// The open sessions of an endpoint.
+pub(super) struct Roster;
+
+impl Linked<Roster> for Session {
+    fn link(&self) -> &Link {
+        &self.roster
+    }
+    fn link_mut(&mut self) -> &mut Link {
+        &mut self.roster
+    }
+}
+
+/// The sessions with something to put into frames at the end of the turn.
+pub(super) struct Unflushed;
+
+impl Linked<Unflushed> for Session {
+    fn link(&self) -> &Link {
+        &self.unflushed
+    }
+    fn link_mut(&mut self) -> &mut Link {
+        &mut self.unflushed
+    }
+}
+
+impl Hashed for Session {
+    fn hash_key(&self) -> &[u8] {
+        self.id.as_deref().unwrap_or_default().as_bytes()
+    }
+    fn chain(&self) -> u32 {
+        self.chain
+    }
+    fn set_chain(&mut self, next: u32) {
+        self.chain = next;
+    }
+}
+
+/// The life of a session has one turning point.
+pub(super) enum State {
+    /// The application may send, and hears messages.
+    Open,
+    /// Over. What waits goes out, then the close frame.
+    Closed {
+        close: Arc<Close>,
+        /// The application was told.
+        told: bool,
+        /// Later receivers still find it, and get the close frame, until `disconnect_delay` passed without one.
+        lingers: bool,
+    },
+}
+
+impl Session {
+    pub(super) fn new(endpoint: u16, transport: Transport, id: Option<&str>, now: Millis) -> Self {
+        Self {
+            endpoint,
+            transport,
+            state: State::Open,
+            id: id.map(Box::from),
+            receiver: None,
+            queue: Chain::default(),
+            since: now,
+            timer: Timer::default(),
+            alarm: Timer::default(),
+            owes_drain: false,
+            slot: u32::MAX,
+            chain: u32::MAX,
+            roster: Link::default(),
+            unflushed: Link::default(),
+        }
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        matches!(self.state, State::Open)
+    }
+}
+
+/// The server's own name of a session: never the client's, which is a secret, and never used twice.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct SessionId(pub(crate) Key<Session>);
+
+impl fmt::Debug for SessionId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "SessionId({self})")
+    }
+}
+
+impl fmt::Display for SessionId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}.{}", self.0.index(), self.0.generation())
+    }
+}
+
+/// How a session ended, as `on_close` hears it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Close {
+    /// The code that went to the client, or came from it (RFC 6455 §7.4; 1006 where nothing could be said).
+    pub code: u16,
+    /// The reason beside the code.
+    pub reason: String,
+    /// Who or what ended it.
+    pub cause: Cause,
+}
+
+/// Who or what ended a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Cause {
+    /// The application called `close`.
+    Application,
+    /// The client said goodbye: a WebSocket close frame.
+    Client,
+    /// The receiver broke off: reset, or end of stream before its response ended.
+    Interrupted,
+    /// No receiver came for `disconnect_delay`.
+    Expired,
+    /// A ping had no answer for `pong_timeout`, or nothing could be written for `write_stall`.
+    Unresponsive,
+    /// The client broke the protocol: a bad frame, bad JSON, a message too large.
+    Protocol,
+    /// A broadcast found the send queue full.
+    Overflow,
+    /// The server shuts down.
+    Shutdown,
+    /// The handler panicked.
+    Panic,
+}
+
+impl fmt::Display for Close {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} {:?} ({:?})", self.code, self.reason, self.cause)
+    }
+}
+
+impl Close {
+    pub(super) fn new(code: u16, reason: &str, cause: Cause) -> Self {
+        Self { code, reason: reason.to_owned(), cause }
+    }
+}
+
+/// Why `send` did not take a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SendError {
+    /// There is no such session, or it is closed.
+    Gone,
+    /// The client does not read, and its queue is full; `on_drain` tells when it has emptied.
+    Full,
+    /// Binary messages exist on raw WebSocket alone: SockJS carries text.
+    NotBinary,
+}
+
+impl fmt::Display for SendError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            SendError::Gone => "the session is closed",
+            SendError::Full => "the session's send queue is full",
+            SendError::NotBinary => "only a raw WebSocket carries binary messages",
+        })
+    }
+}
+
+impl std::error::Error for SendError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_is_small() {
+        assert!(size_of::<Session>() <= 176, "{}", size_of::<Session>());
+    }
+}

@@ -1,0 +1,286 @@
+//! Sessions from their opening to their end: found, opened, given messages, closed, expired (PROTOCOL.md, section 7).
+
+use std::sync::Arc;
+
+use super::answers::Exchange;
+use super::connection::{Connection, Phase};
+use super::receivers::Frame;
+use super::session::{Cause, Close, Session, State};
+use super::{Application, Engine, Message, Notice, Request, Stage};
+use crate::collections::Key;
+use crate::sockjs::{Messages, OPEN_FRAME, Transport};
+use crate::websocket::close::{self, write_close};
+
+/// What a receiver is told whose session was interrupted, or has gone while it came.
+const INTERRUPTED: (u16, &str) = (1002, "Connection interrupted");
+
+/// Decoded text whose memory is kept for the next payload.
+const DECODED_KEPT: usize = 64 << 10;
+
+impl Engine {
+    /// Whether a session is there and can be sent to.
+    pub fn is_open(&self, key: Key<Session>) -> bool {
+        self.sessions.get(key).is_some_and(Session::is_open)
+    }
+
+    /// The endpoint of a session.
+    pub fn endpoint_of(&self, key: Key<Session>) -> Option<u16> {
+        self.sessions.get(key).map(|session| session.endpoint)
+    }
+
+    /// The transport by which a session was opened.
+    pub fn transport(&self, key: Key<Session>) -> Option<Transport> {
+        self.sessions.get(key).map(|session| session.transport)
+    }
+
+    /// Where the application keeps its own state of a session.
+    pub fn slot(&self, key: Key<Session>) -> Option<u32> {
+        self.sessions.get(key).map(|session| session.slot)
+    }
+
+    /// Notes where the application keeps its own state of a session.
+    pub fn set_slot(&mut self, key: Key<Session>, slot: u32) {
+        if let Some(session) = self.sessions.get_mut(key) {
+            session.slot = slot;
+        }
+    }
+
+    /// Closes a session for the application; see [`Engine::close_session`].
+    pub fn close(&mut self, key: Key<Session>, code: u16, reason: &str) -> bool {
+        self.close_session(key, Close::new(code, reason, Cause::Application))
+    }
+
+    pub(super) fn find_session(&self, endpoint: u16, id: &str) -> Option<Key<Session>> {
+        self.endpoints.get(usize::from(endpoint))?.table.find(&self.sessions, id.as_bytes())
+    }
+
+    /// May one more session open here? `Err` holds the status of the refusal.
+    pub(super) fn admit(
+        &mut self,
+        exchange: &Exchange<'_>,
+        number: u16,
+        transport: Transport,
+        application: &mut dyn Application,
+    ) -> Result<(), u16> {
+        let endpoint = self.endpoints.get(usize::from(number)).ok_or(404_u16)?;
+        if self.stage == Stage::Stopping || endpoint.sessions >= endpoint.options.sessions {
+            self.note_refusal(exchange.key, 503);
+            return Err(503);
+        }
+        let request = Request::new(exchange.request, self.connections.get(exchange.key), Some(transport));
+        application.admit(number, &request).inspect_err(|status| self.note_refusal(exchange.key, *status))
+    }
+
+    /// A new session, listed where it can be found. It has no receiver yet.
+    pub(super) fn create_session(
+        &mut self,
+        number: u16,
+        transport: Transport,
+        id: Option<&str>,
+    ) -> Key<Session> {
+        let key = self.sessions.insert(Session::new(number, transport, id, self.now));
+        if let Some(endpoint) = self.endpoints.get_mut(usize::from(number)) {
+            endpoint.sessions += 1;
+            endpoint.roster.push_back(&mut self.sessions, key);
+            if id.is_some() {
+                endpoint.table.insert(&mut self.sessions, key);
+            }
+        }
+        self.counters.opened += 1;
+        key
+    }
+
+    /// Sends the open frame through the first receiver, and tells the application.
+    pub(super) fn open_session(
+        &mut self,
+        key: Key<Session>,
+        exchange: &Exchange<'_>,
+        application: &mut dyn Application,
+    ) {
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        session.receiver = Some(exchange.key);
+        let transport = session.transport;
+        if transport != Transport::RawWebSocket {
+            self.emit(exchange.key, Frame::Whole(OPEN_FRAME));
+        }
+        self.arm_session(key);
+        let request = Request::new(exchange.request, self.connections.get(exchange.key), Some(transport));
+        application.opened(self, key, &request);
+    }
+
+    /// Another receiver for a session that is there. Whether it is the only one is known once the reactor has looked
+    /// at the socket of the first: a client that hung up before it came back is not told that it is still there.
+    pub(super) fn contend(&mut self, key: Key<Connection>, session: Key<Session>) {
+        match self.sessions.get(session).and_then(|session| session.receiver) {
+            Some(first) => {
+                self.suspects.push_back(first);
+                self.contenders.push_back(key);
+            }
+            None => self.attach(key, session),
+        }
+    }
+
+    /// Decides what the second receivers get, now that the first ones were looked at.
+    pub(super) fn settle_contenders(&mut self) {
+        while let Some(key) = self.contenders.pop_front() {
+            let Some(session) = self.connections.get(key).and_then(Connection::session) else { continue };
+            match self.sessions.get(session).map(|session| session.receiver) {
+                Some(Some(first)) if first != key => {
+                    self.turn_away(key, 2010, "Another connection still open")
+                }
+                Some(_) => self.attach(key, session),
+                None => self.turn_away(key, INTERRUPTED.0, INTERRUPTED.1),
+            }
+        }
+    }
+
+    fn attach(&mut self, key: Key<Connection>, session: Key<Session>) {
+        let Some(state) = self.sessions.get_mut(session) else { return };
+        state.receiver = Some(key);
+        state.since = self.now;
+        self.flush_session(session);
+        self.arm_session(session);
+    }
+
+    /// A receiver has ended as it should; the session waits for the next, or is over.
+    pub(super) fn detach(&mut self, key: Key<Session>, receiver: Key<Connection>) {
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        if session.receiver != Some(receiver) {
+            return;
+        }
+        session.receiver = None;
+        session.since = self.now;
+        self.arm_session(key);
+        self.release(key);
+    }
+
+    /// A receiver was cut off: whether its client got the last frame is unknown, so the session is over.
+    pub(super) fn receiver_broke_off(&mut self, key: Key<Session>, receiver: Key<Connection>) {
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        if session.receiver != Some(receiver) {
+            return;
+        }
+        session.queue.clear(&mut self.pool);
+        let code = if session.id.is_some() { INTERRUPTED.0 } else { close::ABNORMAL };
+        self.close_session(key, Close::new(code, INTERRUPTED.1, Cause::Interrupted));
+        self.detach(key, receiver);
+    }
+
+    /// All messages of a payload, in order, as long as the session is open.
+    pub(super) fn deliver(
+        &mut self,
+        key: Key<Session>,
+        mut messages: Messages<'_>,
+        application: &mut dyn Application,
+    ) {
+        let mut decoded = std::mem::take(&mut self.decoded);
+        while let Some(text) = messages.next(&mut decoded) {
+            if !self.is_open(key) {
+                break;
+            }
+            self.counters.messages_in += 1;
+            application.message(self, key, Message::Text(text));
+        }
+        if decoded.capacity() <= DECODED_KEPT {
+            self.decoded = decoded;
+        }
+    }
+
+    /// One message of a raw WebSocket.
+    pub(super) fn deliver_raw(
+        &mut self,
+        key: Key<Session>,
+        message: Message<'_>,
+        application: &mut dyn Application,
+    ) {
+        if self.is_open(key) {
+            self.counters.messages_in += 1;
+            application.message(self, key, message);
+        }
+    }
+
+    /// Ends a session. What waits goes out, then the close frame; the application hears of it once. `false`: it was
+    /// closed already.
+    pub fn close_session(&mut self, key: Key<Session>, close: Close) -> bool {
+        let Some(session) = self.sessions.get_mut(key) else { return false };
+        if !session.is_open() {
+            return false;
+        }
+        let lingers = session.id.is_some();
+        session.state = State::Closed { close: Arc::new(close), told: false, lingers };
+        self.timers.cancel(&mut session.alarm);
+        if let Some(endpoint) = self.endpoints.get_mut(usize::from(session.endpoint)) {
+            endpoint.roster.remove(&mut self.sessions, key);
+        }
+        self.unflushed.push_back(&mut self.sessions, key);
+        self.notices.push_back(Notice::Closed(key));
+        self.counters.closed += 1;
+        true
+    }
+
+    pub(super) fn tell_closed(&mut self, key: Key<Session>, application: &mut dyn Application) {
+        let Some(Session { state: State::Closed { close, told, .. }, .. }) = self.sessions.get_mut(key)
+        else {
+            return;
+        };
+        *told = true;
+        let close = Arc::clone(close);
+        application.closed(self, key, &close);
+        self.release(key);
+    }
+
+    /// No receiver came in time, or none will: nobody can find the session any more.
+    pub(super) fn expire_session(&mut self, key: Key<Session>) {
+        self.close_session(key, Close::new(close::ABNORMAL, "Session expired", Cause::Expired));
+        if let Some(Session { state: State::Closed { lingers, .. }, .. }) = self.sessions.get_mut(key) {
+            *lingers = false;
+        }
+        self.release(key);
+    }
+
+    /// Frees the slot of a session of which nothing is left to do or to tell.
+    fn release(&mut self, key: Key<Session>) {
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        if !matches!(session.state, State::Closed { told: true, lingers: false, .. })
+            || session.receiver.is_some()
+        {
+            return;
+        }
+        session.queue.clear(&mut self.pool);
+        self.timers.cancel(&mut session.timer);
+        let (number, has_id) = (session.endpoint, session.id.is_some());
+        self.unflushed.remove(&mut self.sessions, key);
+        if let Some(endpoint) = self.endpoints.get_mut(usize::from(number)) {
+            endpoint.sessions -= 1;
+            if has_id {
+                endpoint.table.remove(&mut self.sessions, key);
+            }
+        }
+        self.sessions.remove(key);
+    }
+
+    /// Fails a WebSocket for what its client did: a close frame with the code, and no more is read (RFC 6455 §7.1.7).
+    pub(super) fn fail_websocket(&mut self, key: Key<Connection>, code: u16, reason: &str) {
+        self.note_refusal(key, code);
+        self.end_websocket(key, Some(code), reason, Close::new(code, reason, Cause::Protocol));
+    }
+
+    /// The client's close frame: answered once, with the same code (RFC 6455 §5.5.1).
+    pub(super) fn answer_close(&mut self, key: Key<Connection>, frame: Option<(u16, &str)>) {
+        let (code, reason) = frame.unwrap_or((close::NO_STATUS, ""));
+        let echoed = frame.map(|(code, _)| code);
+        self.end_websocket(key, echoed, "", Close::new(code, reason, Cause::Client));
+    }
+
+    fn end_websocket(&mut self, key: Key<Connection>, code: Option<u16>, reason: &str, close: Close) {
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        let session = connection.session();
+        write_close(connection.outbox.tail(&mut self.pool), code, reason);
+        connection.phase = Phase::Finishing { peer_done: false };
+        self.mark_dirty(key);
+        if let Some(session) = session {
+            self.close_session(session, close);
+            self.detach(session, key);
+        }
+    }
+}

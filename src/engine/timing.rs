@@ -1,0 +1,217 @@
+//! What each wait means: one timer for each connection and each session, and what its state says when it runs out.
+//!
+//! Timers are lazy. A wait that moves back (activity on a connection, a frame on a receiver) only notes the time; the
+//! timer runs out as it was armed, finds that it is early, and is armed for what is left.
+
+use super::connection::{Connection, Flow, Phase, Ping};
+use super::endpoint::{Endpoint, millis};
+use super::receivers::Frame;
+use super::session::{Cause, Close, Session, State};
+use super::{Application, Engine, Millis, ServerOptions, Stage};
+use crate::collections::Key;
+use crate::sockjs::{HEARTBEAT_FRAME, Transport};
+use crate::websocket::close;
+use crate::websocket::frame::{Opcode, write_header};
+
+/// Whose timer it is.
+#[derive(Clone, Copy)]
+pub(super) enum Owner {
+    Connection(Key<Connection>),
+    Session(Key<Session>),
+    /// The application's, of one session.
+    SessionAlarm(Key<Session>),
+    /// The application's, of an endpoint.
+    EndpointAlarm(u16),
+}
+
+impl Engine {
+    /// When something is due next.
+    pub fn next_deadline(&self) -> Option<Millis> {
+        self.timers.next_deadline()
+    }
+
+    /// Lets everything happen that is due.
+    pub fn tick(&mut self, application: &mut dyn Application) {
+        while let Some(owner) = self.timers.expire(self.now) {
+            match owner {
+                Owner::Connection(key) => self.connection_timeout(key),
+                Owner::Session(key) => self.session_timeout(key),
+                Owner::SessionAlarm(key) if self.is_open(key) => application.session_alarm(self, key),
+                Owner::SessionAlarm(_) => {}
+                Owner::EndpointAlarm(number) => application.endpoint_alarm(self, number),
+            }
+            self.tell(application);
+        }
+    }
+
+    /// Sets the application's timer of a session, `delay` milliseconds ahead; `None` stops it.
+    pub fn set_session_alarm(&mut self, key: Key<Session>, delay: Option<Millis>) {
+        let Some(session) = self.sessions.get_mut(key).filter(|session| session.is_open()) else { return };
+        match delay {
+            Some(delay) => {
+                self.timers.arm(&mut session.alarm, Owner::SessionAlarm(key), ahead(self.now, delay));
+            }
+            None => self.timers.cancel(&mut session.alarm),
+        }
+    }
+
+    /// Sets the application's timer of an endpoint, `delay` milliseconds ahead; `None` stops it.
+    pub fn set_endpoint_alarm(&mut self, number: u16, delay: Option<Millis>) {
+        let Some(endpoint) = self.endpoints.get_mut(usize::from(number)) else { return };
+        match delay {
+            Some(delay) => {
+                self.timers.arm(&mut endpoint.alarm, Owner::EndpointAlarm(number), ahead(self.now, delay));
+            }
+            None => self.timers.cancel(&mut endpoint.alarm),
+        }
+    }
+
+    /// Makes sure that the timer of a connection runs out no later than what it waits for.
+    pub(super) fn arm_connection(&mut self, key: Key<Connection>) {
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        let phase = patience(&self.options, self.stage, &connection.phase)
+            .map(|patience| connection.since.saturating_add(patience));
+        let stall = match connection.flow {
+            Flow::Stalled(since) => Some(since.saturating_add(millis(self.options.write_stall))),
+            Flow::Open => None,
+        };
+        let Some(deadline) = phase.into_iter().chain(stall).min() else { return };
+        if self.timers.deadline(&connection.timer).is_none_or(|armed| armed > deadline) {
+            self.timers.arm(&mut connection.timer, Owner::Connection(key), deadline);
+        }
+    }
+
+    fn connection_timeout(&mut self, key: Key<Connection>) {
+        let Some(connection) = self.connections.get(key) else { return };
+        let waited = self.now.saturating_sub(connection.since);
+        if let Flow::Stalled(since) = connection.flow
+            && self.now.saturating_sub(since) >= millis(self.options.write_stall)
+        {
+            return self.drop_connection(key);
+        }
+        if patience(&self.options, self.stage, &connection.phase).is_none_or(|patience| waited < patience) {
+            return self.arm_connection(key);
+        }
+        match connection.phase {
+            Phase::Head(_) | Phase::Body(_) => self.refuse_head(key, 408),
+            // Nothing was asked, or all was answered: there is nobody to tell.
+            _ => self.drop_connection(key),
+        }
+    }
+
+    /// Makes sure that the timer of a session runs out no later than what it waits for.
+    pub(super) fn arm_session(&mut self, key: Key<Session>) {
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        let Some(endpoint) = self.endpoints.get(usize::from(session.endpoint)) else { return };
+        let connection = session.receiver.and_then(|receiver| self.connections.get(receiver));
+        let Some(deadline) = deadline(session, connection, endpoint, self.stage) else { return };
+        if self.timers.deadline(&session.timer).is_none_or(|armed| armed > deadline) {
+            self.timers.arm(&mut session.timer, Owner::Session(key), deadline);
+        }
+    }
+
+    fn session_timeout(&mut self, key: Key<Session>) {
+        let Some(session) = self.sessions.get(key) else { return };
+        let Some(endpoint) = self.endpoints.get(usize::from(session.endpoint)) else { return };
+        let connection = session.receiver.and_then(|receiver| self.connections.get(receiver));
+        if deadline(session, connection, endpoint, self.stage).is_none_or(|deadline| deadline > self.now) {
+            return self.arm_session(key);
+        }
+        match session.receiver {
+            None => self.expire_session(key),
+            Some(receiver) if pong_is_overdue(connection, endpoint, self.now) => {
+                let close = Close::new(close::ABNORMAL, "No answer to a ping", Cause::Unresponsive);
+                self.close_session(key, close);
+                self.drop_connection(receiver);
+            }
+            Some(receiver) => {
+                self.beat(key, receiver);
+                self.arm_session(key);
+            }
+        }
+    }
+
+    /// Nothing was sent for a while: proxies and clients want to see that somebody is there.
+    fn beat(&mut self, key: Key<Session>, receiver: Key<Connection>) {
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        session.since = self.now;
+        let speaks_sockjs = session.transport != Transport::RawWebSocket;
+        let Some(connection) = self.connections.get_mut(receiver) else { return };
+        if connection.flow != Flow::Open {
+            // What waits already will show it, or the stall will end it.
+            return;
+        }
+        if let Phase::WebSocket(socket) = &mut connection.phase
+            && socket.ping == Ping::Rest
+        {
+            socket.ping = Ping::Queued;
+            write_header(connection.outbox.tail(&mut self.pool), Opcode::Ping, 0);
+            self.mark_dirty(receiver);
+        }
+        if speaks_sockjs {
+            self.emit(receiver, Frame::Whole(HEARTBEAT_FRAME));
+        }
+    }
+}
+
+/// How long a connection may stay in a phase.
+fn patience(options: &ServerOptions, stage: Stage, phase: &Phase) -> Option<Millis> {
+    let patience = match phase {
+        Phase::Idle { first: true } | Phase::Head(_) => options.head_timeout,
+        Phase::Idle { first: false } => options.keep_alive,
+        Phase::Body(_) => options.body_timeout,
+        Phase::Farewell(_) | Phase::Lingering => options.close_timeout,
+        Phase::Polling(_) | Phase::Streaming(_) | Phase::WebSocket(_) => return None,
+        Phase::Finishing { .. } | Phase::Gone => return None,
+    };
+    Some(hurried(millis(patience), stage))
+}
+
+/// A server that stops waits for nobody for long.
+fn hurried(wait: Millis, stage: Stage) -> Millis {
+    match stage {
+        Stage::Serving => wait,
+        Stage::Stopping => wait.min(LAST_WAIT),
+    }
+}
+
+/// How long a client may take for its part of the goodbye while the server stops, in milliseconds.
+const LAST_WAIT: Millis = 500;
+
+/// What a session waits for next.
+fn deadline(
+    session: &Session,
+    connection: Option<&Connection>,
+    endpoint: &Endpoint,
+    stage: Stage,
+) -> Option<Millis> {
+    let Some(connection) = connection else {
+        return Some(session.since.saturating_add(hurried(endpoint.disconnect_delay, stage)));
+    };
+    if let State::Closed { .. } = session.state {
+        return None;
+    }
+    let heartbeat = session.since.saturating_add(endpoint.heartbeat_delay);
+    match &connection.phase {
+        Phase::WebSocket(socket) => match socket.ping {
+            Ping::Sent(since) => Some(heartbeat.min(since.saturating_add(endpoint.pong_timeout))),
+            Ping::Rest | Ping::Queued => Some(heartbeat),
+        },
+        _ => Some(heartbeat),
+    }
+}
+
+fn pong_is_overdue(connection: Option<&Connection>, endpoint: &Endpoint, now: Millis) -> bool {
+    match connection.map(|connection| &connection.phase) {
+        Some(Phase::WebSocket(socket)) => match socket.ping {
+            Ping::Sent(since) => now.saturating_sub(since) >= endpoint.pong_timeout,
+            Ping::Rest | Ping::Queued => false,
+        },
+        _ => false,
+    }
+}
+
+/// An application's timer is always in the future, so that one that sets itself again cannot hold the turn.
+fn ahead(now: Millis, delay: Millis) -> Millis {
+    now.saturating_add(delay.max(1))
+}

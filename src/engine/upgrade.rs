@@ -1,0 +1,84 @@
+//! The WebSocket handshake: an HTTP request → a connection that speaks frames (RFC 6455 §4.2).
+
+use super::answers::{Exchange, Label};
+use super::connection::{Phase, Ping, WebSocket};
+use super::{Application, Engine};
+use crate::http::{self, ResponseHead};
+use crate::sockjs::Transport;
+use crate::websocket::handshake::{self, HandshakeError, Offer};
+use crate::websocket::message::Decoder;
+
+impl Engine {
+    /// Answers an upgrade; where it is accepted, the session opens behind the answer.
+    pub(super) fn upgrade(
+        &mut self,
+        exchange: &Exchange<'_>,
+        number: u16,
+        transport: Transport,
+        application: &mut dyn Application,
+    ) {
+        let accepted = match handshake::accept(&offer(exchange)) {
+            Ok(key) if exchange.is_http11() => key,
+            Ok(_) => return self.answer_error(exchange, 400, "WebSocket needs HTTP/1.1."),
+            Err(error) => return self.refuse_upgrade(exchange, error),
+        };
+        if let Err(status) = self.admit(exchange, number, transport, application) {
+            return self.answer_error(exchange, status, http::reason_phrase(status));
+        }
+        let raw = transport == Transport::RawWebSocket;
+        let subprotocol = if raw { self.choose_subprotocol(exchange, number) } else { None };
+        let Some(connection) = self.connections.get_mut(exchange.key) else { return };
+        let out = connection.outbox.tail(&mut self.pool);
+        let mut head = ResponseHead::new(out, 101, &self.date)
+            .header("Upgrade", "websocket")
+            .header("Connection", "Upgrade")
+            .header("Sec-WebSocket-Accept", accepted.as_str());
+        if let Some(name) = &subprotocol {
+            head = head.header("Sec-WebSocket-Protocol", name);
+        }
+        head.end();
+        let session = self.create_session(number, transport, None);
+        if let Some(connection) = self.connections.get_mut(exchange.key) {
+            let decoder = Decoder::default();
+            connection.phase = Phase::WebSocket(WebSocket { session, raw, decoder, ping: Ping::Rest });
+        }
+        self.mark_dirty(exchange.key);
+        self.open_session(session, exchange, application);
+    }
+
+    fn refuse_upgrade(&mut self, exchange: &Exchange<'_>, error: HandshakeError) {
+        self.note_refusal(exchange.key, error.status());
+        if error.status() != 426 {
+            return self.answer_error(exchange, error.status(), error.body());
+        }
+        // The one refusal that says what would be welcome (RFC 6455 §4.4).
+        let versions = handshake::SUPPORTED_VERSIONS;
+        self.answer_with(exchange, 426, Label::TEXT, |head| {
+            head.header("Sec-WebSocket-Version", versions).body(error.body().as_bytes());
+        });
+    }
+
+    /// The first of the endpoint's subprotocols that the client offers too.
+    fn choose_subprotocol(&self, exchange: &Exchange<'_>, number: u16) -> Option<String> {
+        let spoken = &self.endpoints.get(usize::from(number))?.options.subprotocols;
+        let offered = |name: &str| {
+            let lists = exchange.request.header_values("sec-websocket-protocol");
+            let mut names = lists.flat_map(|list| list.split(|byte| *byte == b','));
+            names.any(|offered| offered.trim_ascii() == name.as_bytes())
+        };
+        spoken.iter().find(|name| offered(name)).cloned()
+    }
+}
+
+/// What the handshake must know of a request.
+fn offer<'r>(exchange: &Exchange<'r>) -> Offer<'r> {
+    let request = exchange.request;
+    Offer {
+        upgrade: request.list_contains("upgrade", "websocket"),
+        connection: request.list_contains("connection", "upgrade"),
+        version: request.header("sec-websocket-version"),
+        key: request.header("sec-websocket-key"),
+        key_count: request.header_values("sec-websocket-key").count(),
+        hixie: request.header("sec-websocket-key1").is_some(),
+    }
+}
