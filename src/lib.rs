@@ -6,8 +6,25 @@
 #[doc(hidden)]
 pub mod collections;
 #[doc(hidden)]
+pub mod engine;
+#[doc(hidden)]
 pub mod http;
 #[doc(hidden)]
 pub mod sockjs;
 #[doc(hidden)]
 pub mod websocket;
+
+mod handle;
+mod handler;
+mod mounts;
+mod reactor;
+mod server;
+
+pub use engine::{
+    Cause, Close, Counters, EndpointOptions, Event, OptionError, Request, Response, SendError, ServerOptions,
+    SessionId,
+};
+pub use handle::Handle;
+pub use handler::{Admission, Context, Endpoint, EndpointId, Handler, Session};
+pub use server::{MountError, Report, Server};
+pub use sockjs::{Transport, Transports};

@@ -1,0 +1,141 @@
+//! The server from other threads: a mailbox, and a waker that is used only when the mailbox was empty.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use mio::Waker;
+
+use crate::engine::{Engine, SessionId};
+use crate::handler::{Context, EndpointId};
+
+/// Reaches a running server from any thread; clones are cheap. No call waits for the server: what is asked is done in
+/// its next turn, in the order in which one thread asked. For a server that is gone nothing happens.
+///
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// use sockjs_server::{Server, Session};
+///
+/// let mut server = Server::bind("127.0.0.1:0")?;
+/// let endpoint = server.mount("/news", |_: &mut Session<'_>, _: &str| {})?;
+/// let handle = server.handle();
+/// std::thread::spawn(move || {
+///     handle.broadcast(endpoint, "the news of the day");
+///     handle.shutdown();
+/// });
+/// server.run()
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Handle {
+    mailbox: Arc<Mailbox>,
+}
+
+/// What is asked of the server.
+pub(crate) enum Command {
+    Send(SessionId, String),
+    SendBinary(SessionId, Vec<u8>),
+    Close(SessionId, u16, String),
+    Broadcast(EndpointId, String),
+    Run(Box<dyn FnOnce(&mut Context<'_>) + Send>),
+    Shutdown,
+}
+
+/// Where commands wait for the next turn.
+pub(crate) struct Mailbox {
+    commands: Mutex<Vec<Command>>,
+    waker: Waker,
+}
+
+impl Mailbox {
+    pub(crate) fn new(waker: Waker) -> Arc<Self> {
+        Arc::new(Self { commands: Mutex::new(Vec::new()), waker })
+    }
+
+    /// Takes out what waits, and leaves an empty vector for what comes.
+    pub(crate) fn collect(&self, commands: &mut Vec<Command>) {
+        std::mem::swap(&mut *self.lock(), commands);
+    }
+
+    fn post(&self, command: Command) {
+        let mut commands = self.lock();
+        commands.push(command);
+        if commands.len() == 1 {
+            // It fails only if the server is gone.
+            let _ = self.waker.wake();
+        }
+    }
+
+    /// A panic between lock and unlock cannot happen, and would leave the vector whole.
+    fn lock(&self) -> MutexGuard<'_, Vec<Command>> {
+        self.commands.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Handle {
+    pub(crate) fn new(mailbox: Arc<Mailbox>) -> Self {
+        Self { mailbox }
+    }
+
+    /// Queues a text message for a session; dropped if the session is closed or full by then.
+    pub fn send(&self, session: SessionId, text: impl Into<String>) {
+        self.mailbox.post(Command::Send(session, text.into()));
+    }
+
+    /// Queues a binary message for a session of a raw WebSocket.
+    pub fn send_binary(&self, session: SessionId, bytes: impl Into<Vec<u8>>) {
+        self.mailbox.post(Command::SendBinary(session, bytes.into()));
+    }
+
+    /// Closes a session; see [`Session::close`](crate::Session::close).
+    pub fn close(&self, session: SessionId, code: u16, reason: impl Into<String>) {
+        self.mailbox.post(Command::Close(session, code, reason.into()));
+    }
+
+    /// Sends a text to all sessions of an endpoint.
+    pub fn broadcast(&self, endpoint: EndpointId, text: impl Into<String>) {
+        self.mailbox.post(Command::Broadcast(endpoint, text.into()));
+    }
+
+    /// Runs a closure on the server's own thread, with the server in its hands. If it panics nothing else happens.
+    pub fn run(&self, task: impl FnOnce(&mut Context<'_>) + Send + 'static) {
+        self.mailbox.post(Command::Run(Box::new(task)));
+    }
+
+    /// Begins the shutdown; see [`Server::shutdown`](crate::Server::shutdown).
+    pub fn shutdown(&self) {
+        self.mailbox.post(Command::Shutdown);
+    }
+}
+
+impl fmt::Debug for Handle {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Handle")
+    }
+}
+
+impl Command {
+    /// Carries it out; a shutdown is the server's own affair and asked for by `true`.
+    pub(crate) fn run(self, engine: &mut Engine) -> bool {
+        match self {
+            Command::Send(session, text) => {
+                // Whoever sends from afar cannot be told.
+                let _ = engine.send(session.0, &text);
+            }
+            Command::SendBinary(session, bytes) => {
+                let _ = engine.send_binary(session.0, &bytes);
+            }
+            Command::Close(session, code, reason) => {
+                engine.close(session.0, code, &reason);
+            }
+            Command::Broadcast(endpoint, text) => {
+                engine.broadcast(endpoint.0, &text, None);
+            }
+            Command::Run(task) => {
+                let context = &mut Context::new(engine);
+                let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| task(context)));
+            }
+            Command::Shutdown => return true,
+        }
+        false
+    }
+}

@@ -1,0 +1,227 @@
+//! The program's handlers as the engine sees them: the one door through which they are called, and where their panics
+//! stop.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use crate::collections::{Key, Slab};
+use crate::engine::{self, Application, Cause, Close, Engine, Event, Message, Request, Response, SessionId};
+use crate::handler::{Admission, Context, Endpoint, Handler, Session};
+
+/// Answers requests outside of every endpoint.
+pub(crate) type Fallback = Box<dyn FnMut(&mut Context<'_>, &Request<'_>, &[u8]) -> Response + Send>;
+
+/// Hears what happens.
+pub(crate) type Observer = Box<dyn FnMut(&Event<'_>) + Send>;
+
+/// All handlers, by the number of their endpoint.
+#[derive(Default)]
+pub(crate) struct Mounts {
+    mounts: Vec<Box<dyn Mount>>,
+    pub(crate) fallback: Option<Fallback>,
+    pub(crate) observer: Option<Observer>,
+}
+
+impl Mounts {
+    pub(crate) fn push<S, H>(&mut self, handler: H)
+    where
+        S: Default + Send + 'static,
+        H: Handler<S>,
+    {
+        self.mounts.push(Box::new(Mounted { handler, states: Slab::new() }));
+    }
+
+    /// Calls a handler for one of its sessions. If it panics the session is closed, and all else goes on.
+    fn call(
+        &mut self,
+        engine: &mut Engine,
+        key: Key<engine::Session>,
+        call: impl FnOnce(&mut dyn Mount, &mut Engine, u16),
+    ) {
+        let Some(number) = engine.endpoint_of(key) else { return };
+        let Some(mount) = self.mounts.get_mut(usize::from(number)) else { return };
+        // The engine is consistent between any two of its calls, and a broken handler is the program's to judge.
+        let outcome = catch_unwind(AssertUnwindSafe(|| call(mount.as_mut(), engine, number)));
+        if outcome.is_err() {
+            let reason = "Internal error".to_owned();
+            engine.close_session(key, Close { code: 3000, reason, cause: Cause::Panic });
+            self.observe(&Event::Panicked { session: Some(SessionId(key)) });
+        }
+    }
+}
+
+impl Application for Mounts {
+    fn admit(&mut self, number: u16, request: &Request<'_>) -> Result<(), u16> {
+        let Some(mount) = self.mounts.get_mut(usize::from(number)) else { return Err(404) };
+        match catch_unwind(AssertUnwindSafe(|| mount.admit(request))) {
+            Ok(Admission::Accept) => Ok(()),
+            Ok(Admission::Refuse(status @ 400..=599)) => Err(status),
+            Ok(Admission::Refuse(_)) => Err(403),
+            Err(_) => Err(500),
+        }
+    }
+
+    fn opened(&mut self, engine: &mut Engine, key: Key<engine::Session>, request: &Request<'_>) {
+        if self.observer.is_some() {
+            let endpoint = engine.endpoint_of(key).map_or("", |number| engine.prefix(number));
+            self.observe(&Event::Opened { session: SessionId(key), endpoint, request });
+        }
+        self.call(engine, key, |mount, engine, number| {
+            mount.open(engine, number, key);
+            mount.on_open(engine, number, key, request);
+        });
+    }
+
+    fn message(&mut self, engine: &mut Engine, key: Key<engine::Session>, message: Message<'_>) {
+        self.call(engine, key, |mount, engine, number| mount.on_message(engine, number, key, message));
+    }
+
+    fn closed(&mut self, engine: &mut Engine, key: Key<engine::Session>, close: &Close) {
+        if self.observer.is_some() {
+            let endpoint = engine.endpoint_of(key).map_or("", |number| engine.prefix(number));
+            self.observe(&Event::Closed { session: SessionId(key), endpoint, close });
+        }
+        self.call(engine, key, |mount, engine, number| mount.on_close(engine, number, key, close));
+        self.call(engine, key, |mount, engine, _| mount.forget(engine, key));
+    }
+
+    fn drained(&mut self, engine: &mut Engine, key: Key<engine::Session>) {
+        self.call(engine, key, |mount, engine, number| mount.on_drain(engine, number, key));
+    }
+
+    fn session_alarm(&mut self, engine: &mut Engine, key: Key<engine::Session>) {
+        self.call(engine, key, |mount, engine, number| mount.on_timer(engine, number, key));
+    }
+
+    fn endpoint_alarm(&mut self, engine: &mut Engine, number: u16) {
+        if let Some(mount) = self.mounts.get_mut(usize::from(number)) {
+            let endpoint = &mut Endpoint::new(engine, number);
+            // There is no session that the panic could cost.
+            if catch_unwind(AssertUnwindSafe(|| mount.on_endpoint_timer(endpoint))).is_err() {
+                self.observe(&Event::Panicked { session: None });
+            }
+        }
+    }
+
+    fn observe(&mut self, event: &Event<'_>) {
+        if let Some(observer) = &mut self.observer {
+            // A broken log is no reason to stop, and there is nobody to tell.
+            let _ = catch_unwind(AssertUnwindSafe(|| observer(event)));
+        }
+    }
+
+    fn respond(&mut self, engine: &mut Engine, request: &Request<'_>, body: &[u8]) -> Response {
+        let Some(fallback) = &mut self.fallback else {
+            return Response::new(404)
+                .header("Content-Type", "text/plain; charset=UTF-8")
+                .body("Not Found\n");
+        };
+        let context = &mut Context::new(engine);
+        catch_unwind(AssertUnwindSafe(|| fallback(context, request, body))).unwrap_or_else(|_| {
+            self.observe(&Event::Panicked { session: None });
+            Response::new(500)
+        })
+    }
+}
+
+/// A handler whose type, and whose sessions' state, are its own affair.
+trait Mount: Send {
+    fn admit(&mut self, request: &Request<'_>) -> Admission;
+    fn open(&mut self, engine: &mut Engine, number: u16, key: Key<engine::Session>);
+    fn on_open(&mut self, engine: &mut Engine, number: u16, key: Key<engine::Session>, request: &Request<'_>);
+    fn on_message(
+        &mut self,
+        engine: &mut Engine,
+        number: u16,
+        key: Key<engine::Session>,
+        message: Message<'_>,
+    );
+    fn on_close(&mut self, engine: &mut Engine, number: u16, key: Key<engine::Session>, close: &Close);
+    fn forget(&mut self, engine: &mut Engine, key: Key<engine::Session>);
+    fn on_drain(&mut self, engine: &mut Engine, number: u16, key: Key<engine::Session>);
+    fn on_timer(&mut self, engine: &mut Engine, number: u16, key: Key<engine::Session>);
+    fn on_endpoint_timer(&mut self, endpoint: &mut Endpoint<'_>);
+}
+
+struct Mounted<S, H> {
+    handler: H,
+    /// What the program keeps with each session; the session knows the slot.
+    states: Slab<S>,
+}
+
+impl<S, H> Mounted<S, H>
+where
+    S: Default + Send + 'static,
+    H: Handler<S>,
+{
+    /// Calls the handler with a session and its state.
+    fn with(
+        &mut self,
+        engine: &mut Engine,
+        number: u16,
+        key: Key<engine::Session>,
+        call: impl FnOnce(&mut H, &mut Session<'_, S>),
+    ) {
+        let Some(state) = engine.slot(key).and_then(|slot| self.states.at_mut(slot)) else { return };
+        call(&mut self.handler, &mut Session::new(engine, number, key, state));
+    }
+}
+
+impl<S, H> Mount for Mounted<S, H>
+where
+    S: Default + Send + 'static,
+    H: Handler<S>,
+{
+    fn admit(&mut self, request: &Request<'_>) -> Admission {
+        self.handler.admit(request)
+    }
+
+    fn open(&mut self, engine: &mut Engine, _: u16, key: Key<engine::Session>) {
+        let slot = self.states.insert(S::default());
+        engine.set_slot(key, slot.index());
+    }
+
+    fn on_open(
+        &mut self,
+        engine: &mut Engine,
+        number: u16,
+        key: Key<engine::Session>,
+        request: &Request<'_>,
+    ) {
+        self.with(engine, number, key, |handler, session| handler.on_open(session, request));
+    }
+
+    fn on_message(
+        &mut self,
+        engine: &mut Engine,
+        number: u16,
+        key: Key<engine::Session>,
+        message: Message<'_>,
+    ) {
+        self.with(engine, number, key, |handler, session| match message {
+            Message::Text(text) => handler.on_message(session, text),
+            Message::Binary(bytes) => handler.on_binary(session, bytes),
+        });
+    }
+
+    fn on_close(&mut self, engine: &mut Engine, number: u16, key: Key<engine::Session>, close: &Close) {
+        self.with(engine, number, key, |handler, session| handler.on_close(session, close));
+    }
+
+    fn forget(&mut self, engine: &mut Engine, key: Key<engine::Session>) {
+        if let Some(slot) = engine.slot(key).and_then(|slot| self.states.key_at(slot)) {
+            self.states.remove(slot);
+        }
+    }
+
+    fn on_drain(&mut self, engine: &mut Engine, number: u16, key: Key<engine::Session>) {
+        self.with(engine, number, key, |handler, session| handler.on_drain(session));
+    }
+
+    fn on_timer(&mut self, engine: &mut Engine, number: u16, key: Key<engine::Session>) {
+        self.with(engine, number, key, |handler, session| handler.on_timer(session));
+    }
+
+    fn on_endpoint_timer(&mut self, endpoint: &mut Endpoint<'_>) {
+        self.handler.on_endpoint_timer(endpoint);
+    }
+}

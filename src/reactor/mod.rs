@@ -1,0 +1,340 @@
+//! The only room with sockets and a clock: sleeps until something happens, reads into one shared buffer, hands the
+//! bytes to the engine, and writes what the engine has to send.
+//!
+//! Events are edge-triggered, so what an event said is remembered until a read or an accept finds nothing more. A read
+//! that did not fill the buffer has drained the socket. Work per turn is bounded: one buffer from each connection, a
+//! share of the waiting accepts; what is left over makes the next sleep zero.
+
+mod listener;
+mod socket;
+
+use std::collections::VecDeque;
+use std::io;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant, SystemTime};
+
+use mio::{Events, Poll, Token, Waker};
+
+use crate::collections::Key;
+use crate::engine::{Application, Connection, Engine, Millis};
+pub(crate) use listener::Acceptor;
+use listener::Listener;
+use socket::{Reading, Socket, Stream};
+
+/// The shared read buffer.
+const BUFFER: usize = 64 << 10;
+
+/// Events taken from the operating system at once.
+const EVENTS: usize = 1024;
+
+/// Connections accepted from one listener in one turn.
+const ACCEPTS: usize = 64;
+
+/// How long accepting rests after it failed for want of descriptors or memory.
+const ACCEPT_PAUSE: Millis = 100;
+
+const WAKER: Token = Token(usize::MAX);
+
+/// Bits of a token for the index of a connection; the others hold as much of its generation as fits. All but one
+/// ones are the listeners'.
+const INDEX_BITS: u32 = if usize::BITS >= 64 { 32 } else { 21 };
+
+/// Sockets, and the way to sleep on all of them.
+pub(crate) struct Reactor {
+    poll: Poll,
+    events: Events,
+    listeners: Vec<Listener>,
+    /// By the index of the connection's key.
+    sockets: Vec<Option<(Key<Connection>, Socket)>>,
+    buffer: Box<[u8]>,
+    /// Sockets with bytes unread whose turn is over.
+    unread: VecDeque<Key<Connection>>,
+    /// No accept before then.
+    accept_after: Option<Millis>,
+    started: Instant,
+    woken: bool,
+}
+
+/// The calendar's clock, in seconds since 1970.
+pub(crate) fn calendar() -> u64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+impl Reactor {
+    pub(crate) fn new() -> io::Result<Self> {
+        Ok(Self {
+            poll: Poll::new()?,
+            events: Events::with_capacity(EVENTS),
+            listeners: Vec::new(),
+            sockets: Vec::new(),
+            buffer: vec![0; BUFFER].into_boxed_slice(),
+            unread: VecDeque::new(),
+            accept_after: None,
+            started: Instant::now(),
+            woken: false,
+        })
+    }
+
+    /// Makes the waker that ends a sleep from another thread.
+    pub(crate) fn waker(&self) -> io::Result<Waker> {
+        Waker::new(self.poll.registry(), WAKER)
+    }
+
+    /// The descriptor that becomes readable when there is something to do.
+    #[cfg(unix)]
+    pub(crate) fn descriptor(&self) -> std::os::fd::RawFd {
+        std::os::fd::AsRawFd::as_raw_fd(&self.poll)
+    }
+
+    pub(crate) fn listen(&mut self, mut acceptor: Acceptor) -> io::Result<()> {
+        let token = Token(usize::MAX - 1 - self.listeners.len());
+        acceptor.register(self.poll.registry(), token)?;
+        self.listeners.push(Listener { acceptor, pending: true });
+        Ok(())
+    }
+
+    /// Closes the listening sockets: their ports are free at once.
+    pub(crate) fn stop_listening(&mut self) {
+        for mut listener in self.listeners.drain(..) {
+            // It is closed in any case.
+            let _ = listener.acceptor.deregister(self.poll.registry());
+        }
+    }
+
+    /// How long the next sleep may be; `None`: until an event.
+    pub(crate) fn next_timeout(&self, engine: &Engine) -> Option<Duration> {
+        let accepts = engine.can_accept() && self.listeners.iter().any(|listener| listener.pending);
+        if !self.unread.is_empty() || (accepts && self.accept_after.is_none()) {
+            return Some(Duration::ZERO);
+        }
+        let retry = self.accept_after.filter(|_| accepts);
+        let next = engine.next_deadline().into_iter().chain(retry).min()?;
+        let deadline = self.started + Duration::from_millis(next);
+        Some(deadline.saturating_duration_since(Instant::now()))
+    }
+
+    /// Sleeps, then deals with everything that happened. `true`: another thread woke it.
+    pub(crate) fn turn(
+        &mut self,
+        engine: &mut Engine,
+        application: &mut dyn Application,
+        timeout: Option<Duration>,
+    ) -> io::Result<bool> {
+        let own = self.next_timeout(engine);
+        let sleep = own.into_iter().chain(timeout).min();
+        match self.poll.poll(&mut self.events, sleep) {
+            Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
+            Err(_) => self.events.clear(),
+            Ok(()) => {}
+        }
+        self.tell_time(engine);
+        self.woken = false;
+        let left_over = self.unread.len();
+        let events = std::mem::replace(&mut self.events, Events::with_capacity(0));
+        for event in &events {
+            self.take_event(event, engine, application);
+        }
+        self.events = events;
+        for _ in 0..left_over {
+            let Some(key) = self.unread.pop_front() else { break };
+            self.read(key, engine, application);
+        }
+        self.accept_all(engine, application);
+        engine.tick(application);
+        Ok(self.woken)
+    }
+
+    fn tell_time(&self, engine: &mut Engine) {
+        let now = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        engine.set_time(now, calendar());
+    }
+
+    fn take_event(
+        &mut self,
+        event: &mio::event::Event,
+        engine: &mut Engine,
+        application: &mut dyn Application,
+    ) {
+        let Token(token) = event.token();
+        if event.token() == WAKER {
+            self.woken = true;
+            return;
+        }
+        if let Some(listener) = self.listeners.get_mut(usize::MAX - 1 - token) {
+            listener.pending = true;
+            return;
+        }
+        let Some(key) = self.key(token) else { return };
+        if event.is_writable() {
+            engine.writable(key);
+        }
+        if event.is_readable() || event.is_read_closed() || event.is_error() {
+            if let Some(socket) = find(&mut self.sockets, key) {
+                socket.hung_up |= event.is_read_closed() || event.is_error();
+            }
+            self.read(key, engine, application);
+        }
+    }
+
+    /// One buffer full of a connection's bytes, and its end if it has come.
+    fn read(&mut self, key: Key<Connection>, engine: &mut Engine, application: &mut dyn Application) {
+        loop {
+            let Some(socket) = find(&mut self.sockets, key) else { return };
+            if !engine.can_read(key) {
+                socket.reading = Reading::Paused;
+                return;
+            }
+            socket.reading = Reading::Drained;
+            match socket.stream.read(&mut self.buffer) {
+                Ok(0) => return engine.eof(key, application),
+                Ok(count) => {
+                    if count == BUFFER {
+                        socket.reading = Reading::Queued;
+                        self.unread.push_back(key);
+                    }
+                    let goes_on = socket.hung_up && count < BUFFER;
+                    engine.receive(key, self.buffer.get_mut(..count).unwrap_or_default(), application);
+                    if !goes_on {
+                        return;
+                    }
+                }
+                Err(error) => match error.kind() {
+                    io::ErrorKind::WouldBlock => return,
+                    io::ErrorKind::Interrupted => {}
+                    _ => return engine.reset(key, application),
+                },
+            }
+        }
+    }
+
+    /// The end of a turn: all that it brought about leaves, in one write for each connection.
+    pub(crate) fn flush(&mut self, engine: &mut Engine, application: &mut dyn Application) {
+        loop {
+            while let Some(key) = engine.next_suspect() {
+                self.read(key, engine, application);
+            }
+            let more = engine.settle(application);
+            while let Some(key) = engine.next_dirty() {
+                self.write(key, engine, application);
+            }
+            while let Some(key) = engine.next_shut() {
+                if let Some(socket) = find(&mut self.sockets, key) {
+                    // Whatever fails here fails the next read too.
+                    let _ = socket.stream.shut();
+                }
+            }
+            while let Some(key) = engine.next_gone() {
+                self.remove(key);
+            }
+            if !more {
+                return;
+            }
+        }
+    }
+
+    fn write(&mut self, key: Key<Connection>, engine: &mut Engine, application: &mut dyn Application) {
+        let Some(socket) = find(&mut self.sockets, key) else { return };
+        let written = loop {
+            let written = engine.outgoing(key, |slices| {
+                let waiting = slices.iter().map(|slice| slice.len()).sum::<usize>();
+                socket.stream.write(slices).map(|count| (count, count < waiting))
+            });
+            match written {
+                Some(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
+                written => break written,
+            }
+        };
+        match written {
+            None => engine.sent(key, 0, false),
+            Some(Ok((count, blocked))) => engine.sent(key, count, blocked),
+            Some(Err(error)) if error.kind() == io::ErrorKind::WouldBlock => engine.sent(key, 0, true),
+            Some(Err(_)) => return engine.reset(key, application),
+        }
+        if socket.reading == Reading::Paused && engine.can_read(key) {
+            socket.reading = Reading::Queued;
+            self.unread.push_back(key);
+        }
+    }
+
+    fn accept_all(&mut self, engine: &mut Engine, application: &mut dyn Application) {
+        if self.accept_after.is_some_and(|after| engine.now() < after) {
+            return;
+        }
+        self.accept_after = None;
+        for number in 0..self.listeners.len() {
+            for _ in 0..ACCEPTS {
+                let Some(listener) = self.listeners.get_mut(number) else { return };
+                if !listener.pending || !engine.can_accept() {
+                    break;
+                }
+                match listener.acceptor.accept() {
+                    Ok((stream, peer)) => self.add(stream, peer, engine, application),
+                    Err(error) => match error.kind() {
+                        io::ErrorKind::WouldBlock => listener.pending = false,
+                        io::ErrorKind::Interrupted
+                        | io::ErrorKind::ConnectionAborted
+                        | io::ErrorKind::ConnectionReset => {}
+                        // Descriptors or memory have run out: no event tells when they are back.
+                        _ => {
+                            self.accept_after = Some(engine.now() + ACCEPT_PAUSE);
+                            return;
+                        }
+                    },
+                }
+            }
+        }
+    }
+
+    fn add(
+        &mut self,
+        mut stream: Stream,
+        peer: Option<SocketAddr>,
+        engine: &mut Engine,
+        application: &mut dyn Application,
+    ) {
+        let key = engine.accept(peer);
+        let index = key.index() as usize;
+        if stream.register(self.poll.registry(), token(key)).is_err() {
+            // Dropped at the end of the turn, like any other.
+            engine.reset(key, application);
+        }
+        if index >= self.sockets.len() {
+            self.sockets.resize_with(index + 1, || None);
+        }
+        if let Some(slot) = self.sockets.get_mut(index) {
+            *slot = Some((key, Socket::new(stream)));
+        }
+    }
+
+    fn remove(&mut self, key: Key<Connection>) {
+        let Some(slot) = self.sockets.get_mut(key.index() as usize) else { return };
+        if let Some((_, mut socket)) = slot.take_if(|(holder, _)| *holder == key) {
+            // Closing it would do, but the documented order is this.
+            let _ = socket.stream.deregister(self.poll.registry());
+        }
+        while self.sockets.last().is_some_and(Option::is_none) {
+            self.sockets.pop();
+        }
+        if self.sockets.len() * 4 < self.sockets.capacity() {
+            self.sockets.shrink_to(self.sockets.len() * 2);
+        }
+        // There is a descriptor again.
+        self.accept_after = None;
+    }
+
+    /// The connection of a token, unless the event is a stale one.
+    fn key(&self, token: usize) -> Option<Key<Connection>> {
+        let index = token & ((1 << INDEX_BITS) - 1);
+        let (key, _) = self.sockets.get(index)?.as_ref()?;
+        (self::token(*key) == Token(token)).then_some(*key)
+    }
+}
+
+fn token(key: Key<Connection>) -> Token {
+    Token((key.generation() as usize) << INDEX_BITS | key.index() as usize)
+}
+
+fn find(sockets: &mut [Option<(Key<Connection>, Socket)>], key: Key<Connection>) -> Option<&mut Socket> {
+    let (holder, socket) = sockets.get_mut(key.index() as usize)?.as_mut()?;
+    (*holder == key).then_some(socket)
+}

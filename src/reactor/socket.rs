@@ -1,0 +1,89 @@
+//! The two kinds of stream that a listener accepts, as one.
+
+use std::io::{self, IoSlice, Read, Write};
+use std::net::Shutdown;
+
+use mio::event::Source;
+use mio::net::TcpStream;
+#[cfg(unix)]
+use mio::net::UnixStream;
+use mio::{Interest, Registry, Token};
+
+/// A connected socket.
+pub(super) enum Stream {
+    Tcp(TcpStream),
+    #[cfg(unix)]
+    Unix(UnixStream),
+}
+
+/// A connected socket and what is known of its reading side: edge-triggered events tell it only once.
+pub(super) struct Socket {
+    pub(super) stream: Stream,
+    pub(super) reading: Reading,
+    /// The client has hung up: reads go on until they say so.
+    pub(super) hung_up: bool,
+}
+
+/// What is known of the bytes in a socket.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reading {
+    /// None: the next ones come with an event.
+    Drained,
+    /// There may be some, and the reactor will read them.
+    Queued,
+    /// There may be some, and they stay until the engine takes them.
+    Paused,
+}
+
+impl Socket {
+    pub(super) fn new(stream: Stream) -> Self {
+        Self { stream, reading: Reading::Drained, hung_up: false }
+    }
+}
+
+impl Stream {
+    pub(super) fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Stream::Tcp(stream) => stream.read(buffer),
+            #[cfg(unix)]
+            Stream::Unix(stream) => stream.read(buffer),
+        }
+    }
+
+    /// One call for all slices; a plain write where there is one.
+    pub(super) fn write(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        match (self, slices) {
+            (Stream::Tcp(stream), [slice]) => stream.write(slice),
+            (Stream::Tcp(stream), slices) => stream.write_vectored(slices),
+            #[cfg(unix)]
+            (Stream::Unix(stream), [slice]) => stream.write(slice),
+            #[cfg(unix)]
+            (Stream::Unix(stream), slices) => stream.write_vectored(slices),
+        }
+    }
+
+    pub(super) fn shut(&self) -> io::Result<()> {
+        match self {
+            Stream::Tcp(stream) => stream.shutdown(Shutdown::Write),
+            #[cfg(unix)]
+            Stream::Unix(stream) => stream.shutdown(Shutdown::Write),
+        }
+    }
+
+    /// Registered once for both directions: one event when there is something to read, one when a full buffer drains.
+    pub(super) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+        self.source().register(registry, token, Interest::READABLE | Interest::WRITABLE)
+    }
+
+    pub(super) fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
+        self.source().deregister(registry)
+    }
+
+    fn source(&mut self) -> &mut dyn Source {
+        match self {
+            Stream::Tcp(stream) => stream,
+            #[cfg(unix)]
+            Stream::Unix(stream) => stream,
+        }
+    }
+}

@@ -1,0 +1,346 @@
+//! The server: endpoints are mounted on it, and it runs, or is turned by a program with a loop of its own.
+
+use std::fmt;
+use std::io;
+use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+#[cfg(unix)]
+use std::os::fd::{AsRawFd, RawFd};
+#[cfg(unix)]
+use std::os::unix::net::UnixListener;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::engine::{
+    Counters, EndpointOptions, Engine, Event, OptionError, Request, Response, ServerOptions,
+};
+use crate::handle::{Command, Handle, Mailbox};
+use crate::handler::{Context, EndpointId, Handler};
+use crate::mounts::Mounts;
+use crate::reactor::{Acceptor, Reactor, calendar};
+
+/// A SockJS server: one thread, no runtime.
+///
+/// ```no_run
+/// use sockjs_server::{Server, Session};
+///
+/// fn main() -> std::io::Result<()> {
+///     let mut server = Server::bind("127.0.0.1:8081")?;
+///     server.mount("/echo", |session: &mut Session<'_>, text: &str| {
+///         let _ = session.send(text);
+///     })?;
+///     server.run()
+/// }
+/// ```
+pub struct Server {
+    engine: Engine,
+    mounts: Mounts,
+    reactor: Reactor,
+    mailbox: Arc<Mailbox>,
+    /// What was taken out of the mailbox; kept for its memory.
+    commands: Vec<Command>,
+    stage: Stage,
+}
+
+/// From work to rest.
+enum Stage {
+    Running,
+    /// Every session was told goodbye; what is not gone by then is cut.
+    Stopping {
+        until: Instant,
+    },
+    Stopped(Report),
+}
+
+/// What was left when a server stopped.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Report {
+    /// Sessions that were cut at the end of the grace period: their clients did not hear the close.
+    pub sessions_cut: usize,
+    /// Connections that were cut.
+    pub connections_cut: usize,
+}
+
+/// Why an endpoint could not be mounted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MountError {
+    /// A prefix is empty, or begins with a slash and ends without one; it has no query, and only visible ASCII.
+    Prefix(String),
+    /// Another endpoint has this prefix.
+    Taken(String),
+    /// An option cannot work.
+    Option(OptionError),
+}
+
+impl fmt::Display for MountError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            MountError::Prefix(prefix) => {
+                write!(formatter, "{prefix:?} is no prefix: it must be empty, or like \"/echo\"")
+            }
+            MountError::Taken(prefix) => write!(formatter, "another endpoint has the prefix {prefix:?}"),
+            MountError::Option(error) => error.fmt(formatter),
+        }
+    }
+}
+
+impl std::error::Error for MountError {}
+
+impl From<MountError> for io::Error {
+    fn from(error: MountError) -> Self {
+        io::Error::new(io::ErrorKind::InvalidInput, error)
+    }
+}
+
+impl Server {
+    /// A server with the default options that listens on one address.
+    ///
+    /// # Errors
+    /// Those of the operating system: the address is in use, or not ours.
+    pub fn bind(address: impl ToSocketAddrs) -> io::Result<Self> {
+        let mut server = Self::new(ServerOptions::default())?;
+        server.listen(address)?;
+        Ok(server)
+    }
+
+    /// A server that listens nowhere yet.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::InvalidInput`] for an option that cannot work, and those of the operating system.
+    pub fn new(options: ServerOptions) -> io::Result<Self> {
+        options.validate().map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
+        let reactor = Reactor::new()?;
+        let mailbox = Mailbox::new(reactor.waker()?);
+        Ok(Self {
+            engine: Engine::new(options, 0, calendar()),
+            mounts: Mounts::default(),
+            reactor,
+            mailbox,
+            commands: Vec::new(),
+            stage: Stage::Running,
+        })
+    }
+
+    /// Listens on one more address, and says which: port 0 lets the system choose.
+    ///
+    /// # Errors
+    /// Those of the operating system.
+    pub fn listen(&mut self, address: impl ToSocketAddrs) -> io::Result<SocketAddr> {
+        let listener = TcpListener::bind(address)?;
+        let address = listener.local_addr()?;
+        self.add_listener(listener)?;
+        Ok(address)
+    }
+
+    /// Takes a listening socket from elsewhere: inherited, or made with options of its own.
+    ///
+    /// # Errors
+    /// Those of the operating system.
+    pub fn add_listener(&mut self, listener: TcpListener) -> io::Result<()> {
+        listener.set_nonblocking(true)?;
+        self.reactor.listen(Acceptor::Tcp(mio::net::TcpListener::from_std(listener)))
+    }
+
+    /// Takes a listening Unix socket. Its clients have no address.
+    ///
+    /// # Errors
+    /// Those of the operating system.
+    #[cfg(unix)]
+    pub fn add_unix_listener(&mut self, listener: UnixListener) -> io::Result<()> {
+        listener.set_nonblocking(true)?;
+        self.reactor.listen(Acceptor::Unix(mio::net::UnixListener::from_std(listener)))
+    }
+
+    /// Mounts an endpoint with the default options. A trailing slash of the prefix does not count.
+    ///
+    /// # Errors
+    /// A prefix that is none, or is taken.
+    pub fn mount<S, H>(&mut self, prefix: &str, handler: H) -> Result<EndpointId, MountError>
+    where
+        S: Default + Send + 'static,
+        H: Handler<S>,
+    {
+        self.mount_with(prefix, EndpointOptions::default(), handler)
+    }
+
+    /// Mounts an endpoint with options of its own.
+    ///
+    /// # Errors
+    /// A prefix that is none, or is taken; an option that cannot work.
+    pub fn mount_with<S, H>(
+        &mut self,
+        prefix: &str,
+        options: EndpointOptions,
+        handler: H,
+    ) -> Result<EndpointId, MountError>
+    where
+        S: Default + Send + 'static,
+        H: Handler<S>,
+    {
+        let trimmed = prefix.strip_suffix('/').unwrap_or(prefix);
+        let is_path = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'?' | b'#');
+        let sound = trimmed.is_empty() || (trimmed.starts_with('/') && !trimmed.ends_with('/'));
+        if !sound || !trimmed.bytes().all(is_path) {
+            return Err(MountError::Prefix(prefix.to_owned()));
+        }
+        if self.engine.prefixes().any(|taken| taken == trimmed) {
+            return Err(MountError::Taken(prefix.to_owned()));
+        }
+        options.validate().map_err(MountError::Option)?;
+        self.mounts.push(handler);
+        Ok(EndpointId(self.engine.mount(trimmed, options)))
+    }
+
+    /// Answers requests for paths under no prefix: pages, a health check. Without it they are 404.
+    ///
+    /// ```
+    /// # use sockjs_server::{Response, Server};
+    /// # fn main() -> std::io::Result<()> {
+    /// # let mut server = Server::bind("127.0.0.1:0")?;
+    /// server.fallback(|context, request, _body| match request.path() {
+    ///     "/health" => {
+    ///         let text = format!("{} sessions\n", context.counters().sessions);
+    ///         Response::new(200).header("Content-Type", "text/plain").body(text)
+    ///     }
+    ///     _ => Response::new(404),
+    /// });
+    /// # Ok(()) }
+    /// ```
+    pub fn fallback<F>(&mut self, answer: F)
+    where
+        F: FnMut(&mut Context<'_>, &Request<'_>, &[u8]) -> Response + Send + 'static,
+    {
+        self.mounts.fallback = Some(Box::new(answer));
+    }
+
+    /// Hears everything that a log may want to hold. Without it nothing is printed anywhere.
+    ///
+    /// ```
+    /// # use sockjs_server::{Event, Server};
+    /// # fn main() -> std::io::Result<()> {
+    /// # let mut server = Server::bind("127.0.0.1:0")?;
+    /// server.observe(|event| {
+    ///     if let Event::Closed { session, close, .. } = event {
+    ///         eprintln!("session {session} closed: {close}");
+    ///     }
+    /// });
+    /// # Ok(()) }
+    /// ```
+    pub fn observe(&mut self, observer: impl FnMut(&Event<'_>) + Send + 'static) {
+        self.mounts.observer = Some(Box::new(observer));
+    }
+
+    /// A way to reach the server from other threads.
+    pub fn handle(&self) -> Handle {
+        Handle::new(Arc::clone(&self.mailbox))
+    }
+
+    /// What happened so far, and what there is now.
+    pub fn counters(&self) -> Counters {
+        self.engine.counters()
+    }
+
+    /// Runs until it was shut down, through a [`Handle`] or by [`Server::shutdown`].
+    ///
+    /// # Errors
+    /// Those of the operating system's poll, which do not happen in practice.
+    pub fn run(&mut self) -> io::Result<()> {
+        self.run_until_stopped().map(drop)
+    }
+
+    /// Like [`Server::run`], and says what was left at the end.
+    ///
+    /// # Errors
+    /// As [`Server::run`].
+    pub fn run_until_stopped(&mut self) -> io::Result<Report> {
+        loop {
+            if let Stage::Stopped(report) = self.stage {
+                return Ok(report);
+            }
+            self.turn(None)?;
+        }
+    }
+
+    /// One turn of the loop: sleeps until there is something to do, `timeout` at most, and does it. For a loop of one's
+    /// own: a game's frame calls it with [`Duration::ZERO`].
+    ///
+    /// # Errors
+    /// As [`Server::run`].
+    pub fn turn(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        let grace = match &self.stage {
+            Stage::Running => None,
+            Stage::Stopping { until } => Some(until.saturating_duration_since(Instant::now())),
+            Stage::Stopped(_) => Some(Duration::ZERO),
+        };
+        let timeout = timeout.into_iter().chain(grace).min();
+        if self.reactor.turn(&mut self.engine, &mut self.mounts, timeout)? {
+            self.empty_mailbox();
+        }
+        self.reactor.flush(&mut self.engine, &mut self.mounts);
+        if let Stage::Stopping { until } = self.stage
+            && (self.engine.is_empty() || Instant::now() >= until)
+        {
+            let (sessions_cut, connections_cut) = self.engine.cut(&mut self.mounts);
+            self.reactor.flush(&mut self.engine, &mut self.mounts);
+            self.stage = Stage::Stopped(Report { sessions_cut, connections_cut });
+        }
+        Ok(())
+    }
+
+    /// How long [`Server::turn`] would sleep at most; `None`: until an event. For foreign loops, together with the
+    /// descriptor of [`AsRawFd`]: it is time for a turn when either says so.
+    pub fn next_timeout(&self) -> Option<Duration> {
+        let own = self.reactor.next_timeout(&self.engine);
+        match &self.stage {
+            Stage::Stopping { until } => {
+                own.into_iter().chain([until.saturating_duration_since(Instant::now())]).min()
+            }
+            _ => own,
+        }
+    }
+
+    /// Begins the end: accepts no more, closes every session with this code and reason, and stops when all are gone, or
+    /// when [`ServerOptions::shutdown_grace`] is over.
+    pub fn shutdown(&mut self, code: u16, reason: &str) {
+        if let Stage::Running = self.stage {
+            self.reactor.stop_listening();
+            self.engine.stop(code, reason, &mut self.mounts);
+            self.reactor.flush(&mut self.engine, &mut self.mounts);
+            self.stage = Stage::Stopping { until: Instant::now() + self.engine.options().shutdown_grace };
+        }
+    }
+
+    /// What was left when it stopped; `None` before that.
+    pub fn report(&self) -> Option<Report> {
+        match self.stage {
+            Stage::Stopped(report) => Some(report),
+            _ => None,
+        }
+    }
+
+    fn empty_mailbox(&mut self) {
+        let mut commands = std::mem::take(&mut self.commands);
+        self.mailbox.collect(&mut commands);
+        for command in commands.drain(..) {
+            if command.run(&mut self.engine) {
+                self.shutdown(1001, "Server shutdown");
+            }
+        }
+        self.commands = commands;
+    }
+}
+
+#[cfg(unix)]
+impl AsRawFd for Server {
+    /// The poll descriptor: readable when there is something to do. (mio offers no `AsFd`, and making one of a raw
+    /// descriptor is `unsafe`.)
+    fn as_raw_fd(&self) -> RawFd {
+        self.reactor.descriptor()
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Server").field("counters", &self.counters()).finish_non_exhaustive()
+    }
+}
