@@ -1,1 +1,148 @@
-fn main() {}
+//! `sockjs-echo`: the test endpoints, and a page to try them by hand. Built on the public API alone.
+
+#![forbid(unsafe_code)]
+
+mod arguments;
+mod endpoints;
+
+use std::fs;
+use std::io;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+
+use arguments::{Arguments, Command};
+use sockjs_server::{Context, EndpointOptions, Event, Handle, Request, Response, Server, ServerOptions};
+
+const PAGE: &str = include_str!("page.html");
+
+/// Where the page and the iframe find the file of `--client-js`.
+const CLIENT_PATH: &str = "/sockjs-client.js";
+
+fn main() -> ExitCode {
+    let outcome = match arguments::parse(std::env::args().skip(1)) {
+        Ok(Command::Serve(arguments)) => serve(&arguments).map_err(|error| error.to_string()),
+        Ok(Command::Print(text)) => {
+            print!("{text}");
+            Ok(())
+        }
+        Err(error) => {
+            eprintln!("sockjs-echo: {error}\nTry: sockjs-echo --help");
+            return ExitCode::from(2);
+        }
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("sockjs-echo: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn serve(arguments: &Arguments) -> io::Result<()> {
+    let mut endpoint = EndpointOptions::default();
+    if let Some(limit) = arguments.message_limit {
+        endpoint.message_size = limit;
+    }
+    let client_js = match &arguments.client_js {
+        Some(file) => Some(fs::read(file).map_err(|error| explain(&file.to_string_lossy(), error))?),
+        None => None,
+    };
+    if client_js.is_some() {
+        endpoint.client_url = CLIENT_PATH.to_owned();
+    }
+    let mut server = Server::new(ServerOptions::default())?;
+    endpoints::mount(&mut server, &endpoint)?;
+    serve_page(&mut server, &endpoint.client_url, client_js);
+    if arguments.verbose {
+        server.observe(log);
+    }
+    for address in &arguments.listen {
+        let address = server.listen(address).map_err(|error| explain(&address.to_string(), error))?;
+        println!("Listening on {address}. Open http://{}/ in a browser.", reachable(address));
+    }
+    stop_on_signals(server.handle())?;
+    let report = server.run_until_stopped()?;
+    if arguments.verbose {
+        eprintln!(
+            "stopped: {} sessions and {} connections were cut",
+            report.sessions_cut, report.connections_cut
+        );
+    }
+    Ok(())
+}
+
+/// The page at `/`, and the client library if it is ours to serve.
+fn serve_page(server: &mut Server, client_url: &str, client_js: Option<Vec<u8>>) {
+    let page = PAGE.replace("{{CLIENT_URL}}", client_url);
+    server.fallback(move |_: &mut Context<'_>, request: &Request<'_>, _: &[u8]| {
+        let (kind, body) = match (request.path(), &client_js) {
+            ("/", _) => ("text/html; charset=UTF-8", page.as_bytes()),
+            (CLIENT_PATH, Some(script)) => ("application/javascript; charset=UTF-8", script.as_slice()),
+            _ => {
+                return Response::new(404)
+                    .header("Content-Type", "text/plain; charset=UTF-8")
+                    .body("Not Found\n");
+            }
+        };
+        match request.method() {
+            "GET" | "HEAD" => Response::new(200).header("Content-Type", kind).body(body),
+            _ => Response::new(405).header("Allow", "GET, HEAD"),
+        }
+    });
+}
+
+fn log(event: &Event<'_>) {
+    match event {
+        Event::Opened { session, endpoint, request } => {
+            let transport = request.transport().map_or("", |transport| transport.name());
+            let peer = request.peer().map_or("a Unix socket".to_owned(), |peer| peer.to_string());
+            eprintln!("{session} opened: {endpoint} by {transport} from {peer}");
+        }
+        Event::Closed { session, close, .. } => eprintln!("{session} closed: {close}"),
+        Event::Refused { peer, status } => {
+            let peer = peer.map_or("a Unix socket".to_owned(), |peer| peer.to_string());
+            eprintln!("refused with {status}: {peer}");
+        }
+        Event::Panicked { session } => eprintln!("a handler panicked: {session:?}"),
+        _ => {}
+    }
+}
+
+/// An address that a browser on this machine can open.
+fn reachable(mut address: SocketAddr) -> SocketAddr {
+    if address.ip().is_unspecified() {
+        address.set_ip(match address {
+            SocketAddr::V4(_) => [127, 0, 0, 1].into(),
+            SocketAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    address
+}
+
+fn explain(what: &str, error: io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{what}: {error}"))
+}
+
+/// SIGTERM and SIGINT shut the server down: a byte in a socket wakes a thread that has nothing else to do.
+#[cfg(all(unix, feature = "signals"))]
+fn stop_on_signals(handle: Handle) -> io::Result<()> {
+    use std::io::Read;
+    use std::os::unix::net::UnixStream;
+
+    let (mut wakes, signalled) = UnixStream::pair()?;
+    for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {
+        signal_hook::low_level::pipe::register(signal, signalled.try_clone()?)?;
+    }
+    std::thread::spawn(move || {
+        if wakes.read_exact(&mut [0]).is_ok() {
+            handle.shutdown();
+        }
+    });
+    Ok(())
+}
+
+#[cfg(not(all(unix, feature = "signals")))]
+fn stop_on_signals(_: Handle) -> io::Result<()> {
+    Ok(())
+}

@@ -1,0 +1,117 @@
+//! The command line.
+
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::PathBuf;
+
+pub(crate) const HELP: &str = "\
+sockjs-echo: a SockJS server with the endpoints that test suites expect, and a page to try them
+
+Usage: sockjs-echo [OPTION]...
+
+  --listen ADDRESS     listen on this address, as in 127.0.0.1:8081 or [::1]:8081;
+                       may be given several times (default: 127.0.0.1:8081)
+  --client-js FILE     serve this copy of sockjs-client to the page and to the iframe
+                       transports, instead of the one on the jsDelivr CDN
+  --message-limit N    the largest message in bytes (default: 1048576)
+  --verbose            log a line for each session opened, closed, or refused
+  --version            say which version this is
+  --help               say this
+
+Endpoints: /echo, /disabled_websocket_echo, /cookie_needed_echo, /close, /ticker,
+/amplify, /broadcast. SIGTERM and SIGINT close every session and stop the server.
+";
+
+/// What the command line asks for.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Command {
+    Serve(Arguments),
+    Print(String),
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Arguments {
+    pub(crate) listen: Vec<SocketAddr>,
+    pub(crate) client_js: Option<PathBuf>,
+    pub(crate) message_limit: Option<usize>,
+    pub(crate) verbose: bool,
+}
+
+/// Reads the arguments behind the program's name.
+pub(crate) fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Command, String> {
+    let mut parsed = Arguments { listen: Vec::new(), client_js: None, message_limit: None, verbose: false };
+    while let Some(argument) = arguments.next() {
+        // Both `--option value` and `--option=value` are common.
+        let (name, attached) = match argument.split_once('=') {
+            Some((name, value)) => (name, Some(value.to_owned())),
+            None => (argument.as_str(), None),
+        };
+        let plain = attached.is_none();
+        let value = || attached.or_else(|| arguments.next()).ok_or(format!("{name} needs a value"));
+        match name {
+            "--listen" => {
+                let text = value()?;
+                let addresses =
+                    text.to_socket_addrs().map_err(|error| format!("--listen {text}: {error}"))?;
+                parsed.listen.extend(addresses);
+            }
+            "--client-js" => parsed.client_js = Some(value()?.into()),
+            "--message-limit" => {
+                let text = value()?;
+                let limit =
+                    text.parse().map_err(|_| format!("--message-limit {text}: not a number of bytes"))?;
+                parsed.message_limit = Some(limit);
+            }
+            "--verbose" if plain => parsed.verbose = true,
+            "--help" if plain => return Ok(Command::Print(HELP.to_owned())),
+            "--version" if plain => {
+                return Ok(Command::Print(format!("sockjs-echo {}\n", env!("CARGO_PKG_VERSION"))));
+            }
+            _ => return Err(format!("unknown argument {argument}")),
+        }
+    }
+    if parsed.listen.is_empty() {
+        parsed.listen.push(SocketAddr::from(([127, 0, 0, 1], 8081)));
+    }
+    Ok(Command::Serve(parsed))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse_line(line: &str) -> Result<Command, String> {
+        parse(line.split_whitespace().map(str::to_owned))
+    }
+
+    #[test]
+    fn nothing_means_the_default() {
+        let Ok(Command::Serve(arguments)) = parse_line("") else { panic!() };
+        assert_eq!(arguments.listen, ["127.0.0.1:8081".parse().unwrap()]);
+        assert!(!arguments.verbose);
+    }
+
+    #[test]
+    fn everything_can_be_said() {
+        let line = "--listen 127.0.0.1:1 --listen=[::1]:2 --client-js a.js --message-limit 5 --verbose";
+        let Ok(Command::Serve(arguments)) = parse_line(line) else { panic!() };
+        assert_eq!(arguments.listen, ["127.0.0.1:1".parse().unwrap(), "[::1]:2".parse().unwrap()]);
+        assert_eq!(arguments.client_js, Some("a.js".into()));
+        assert_eq!(arguments.message_limit, Some(5));
+        assert!(arguments.verbose);
+    }
+
+    #[test]
+    fn help_and_version_are_printed() {
+        assert_eq!(parse_line("--help"), Ok(Command::Print(HELP.to_owned())));
+        assert!(
+            matches!(parse_line("--version"), Ok(Command::Print(text)) if text.starts_with("sockjs-echo "))
+        );
+    }
+
+    #[test]
+    fn what_is_not_known_is_an_error() {
+        for line in ["--port 1", "8081", "--verbose=1", "--listen", "--listen nowhere", "--message-limit x"] {
+            assert!(parse_line(line).is_err(), "{line}");
+        }
+    }
+}

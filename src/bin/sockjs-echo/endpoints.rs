@@ -1,0 +1,72 @@
+//! The endpoints that outside test suites expect (section 11 of the wire contract).
+
+use std::time::Duration;
+
+use sockjs_server::{EndpointOptions, Handler, MountError, Request, Server, Session, Transport};
+
+/// Mounts all of them, each with these options but for what makes it special.
+pub(crate) fn mount(server: &mut Server, options: &EndpointOptions) -> Result<(), MountError> {
+    let with = |change: fn(&mut EndpointOptions)| {
+        let mut options = options.clone();
+        change(&mut options);
+        options
+    };
+    server.mount_with("/echo", with(|options| options.response_limit = 4096), Echo)?;
+    let without_websocket = with(|options| {
+        options.transports =
+            options.transports.without(Transport::WebSocket).without(Transport::RawWebSocket);
+    });
+    server.mount_with("/disabled_websocket_echo", without_websocket, Echo)?;
+    let with_cookie = with(|options| options.jsessionid = Some(String::new()));
+    server.mount_with("/cookie_needed_echo", with_cookie, Echo)?;
+    server.mount_with("/close", options.clone(), Close)?;
+    server.mount_with("/ticker", options.clone(), Ticker)?;
+    server.mount_with("/amplify", options.clone(), |session: &mut Session<'_>, text: &str| {
+        let exponent = text.trim().parse().ok().filter(|exponent| (1..19).contains(exponent)).unwrap_or(1);
+        let _ = session.send(&"x".repeat(1 << exponent));
+    })?;
+    server.mount_with("/broadcast", options.clone(), |session: &mut Session<'_>, text: &str| {
+        session.broadcast(text);
+    })?;
+    Ok(())
+}
+
+/// Sends back what it gets. A client that never reads loses what its queue does not take.
+struct Echo;
+
+impl Handler for Echo {
+    fn on_message(&mut self, session: &mut Session<'_>, text: &str) {
+        let _ = session.send(text);
+    }
+
+    fn on_binary(&mut self, session: &mut Session<'_>, bytes: &[u8]) {
+        let _ = session.send_binary(bytes);
+    }
+}
+
+/// Closes every session as it opens.
+struct Close;
+
+impl Handler for Close {
+    fn on_open(&mut self, session: &mut Session<'_>, _: &Request<'_>) {
+        session.close(3000, "Go away!");
+    }
+
+    fn on_message(&mut self, _: &mut Session<'_>, _: &str) {}
+}
+
+/// Sends a tick every second.
+struct Ticker;
+
+impl Handler for Ticker {
+    fn on_open(&mut self, session: &mut Session<'_>, _: &Request<'_>) {
+        session.set_timer(Duration::from_secs(1));
+    }
+
+    fn on_timer(&mut self, session: &mut Session<'_>) {
+        let _ = session.send("tick!");
+        session.set_timer(Duration::from_secs(1));
+    }
+
+    fn on_message(&mut self, _: &mut Session<'_>, _: &str) {}
+}

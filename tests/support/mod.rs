@@ -1,0 +1,82 @@
+//! What all tests share: a server in a thread of its own, and a client that sees every byte.
+
+#![allow(dead_code, reason = "each test binary uses its own part")]
+
+pub mod client;
+
+#[path = "../../src/bin/sockjs-echo/endpoints.rs"]
+pub mod endpoints;
+
+use std::net::SocketAddr;
+use std::sync::mpsc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use sockjs_server::{Counters, EndpointOptions, Handle, Report, Server, ServerOptions};
+
+/// How long anything may take before a test gives up. Nothing ever waits this long in a run that passes.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A server that runs until it is dropped.
+pub struct TestServer {
+    pub address: SocketAddr,
+    pub handle: Handle,
+    thread: Option<JoinHandle<Report>>,
+}
+
+impl TestServer {
+    /// With the endpoints of section 11 of the wire contract, and default options.
+    pub fn echo() -> Self {
+        Self::start(ServerOptions::default(), |server| {
+            endpoints::mount(server, &EndpointOptions::default()).expect("mount");
+        })
+    }
+
+    /// With whatever `mount` puts there.
+    pub fn start(options: ServerOptions, mount: impl FnOnce(&mut Server)) -> Self {
+        let mut server = Server::new(options).expect("server");
+        let address = server.listen("127.0.0.1:0").expect("listen");
+        mount(&mut server);
+        let handle = server.handle();
+        let thread = std::thread::spawn(move || server.run_until_stopped().expect("run"));
+        Self { address, handle, thread: Some(thread) }
+    }
+
+    /// The counters as they stand in the server's thread.
+    pub fn counters(&self) -> Counters {
+        let (sender, receiver) = mpsc::channel();
+        self.handle.run(move |context| sender.send(context.counters()).expect("test is waiting"));
+        receiver.recv_timeout(PATIENCE).expect("the server answers")
+    }
+
+    /// Asks until the counters are as wanted.
+    pub fn wait_for(&self, what: &str, wanted: impl Fn(&Counters) -> bool) -> Counters {
+        let start = Instant::now();
+        loop {
+            let counters = self.counters();
+            if wanted(&counters) {
+                return counters;
+            }
+            assert!(start.elapsed() < PATIENCE, "waited for {what}: {counters:?}");
+            std::thread::yield_now();
+        }
+    }
+
+    /// Shuts it down and says what was left.
+    pub fn stop(mut self) -> Report {
+        self.handle.shutdown();
+        self.thread.take().expect("not stopped yet").join().expect("the server did not panic")
+    }
+}
+
+impl Drop for TestServer {
+    fn drop(&mut self) {
+        self.handle.shutdown();
+        if let Some(thread) = self.thread.take() {
+            let outcome = thread.join();
+            if !std::thread::panicking() {
+                outcome.expect("the server did not panic");
+            }
+        }
+    }
+}
