@@ -1,6 +1,8 @@
-//! The application of the engine's check: at each callback it does what the next byte of its program says.
+//! The application of the engine's check: at each callback it does what a byte of its program says. Which one depends on
+//! the session and on how often it was called, not on who else was called before: sessions whose time comes in the same
+//! tick may be told in any order.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 
 use sockjs_server::collections::Key;
 use sockjs_server::engine::{
@@ -17,6 +19,17 @@ pub enum Told {
     Closed(usize, u16, String),
 }
 
+impl Told {
+    pub fn session(&self) -> usize {
+        match self {
+            Told::Opened(session, _)
+            | Told::Message(session, _)
+            | Told::Alarm(session)
+            | Told::Closed(session, ..) => *session,
+        }
+    }
+}
+
 /// A request as its client will need it to read the answer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Asked {
@@ -26,7 +39,7 @@ pub struct Asked {
 
 #[derive(Default)]
 pub struct Program {
-    pub actions: VecDeque<u8>,
+    pub actions: Vec<u8>,
     pub told: Vec<Told>,
     /// The serials of the messages that `send` took, for each session.
     pub sent: Vec<Vec<usize>>,
@@ -38,7 +51,11 @@ pub struct Program {
     pub full: bool,
     sessions: Vec<Key<Session>>,
     numbers: HashMap<Key<Session>, usize>,
-    serial: usize,
+    /// How often each session was called, and the endpoints.
+    calls: HashMap<Option<usize>, usize>,
+    /// How many sends each session has seen.
+    serials: HashMap<usize, usize>,
+    admissions: usize,
 }
 
 /// The session and the serial of one of our messages.
@@ -58,16 +75,18 @@ impl Program {
     }
 
     fn send(&mut self, engine: &mut Engine, key: Key<Session>, filler: usize) -> Result<(), SendError> {
-        self.serial += 1;
         let number = self.number(key);
-        let text = format!("m:{number}:{}:{}", self.serial, "<%\u{2028}\n".repeat(filler));
+        let serial = self.serials.entry(number).or_default();
+        *serial += 1;
+        let serial = *serial;
+        let text = format!("m:{number}:{serial}:{}", "<%\u{2028}\n".repeat(filler));
         let was_open = engine.is_open(key);
         let sent = match filler % 5 {
             4 => engine.send_binary(key, text.as_bytes()),
             _ => engine.send(key, &text),
         };
         match sent {
-            Ok(()) => self.sent[number].push(self.serial),
+            Ok(()) => self.sent[number].push(serial),
             Err(SendError::Full) => self.full = true,
             Err(_) => {}
         }
@@ -126,19 +145,21 @@ impl Program {
     }
 
     fn next(&mut self, engine: &mut Engine, own: Option<Key<Session>>) {
-        if let Some(action) = self.actions.pop_front() {
-            self.act(engine, action, own);
+        let number = own.map(|key| self.number(key));
+        let calls = self.calls.entry(number).or_default();
+        let place = number.unwrap_or_default() * 2 + *calls;
+        *calls += 1;
+        if let Some(action) = self.actions.get(place) {
+            self.act(engine, *action, own);
         }
     }
 }
 
 impl Application for Program {
     fn admit(&mut self, _: u16, _: &Request<'_>) -> Result<(), u16> {
-        match self.actions.front() {
-            Some(0xff) => {
-                self.actions.pop_front();
-                Err(403)
-            }
+        self.admissions += 1;
+        match self.actions.get(self.admissions) {
+            Some(0xff) => Err(403),
             _ => Ok(()),
         }
     }

@@ -141,7 +141,7 @@ impl<'s> World<'s> {
                 self.end_turn();
                 self.wait(*by);
             }
-            Step::Program(actions) => self.program.actions.extend(actions),
+            Step::Program(actions) => self.program.actions.clone_from(actions),
             Step::Call(_) | Step::Stop => self.mail.push(step.clone()),
             Step::EndTurn => self.end_turn(),
         }
@@ -321,8 +321,7 @@ impl<'s> World<'s> {
     /// Everybody leaves, or falls silent; and time passes. Nothing may be left.
     fn finish(mut self) -> Record {
         // From here on the application only listens.
-        self.program.actions.clear();
-        self.program.actions.extend([0x1f; 4096]);
+        self.program.actions = vec![0x1f; 1 << 12];
         for client in 0..self.clients.len() {
             if self.script.goes_silent {
                 self.feed(client, Some(0));
