@@ -22,25 +22,39 @@ pub fn check(data: &[u8]) {
     let mut input = Input::new(data);
     let (kind, seed) = (input.byte(), input.byte());
     let limit = [16, 300, 70_000, 1 << 20][usize::from(kind >> 6)];
-    let bytes = if kind & 1 == 0 { input.rest().to_vec() } else { frames(input) };
+    let (bytes, is_doomed) = if kind & 1 == 0 { (input.rest().to_vec(), false) } else { frames(input) };
     check_header(&bytes);
     let [whole, cut @ ..] = cuttings(bytes.len(), seed).map(|ends| decode(&bytes, &ends, limit));
     for events in cut {
         assert_eq!(events, whole, "the same bytes, cut elsewhere");
     }
+    let has_ended = matches!(whole.last(), Some(Seen::Failed(_) | Seen::Close(_)));
+    assert!(has_ended || !is_doomed, "a bad byte fails the connection before its message is complete");
 }
 
-/// Structured input: frames whose masks and lengths are right, in any order and with any flags.
-fn frames(mut input: Input<'_>) -> Vec<u8> {
+/// Structured input: frames whose masks and lengths are right, in any order and with any flags. `true`: a text among them,
+/// whole or not, can never become UTF-8.
+fn frames(mut input: Input<'_>) -> (Vec<u8>, bool) {
     let mut wire = Vec::new();
+    let (mut text, mut is_doomed) = (None, false);
     while !input.is_empty() && wire.len() < 1 << 17 {
         let first = input.byte();
         let (payload, times) = (input.short(), usize::from(input.byte()));
         // Long payloads need not be long in the input.
         let payload = if first & 0x10 == 0 { payload.to_vec() } else { payload.repeat(1 + times) };
         append_frame(&mut wire, first & !0x10, [first, 0xA5, times as u8, 0x5A], &payload);
+        match first & 0x0f {
+            0 => {}
+            1 => text = Some(Vec::new()),
+            2 => text = None,
+            _ => continue,
+        }
+        if let Some(text) = &mut text {
+            text.extend_from_slice(&payload);
+            is_doomed |= std::str::from_utf8(text).is_err_and(|error| error.error_len().is_some());
+        }
     }
-    wire
+    (wire, is_doomed)
 }
 
 /// A client's frame: this first byte, the shortest length, masked.

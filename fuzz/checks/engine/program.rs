@@ -74,6 +74,10 @@ impl Program {
         self.sessions.get(choice % self.sessions.len().max(1)).copied()
     }
 
+    pub fn is_open(&self, engine: &Engine, number: usize) -> bool {
+        self.sessions.get(number).is_some_and(|key| engine.is_open(*key))
+    }
+
     fn send(&mut self, engine: &mut Engine, key: Key<Session>, filler: usize) -> Result<(), SendError> {
         let number = self.number(key);
         let serial = self.serials.entry(number).or_default();

@@ -8,6 +8,8 @@ pub enum Step {
     Accept,
     /// The client writes these bytes.
     Send(usize, Vec<u8>),
+    /// It writes a request that can be answered at once, and another can follow.
+    Ask(usize, Vec<u8>),
     /// FIN, behind all that it wrote.
     HangUp(usize),
     Reset(usize),
@@ -72,7 +74,7 @@ impl Script {
 fn step(input: &mut Input<'_>, code: u8, client: usize) -> Step {
     match code {
         0 => Step::Accept,
-        1..5 => Step::Send(client, request(input)),
+        1..5 => request(input, client),
         5..7 => Step::Send(client, message(input)),
         7 => Step::Send(client, frame(input)),
         8 => Step::Send(client, input.short().to_vec()),
@@ -93,7 +95,7 @@ fn step(input: &mut Input<'_>, code: u8, client: usize) -> Step {
 }
 
 /// A request as clients send them, and nearly so.
-fn request(input: &mut Input<'_>) -> Vec<u8> {
+fn request(input: &mut Input<'_>, client: usize) -> Step {
     let (kind, flags) = (input.byte(), input.byte());
     let session = ["a", "b", "__proto__", "c"][usize::from(flags & 3)];
     let prefix = if flags & 4 == 0 { "/e" } else { "/o" };
@@ -125,6 +127,8 @@ fn request(input: &mut Input<'_>) -> Vec<u8> {
         head.push_str("Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n");
         head.push_str("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: a, chat\r\n");
     }
+    let is_plain = version == "1.1" && kind & 0x10 == 0 && matches!(kind & 15, 0 | 3 | 4 | 8 | 12..15);
+    let step = if is_plain { Step::Ask } else { Step::Send };
     let body = match kind & 15 {
         3 | 4 => messages(input),
         8 if flags & 8 != 0 => {
@@ -133,13 +137,14 @@ fn request(input: &mut Input<'_>) -> Vec<u8> {
         }
         8 => messages(input),
         14 => input.short().to_vec(),
-        _ => return [head.as_bytes(), b"\r\n"].concat(),
+        _ => return step(client, [head.as_bytes(), b"\r\n"].concat()),
     };
     if kind & 0x40 != 0 {
         head.push_str("Expect: 100-continue\r\n");
     }
     if flags & 0x40 == 0 {
-        return [format!("{head}Content-Length: {}\r\n\r\n", body.len()).as_bytes(), &body].concat();
+        let head = format!("{head}Content-Length: {}\r\n\r\n", body.len());
+        return step(client, [head.as_bytes(), &body].concat());
     }
     head.push_str("Transfer-Encoding: chunked\r\n\r\n");
     let mut wire = head.into_bytes();
@@ -149,7 +154,7 @@ fn request(input: &mut Input<'_>) -> Vec<u8> {
         wire.extend_from_slice(b"\r\n");
     }
     wire.extend_from_slice(b"0\r\nTrailer: x\r\n\r\n");
-    wire
+    step(client, wire)
 }
 
 /// Usually an array of strings.

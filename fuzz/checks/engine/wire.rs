@@ -1,7 +1,7 @@
 //! Reads what a client received, strictly, and with none of the server's code: responses one after the other, then
 //! perhaps WebSocket frames. The last may be cut off, for connections end anywhere; everything before it is whole.
 
-use super::world::Client;
+use super::world::{Client, RESPONSE_LIMIT};
 
 #[derive(Debug, Default)]
 pub struct Wire {
@@ -142,11 +142,20 @@ fn read_frames(head: &Head, body: &[u8], wire: &mut Wire) {
         }
         _ => return,
     };
+    check_limit(text, &frames);
     let mut closed = false;
     for frame in frames.iter().filter(|frame| !frame.starts_with("hhh")) {
         assert!(!closed, "{frame:?} behind a close");
         closed = read_frame(frame, |message| wire.polled.push(message));
     }
+}
+
+/// A streaming response ends with the frame that reaches the limit (PROTOCOL, section 7.3).
+fn check_limit(text: &str, frames: &[String]) {
+    let Some((last, _)) = frames.split_last() else { return };
+    // The preludes and the last frame do not count, nor does a second close; escapes make it larger than it is here.
+    let allowance = 2100 + 4 * last.len();
+    assert!(text.len() < RESPONSE_LIMIT + allowance, "{} bytes in one response", text.len());
 }
 
 /// A SockJS frame (PROTOCOL, section 5). `true`: a close.

@@ -47,10 +47,15 @@ pub struct Client {
     blocked: bool,
     /// The server ended its side.
     shut: bool,
+    /// How many requests it wrote, as long as it wrote nothing else.
+    questions: usize,
+    wrote_other: bool,
     pub received: Vec<u8>,
     pub asked: Vec<Asked>,
     /// The session, if it became a WebSocket's.
     pub websocket: Option<usize>,
+    /// The messages sent to that when everybody had read all there was.
+    pub due: Vec<usize>,
 }
 
 impl Client {
@@ -85,7 +90,11 @@ pub struct World<'s> {
     /// What others ask of the engine waits for the end of the turn.
     mail: Vec<Step>,
     throttled: bool,
+    stopped: bool,
 }
+
+/// Of the endpoints here.
+pub const RESPONSE_LIMIT: usize = 4096;
 
 /// No answer to a small input is larger than this, and none is queued behind it while it waits.
 const MOST_WAITING: usize = 160 << 10;
@@ -100,7 +109,7 @@ impl<'s> World<'s> {
         options.body_size = 4096;
         let mut engine = Engine::new(options, 1_000_000, 1_700_000_000);
         let mut options = EndpointOptions::default();
-        options.response_limit = 4096;
+        options.response_limit = RESPONSE_LIMIT;
         options.message_size = 2048;
         options.send_queue = 8192;
         options.sessions = 6;
@@ -115,9 +124,20 @@ impl<'s> World<'s> {
         let random = Random::new(script.seed);
         let (program, clients, numbers) = Default::default();
         let (resumed, mail) = Default::default();
-        let throttled = false;
-        let mut world =
-            Self { script, cut, random, engine, program, clients, numbers, resumed, mail, throttled };
+        let (throttled, stopped) = (false, false);
+        let mut world = Self {
+            script,
+            cut,
+            random,
+            engine,
+            program,
+            clients,
+            numbers,
+            resumed,
+            mail,
+            throttled,
+            stopped,
+        };
         for step in &script.steps {
             world.step(step);
         }
@@ -129,10 +149,11 @@ impl<'s> World<'s> {
         match step {
             Step::Accept if self.engine.can_accept() => self.accept(),
             Step::Accept => {}
-            Step::Send(client, bytes) => self.send(*client, bytes),
+            Step::Ask(client, bytes) => self.send(*client, bytes, true),
+            Step::Send(client, bytes) => self.send(*client, bytes, false),
             Step::HangUp(client) => {
                 let Some(socket) = self.clients.get_mut(*client) else { return };
-                socket.hung_up = true;
+                (socket.hung_up, socket.wrote_other) = (true, true);
                 self.read(*client);
             }
             Step::Reset(client) => self.reset(*client),
@@ -154,8 +175,10 @@ impl<'s> World<'s> {
         self.clients.push(Client { key: Some(key), ..Client::default() });
     }
 
-    fn send(&mut self, client: usize, bytes: &[u8]) {
+    fn send(&mut self, client: usize, bytes: &[u8], is_question: bool) {
         let Some(socket) = self.clients.get_mut(client) else { return };
+        socket.questions += usize::from(is_question);
+        socket.wrote_other |= !is_question;
         if socket.hung_up || socket.key.is_none() {
             return;
         }
@@ -254,7 +277,10 @@ impl<'s> World<'s> {
         for step in std::mem::take(&mut self.mail) {
             match step {
                 Step::Call(action) => self.program.act(&mut self.engine, action, None),
-                _ => self.engine.stop(1001, "Server shutdown", &mut self.program),
+                _ => {
+                    self.engine.stop(1001, "Server shutdown", &mut self.program);
+                    self.stopped = true;
+                }
             }
         }
         self.flush();
@@ -306,7 +332,11 @@ impl<'s> World<'s> {
     fn check(&self) {
         let counters = self.engine.counters();
         assert_eq!(counters.connections, self.numbers.len());
-        assert!(counters.opened - counters.closed <= counters.sessions as u64);
+        let open = (counters.opened - counters.closed) as usize;
+        assert!(open <= counters.sessions);
+        // One for each connection and session, and the application's own of open sessions and of endpoints.
+        let most = counters.connections + counters.sessions + open + 2;
+        assert!(counters.timers <= most, "{} timers for {most} owners", counters.timers);
         for (key, client) in &self.numbers {
             let socket = &self.clients[*client];
             let sum = |slices: &[IoSlice<'_>]| slices.iter().map(|slice| slice.len()).sum::<usize>();
@@ -318,10 +348,37 @@ impl<'s> World<'s> {
         }
     }
 
+    /// Who reads again gets all that waits for it: answers, and the messages of its WebSocket.
+    fn satisfy(&mut self) {
+        for client in 0..self.clients.len() {
+            self.feed(client, None);
+        }
+        // What was left unread is read in the turns that follow.
+        for _ in 0..100 {
+            self.end_turn();
+        }
+        assert!(self.resumed.is_empty());
+        let is_there = |client: &Client| client.key.is_some() && !client.hung_up && !client.shut;
+        for (port, client) in self.clients.iter_mut().enumerate().filter(|(_, client)| is_there(client)) {
+            let answered = self.program.asked.get(&(port as u16)).map_or(0, Vec::len);
+            let is_patient = !client.wrote_other && !self.stopped;
+            assert!(
+                !is_patient || answered == client.questions,
+                "{answered} of {} answered",
+                client.questions
+            );
+            let session = self.program.websockets.iter().position(|opener| *opener == Some(port as u16));
+            if let Some(session) = session.filter(|session| self.program.is_open(&self.engine, *session)) {
+                client.due.clone_from(&self.program.sent[session]);
+            }
+        }
+    }
+
     /// Everybody leaves, or falls silent; and time passes. Nothing may be left.
     fn finish(mut self) -> Record {
         // From here on the application only listens.
         self.program.actions = vec![0x1f; 1 << 12];
+        self.satisfy();
         for client in 0..self.clients.len() {
             if self.script.goes_silent {
                 self.feed(client, Some(0));
@@ -351,7 +408,10 @@ impl<'s> World<'s> {
             self.clients[usize::from(port)].asked = asked;
         }
         let Program { told, sent, full, .. } = self.program;
-        Record { clients: self.clients, told, sent, throttled: self.throttled, full }
+        // Who was invited to send a body, or not, has taken more, or less, of what followed.
+        let invited = |client: &Client| client.was_hungry && client.shown().contains("100 Continue");
+        let throttled = self.throttled || self.clients.iter().any(invited);
+        Record { clients: self.clients, told, sent, throttled, full }
     }
 }
 
