@@ -32,6 +32,9 @@ pub struct Connection {
     /// Bytes on their way to the socket.
     pub(super) outbox: Chain,
     pub(super) flow: Flow,
+    /// The session whose receiver this was, while the end of that response is still in the outbox: until it has left,
+    /// the client may yet miss what the session gave it.
+    pub(super) owes: Option<Key<Session>>,
     pub(super) timer: Timer,
     pub(super) dirty: Link,
     /// `None` for Unix sockets.
@@ -142,19 +145,20 @@ impl Connection {
             inbox: Vec::new(),
             outbox: Chain::default(),
             flow: Flow::Open,
+            owes: None,
             timer: Timer::default(),
             dirty: Link::default(),
             peer,
         }
     }
 
-    /// The session whose receiver this connection is.
+    /// The session whose receiver this connection is, or whose last frame it still holds.
     pub(super) fn session(&self) -> Option<Key<Session>> {
         match &self.phase {
             Phase::Polling(poll) => Some(poll.session),
             Phase::Streaming(stream) => Some(stream.session),
             Phase::WebSocket(socket) => Some(socket.session),
-            _ => None,
+            _ => self.owes,
         }
     }
 }
@@ -165,6 +169,6 @@ mod tests {
 
     #[test]
     fn a_connection_is_small() {
-        assert!(size_of::<Connection>() <= 216, "{}", size_of::<Connection>());
+        assert!(size_of::<Connection>() <= 224, "{}", size_of::<Connection>());
     }
 }

@@ -36,6 +36,8 @@ mod routing;
 mod sending;
 mod session;
 mod sessions;
+#[cfg(test)]
+mod tests;
 mod timing;
 mod upgrade;
 
@@ -191,6 +193,9 @@ impl Engine {
         match connection.phase {
             Phase::Idle { .. } | Phase::Head(_) | Phase::Body(_) | Phase::Finishing { .. } if waits => {
                 connection.phase = Phase::Finishing { peer_done: true };
+                if let Some(session) = connection.owes.take() {
+                    self.receiver_broke_off(session, key);
+                }
             }
             _ => self.drop_connection(key),
         }

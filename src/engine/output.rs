@@ -91,6 +91,7 @@ impl Engine {
 
     fn after_last_byte(&mut self, key: Key<Connection>) {
         let Some(connection) = self.connections.get_mut(key) else { return };
+        connection.owes = None;
         if !connection.inbox.is_empty() {
             self.resumable.push_back(key);
         }

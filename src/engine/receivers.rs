@@ -136,13 +136,12 @@ impl Engine {
         }
         self.mark_dirty(key);
         if let Some(session) = ended {
-            self.end_response(key);
-            self.detach(session, key);
+            self.end_response(key, session);
         }
     }
 
-    /// The last byte of a receiver's response.
-    fn end_response(&mut self, key: Key<Connection>) {
+    /// The last byte of a receiver's response. If it was the session's receiver, it is no longer.
+    fn end_response(&mut self, key: Key<Connection>, session: Key<Session>) {
         let Some(connection) = self.connections.get_mut(key) else { return };
         let keep_alive = match &connection.phase {
             Phase::Streaming(stream) => {
@@ -154,7 +153,11 @@ impl Engine {
             Phase::Polling(poll) => poll.keep_alive,
             _ => return,
         };
+        if self.sessions.get(session).is_some_and(|session| session.receiver == Some(key)) {
+            connection.owes = Some(session);
+        }
         self.finish_response(key, keep_alive);
+        self.detach(session, key);
     }
 
     /// Puts everything that a session has for its client into the receiver, if one is there and takes it.
@@ -208,8 +211,7 @@ impl Engine {
             }
             // A polling receiver has ended with its frame already, and so has a streaming one at its limit.
             Phase::Streaming(stream) if stream.session == key => {
-                self.end_response(receiver);
-                self.detach(key, receiver);
+                self.end_response(receiver, key);
             }
             _ => {}
         }
@@ -221,8 +223,9 @@ impl Engine {
         write_close_frame(&mut frame, code, reason);
         self.emit(key, Frame::Whole(&frame));
         self.pool.give(frame);
-        if self.connections.get(key).is_some_and(|it| matches!(it.phase, Phase::Streaming(_))) {
-            self.end_response(key);
+        if let Some(Phase::Streaming(stream)) = self.connections.get(key).map(|connection| &connection.phase)
+        {
+            self.end_response(key, stream.session);
         }
     }
 }

@@ -154,10 +154,11 @@ impl Engine {
         self.release(key);
     }
 
-    /// A receiver was cut off: whether its client got the last frame is unknown, so the session is over.
+    /// A receiver was cut off before its client can have had all of it, so the session is over.
     pub(super) fn receiver_broke_off(&mut self, key: Key<Session>, receiver: Key<Connection>) {
         let Some(session) = self.sessions.get_mut(key) else { return };
-        if session.receiver != Some(receiver) {
+        if session.receiver.is_some_and(|current| current != receiver) {
+            // It was turned away, or its client has come back already on another connection.
             return;
         }
         session.queue.clear(&mut self.pool);

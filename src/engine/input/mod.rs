@@ -71,6 +71,7 @@ impl Engine {
             Phase::Polling(_) | Phase::Streaming(_) => connection.inbox.len() < READ_AHEAD,
             Phase::Finishing { .. } | Phase::Lingering => true,
             Phase::Gone => false,
+            _ if connection.owes.is_some() => connection.inbox.len() < READ_AHEAD,
             _ => !self.is_backed_up(connection),
         }
     }
@@ -100,6 +101,8 @@ impl Engine {
                 Phase::Gone | Phase::Finishing { .. } | Phase::Lingering => Step::Keep(0),
                 Phase::Polling(_) | Phase::Streaming(_) => Step::Keep(rest.len()),
                 Phase::Farewell(_) => self.consume_farewell(key, rest),
+                // A client that has not had its last frame cannot know what to ask for next.
+                _ if connection.owes.is_some() => Step::Keep(rest.len()),
                 _ if self.is_backed_up(connection) => Step::Keep(rest.len()),
                 Phase::WebSocket(_) => self.consume_frame(key, rest, application),
                 Phase::Idle { .. } | Phase::Head(_) | Phase::Body(_) => {

@@ -1,0 +1,6 @@
+//! Races and waits, with a made-up clock: every test says exactly what happens when.
+
+mod races;
+mod random;
+mod waits;
+mod world;
