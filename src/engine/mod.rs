@@ -7,15 +7,16 @@
 //!
 //! | room | what happens there |
 //! |---|---|
-//! | [`input`] | bytes → one HTTP request or WebSocket message at a time; what is incomplete waits in the inbox |
-//! | [`routing`] | request → endpoint → what is asked of it; answers what needs no session |
-//! | [`upgrade`] | the WebSocket handshake |
-//! | [`sessions`] | sessions are found, opened, sent to, closed, expired |
-//! | [`application`] | the door to the handlers, and the only way out of here |
-//! | [`receivers`] | what waits in a session → one frame → the framing of its transport → an outbox |
-//! | [`answers`] | response heads, and what happens to a connection behind its answer |
-//! | [`output`] | outboxes → the reactor, and what follows when they are empty |
-//! | [`timing`] | deadlines: what each wait means for whoever waits |
+//! | `input` | bytes → one HTTP request or WebSocket message at a time; what is incomplete waits in the inbox |
+//! | `routing` | request → endpoint → what is asked of it; answers what needs no session |
+//! | `upgrade` | the WebSocket handshake |
+//! | `sessions` | sessions are found, opened, given messages, closed, expired |
+//! | `sending` | messages from the application: to one session, or to all of an endpoint |
+//! | `application` | the door to the handlers, and the only way out of here |
+//! | `receivers` | what waits in a session → one frame → the framing of its transport → an outbox |
+//! | `answers` | response heads, and what happens to a connection behind its answer |
+//! | `output` | outboxes → the reactor, and what follows when they are empty |
+//! | `timing` | deadlines: what each wait means for whoever waits |
 //!
 //! Two rules make re-entrancy simple. What a handler calls only changes state and queues, and never calls a handler.
 //! What it caused to end is told from [`Engine::tell`], after each unit of input; a session's slot is freed after its

@@ -157,8 +157,7 @@ fn close_on_a_stream_ends_it_behind_the_close_frame() {
 
 #[test]
 fn the_response_limit_meets_a_close() {
-    let mut options = EndpointOptions::default();
-    options.response_limit = 10;
+    let options = EndpointOptions { response_limit: 10, ..EndpointOptions::default() };
     let mut world = World::with(options, |engine, key, moment| {
         if let Moment::Message(_) = moment {
             engine.send(key, "long enough").expect("open");

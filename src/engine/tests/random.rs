@@ -94,8 +94,7 @@ impl Client {
 fn many_clients_at_random() {
     for seed in 1..=60 {
         let mut random = Random(0x9e37_79b9_7f4a_7c15_u64.wrapping_mul(seed));
-        let mut options = EndpointOptions::default();
-        options.response_limit = 64;
+        let options = EndpointOptions { response_limit: 64, ..EndpointOptions::default() };
         let mut world = World::with(options, |engine, key, moment| {
             if let Moment::Message(text) = moment {
                 engine.send(key, text).expect("there is room");

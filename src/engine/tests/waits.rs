@@ -158,8 +158,7 @@ fn a_client_that_takes_nothing_is_cut_off() {
 
 #[test]
 fn a_full_queue_says_so_and_tells_when_it_has_drained() {
-    let mut options = EndpointOptions::default();
-    options.send_queue = 100;
+    let options = EndpointOptions { send_queue: 100, ..EndpointOptions::default() };
     let mut world = World::with(options, |engine, key, moment| {
         if let Moment::Message(_) = moment {
             let mut taken = 0;
@@ -184,8 +183,7 @@ fn a_full_queue_says_so_and_tells_when_it_has_drained() {
 
 #[test]
 fn a_broadcast_closes_who_cannot_take_it() {
-    let mut options = EndpointOptions::default();
-    options.send_queue = 100;
+    let options = EndpointOptions { send_queue: 100, ..EndpointOptions::default() };
     let mut world = World::with(options, |engine, _, moment| {
         if let Moment::Message(text) = moment {
             engine.broadcast(0, text, None);
