@@ -19,7 +19,7 @@
 //! | `timing` | deadlines: what each wait means for whoever waits |
 //!
 //! Two rules make re-entrancy simple. What a handler calls only changes state and queues, and never calls a handler.
-//! What it caused to end is told from [`Engine::tell`], after each unit of input; a session's slot is freed after its
+//! What it caused to end is told from `Engine::tell`, after each unit of input; a session's slot is freed after its
 //! close was told.
 
 mod answers;
