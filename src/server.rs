@@ -240,6 +240,13 @@ impl Server {
         self.engine.counters()
     }
 
+    /// The most memory in bytes that the options let this server use, whatever clients do; what handlers keep for
+    /// themselves is not in it. Smaller limits make it smaller: see [`ServerOptions::buffered_bytes`],
+    /// [`ServerOptions::connections`] and [`EndpointOptions::sessions`].
+    pub fn memory_ceiling(&self) -> usize {
+        self.engine.memory_ceiling().saturating_add(Reactor::MEMORY)
+    }
+
     /// Runs until it was shut down, through a [`Handle`] or by [`Server::shutdown`].
     ///
     /// # Errors

@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::pool::Pool;
+use super::memory::Memory;
 
 /// Bytes that several chains hold at once: one broadcast, encoded once.
 pub(super) type Shared = Arc<[u8]>;
@@ -55,25 +55,28 @@ impl Chain {
         self.len() == 0
     }
 
-    /// The owned tail, to append to.
-    pub(super) fn tail(&mut self, pool: &mut Pool) -> &mut Vec<u8> {
+    /// Appends whatever `write` writes. It must only append.
+    pub(super) fn write(&mut self, memory: &mut Memory, write: impl FnOnce(&mut Vec<u8>)) {
         if self.tail.capacity() == 0 {
-            self.tail = pool.take();
+            self.tail = memory.take();
         }
-        &mut self.tail
+        let before = self.tail.len();
+        write(&mut self.tail);
+        memory.hold(self.tail.len().saturating_sub(before));
     }
 
     /// Appends bytes that others hold too.
-    pub(super) fn push_shared(&mut self, bytes: &Shared, pool: &mut Pool) {
+    pub(super) fn push_shared(&mut self, bytes: &Shared, memory: &mut Memory) {
         if bytes.len() < WORTH_SHARING {
-            self.tail(pool).extend_from_slice(bytes);
+            self.write(memory, |tail| tail.extend_from_slice(bytes));
         } else {
+            memory.hold(bytes.len());
             self.push(Piece::Shared(Arc::clone(bytes)));
         }
     }
 
     /// Moves all of `other` behind what is here. Large pieces move without a copy.
-    pub(super) fn append(&mut self, other: &mut Chain, pool: &mut Pool) {
+    pub(super) fn append(&mut self, other: &mut Chain, memory: &mut Memory) {
         debug_assert_eq!(other.taken, 0, "only a connection's outbox is ever taken from");
         if let Some(pieces) = other.pieces.take() {
             for piece in *pieces {
@@ -83,8 +86,9 @@ impl Chain {
         }
         let tail = std::mem::take(&mut other.tail);
         if tail.len() < WORTH_SHARING {
-            self.tail(pool).extend_from_slice(&tail);
-            pool.give(tail);
+            memory.release(tail.len());
+            self.write(memory, |own| own.extend_from_slice(&tail));
+            memory.give(tail);
         } else {
             self.push(Piece::Owned(tail));
         }
@@ -111,7 +115,9 @@ impl Chain {
     }
 
     /// Forgets the first `count` bytes: they have left.
-    pub(super) fn advance(&mut self, count: usize, pool: &mut Pool) {
+    pub(super) fn advance(&mut self, count: usize, memory: &mut Memory) {
+        let count = count.min(self.len());
+        memory.release(count);
         self.taken += count;
         while let Some(pieces) = &mut self.pieces {
             let Some(first) = pieces.front() else {
@@ -125,17 +131,18 @@ impl Chain {
             self.taken -= length;
             self.pieces_length -= length;
             if let Some(Piece::Owned(buffer)) = pieces.pop_front() {
-                pool.give(buffer);
+                memory.give(buffer);
             }
         }
         if self.taken >= self.tail.len() {
-            self.clear(pool);
+            self.clear(memory);
         }
     }
 
     /// Drops everything and gives the memory back.
-    pub(super) fn clear(&mut self, pool: &mut Pool) {
-        pool.give(std::mem::take(&mut self.tail));
+    pub(super) fn clear(&mut self, memory: &mut Memory) {
+        memory.release(self.len());
+        memory.give(std::mem::take(&mut self.tail));
         *self = Chain::default();
     }
 }
@@ -158,13 +165,13 @@ mod tests {
 
     #[test]
     fn small_shared_pieces_are_copied_and_large_ones_referenced() {
-        let mut pool = Pool::default();
+        let mut memory = Memory::default();
         let mut chain = Chain::default();
         let small: Shared = Arc::from(&b"small"[..]);
         let large: Shared = Arc::from(vec![b'x'; WORTH_SHARING]);
-        chain.push_shared(&small, &mut pool);
-        chain.push_shared(&large, &mut pool);
-        chain.push_shared(&small, &mut pool);
+        chain.push_shared(&small, &mut memory);
+        chain.push_shared(&large, &mut memory);
+        chain.push_shared(&small, &mut memory);
         assert_eq!(Arc::strong_count(&small), 1);
         assert_eq!(Arc::strong_count(&large), 2);
         assert_eq!(chain.slices().count(), 3);
@@ -181,7 +188,7 @@ mod tests {
             seed ^= seed << 17;
             (seed % below as u64) as usize
         };
-        let mut pool = Pool::default();
+        let mut memory = Memory::default();
         let (mut chain, mut model) = (Chain::default(), Vec::<u8>::new());
         let mut next = 0_u8;
         for _ in 0..20_000 {
@@ -189,21 +196,21 @@ mod tests {
             next = next.wrapping_add(1);
             let bytes = vec![next; length];
             match random(5) {
-                0 => chain.tail(&mut pool).extend_from_slice(&bytes),
-                1 => chain.push_shared(&Shared::from(bytes.as_slice()), &mut pool),
+                0 => chain.write(&mut memory, |tail| tail.extend_from_slice(&bytes)),
+                1 => chain.push_shared(&Shared::from(bytes.as_slice()), &mut memory),
                 2 => {
                     let mut other = Chain::default();
-                    other.tail(&mut pool).extend_from_slice(&bytes);
-                    other.push_shared(&Shared::from(bytes.as_slice()), &mut pool);
-                    chain.append(&mut other, &mut pool);
+                    other.write(&mut memory, |tail| tail.extend_from_slice(&bytes));
+                    other.push_shared(&Shared::from(bytes.as_slice()), &mut memory);
+                    chain.append(&mut other, &mut memory);
                     assert!(other.is_empty());
                     model.extend_from_slice(&bytes);
                 }
                 _ => {
                     let count = random(chain.len() + 1);
-                    chain.advance(count, &mut pool);
+                    chain.advance(count, &mut memory);
                     model.drain(..count);
-                    assert_eq!(chain.len(), model.len());
+                    assert_eq!((chain.len(), memory.held()), (model.len(), model.len()));
                     continue;
                 }
             }
@@ -211,7 +218,7 @@ mod tests {
             assert_eq!(chain.len(), model.len());
         }
         assert_eq!(flat(&chain), model);
-        chain.advance(model.len(), &mut pool);
+        chain.advance(model.len(), &mut memory);
         assert!(chain.is_empty() && chain.pieces.is_none() && chain.tail.capacity() == 0);
     }
 }

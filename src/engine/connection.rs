@@ -78,6 +78,17 @@ pub(super) enum Phase {
     Gone,
 }
 
+impl Phase {
+    /// Bytes of an unfinished WebSocket message.
+    pub(super) fn buffered(&self) -> usize {
+        match self {
+            Phase::WebSocket(socket) => socket.decoder.buffered(),
+            Phase::Farewell(decoder) => decoder.buffered(),
+            _ => 0,
+        }
+    }
+}
+
 /// A request whose body has not arrived whole. The inbox begins with its head, which is read again at the end.
 pub(super) struct PartialBody {
     pub(super) head_length: usize,

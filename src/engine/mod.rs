@@ -29,9 +29,10 @@ mod connection;
 mod counters;
 mod endpoint;
 mod input;
+mod memory;
 mod options;
 mod output;
-mod pool;
+
 mod receivers;
 mod routing;
 mod sending;
@@ -56,7 +57,7 @@ use crate::collections::{Key, List, Slab, Wheel};
 use crate::http::Date;
 use connection::{Dirty, Phase};
 use endpoint::Endpoint;
-use pool::Pool;
+use memory::Memory;
 use session::Unflushed;
 use timing::Owner;
 
@@ -86,7 +87,7 @@ pub struct Engine {
     /// Connections to shut for sending, and to drop.
     shut: VecDeque<Key<Connection>>,
     gone: VecDeque<Key<Connection>>,
-    pool: Pool,
+    memory: Memory,
     /// For frames that a transport rewrites, and for strings decoded from payloads.
     scratch: Vec<u8>,
     decoded: String,
@@ -130,7 +131,7 @@ impl Engine {
             suspects: VecDeque::new(),
             shut: VecDeque::new(),
             gone: VecDeque::new(),
-            pool: Pool::default(),
+            memory: Memory::default(),
             scratch: Vec::new(),
             decoded: String::new(),
             randomness: RandomState::new(),
@@ -216,10 +217,11 @@ impl Engine {
             return;
         }
         let session = connection.session();
+        self.memory.release(connection.phase.buffered());
         connection.phase = Phase::Gone;
-        connection.outbox.clear(&mut self.pool);
-        self.pool.give(std::mem::take(&mut connection.inbox));
+        connection.outbox.clear(&mut self.memory);
         self.timers.cancel(&mut connection.timer);
+        self.drop_inbox(key);
         self.dirty.remove(&mut self.connections, key);
         self.gone.push_back(key);
         if let Some(session) = session {

@@ -66,7 +66,7 @@ impl Engine {
     pub fn sent(&mut self, key: Key<Connection>, count: usize, blocked: bool) {
         let Some(connection) = self.connections.get_mut(key) else { return };
         self.counters.bytes_out += count as u64;
-        connection.outbox.advance(count, &mut self.pool);
+        connection.outbox.advance(count, &mut self.memory);
         if connection.outbox.is_empty() {
             connection.flow = Flow::Open;
             return self.after_last_byte(key);

@@ -6,7 +6,7 @@ use super::Engine;
 use super::answers::{Exchange, Label};
 use super::chain::Chain;
 use super::connection::{Connection, Flow, Phase, Poll, Stream};
-use super::pool::Pool;
+use super::memory::Memory;
 use super::session::{Cause, Close, Session, State};
 use crate::collections::Key;
 use crate::http::{self, write_chunk_size};
@@ -32,19 +32,19 @@ impl Frame<'_> {
         }
     }
 
-    fn append_to(self, out: &mut Chain, pool: &mut Pool) {
+    fn append_to(self, out: &mut Chain, memory: &mut Memory) {
         match self {
-            Frame::Whole(bytes) => out.tail(pool).extend_from_slice(bytes),
+            Frame::Whole(bytes) => out.write(memory, |out| out.extend_from_slice(bytes)),
             Frame::Messages(queue) => {
-                out.tail(pool).extend_from_slice(MESSAGES_START);
-                out.append(queue, pool);
-                out.tail(pool).extend_from_slice(MESSAGES_END);
+                out.write(memory, |out| out.extend_from_slice(MESSAGES_START));
+                out.append(queue, memory);
+                out.write(memory, |out| out.extend_from_slice(MESSAGES_END));
             }
         }
     }
 
     /// The frame as one wrapped piece, for the transports that rewrite it.
-    fn wrap(self, transport: Transport, callback: &str, out: &mut Vec<u8>, pool: &mut Pool) {
+    fn wrap(self, transport: Transport, callback: &str, out: &mut Vec<u8>, memory: &mut Memory) {
         match self {
             Frame::Whole(bytes) => sockjs::wrap(transport, callback, &[bytes], out),
             Frame::Messages(queue) => {
@@ -52,7 +52,7 @@ impl Frame<'_> {
                 parts.extend(queue.slices());
                 parts.push(MESSAGES_END);
                 sockjs::wrap(transport, callback, &parts, out);
-                queue.clear(pool);
+                queue.clear(memory);
             }
         }
     }
@@ -70,7 +70,7 @@ impl Engine {
     ) {
         let Some(connection) = self.connections.get_mut(exchange.key) else { return };
         if transport.is_polling() {
-            let mut head = self.pool.take();
+            let mut head = self.memory.take();
             let begun = label.head(&mut head, exchange, 200, &self.endpoints, &self.date);
             match transport {
                 Transport::JsonpPolling => begun.header("X-Content-Type-Options", "nosniff").leave_open(),
@@ -84,22 +84,21 @@ impl Engine {
         let chunked = exchange.is_http11();
         // A stream of HTTP/1.0 ends with its connection.
         let exchange = Exchange { keep_alive: exchange.keep_alive && chunked, ..*exchange };
-        let out = connection.outbox.tail(&mut self.pool);
-        let head = label.head(out, &exchange, 200, &self.endpoints, &self.date);
-        // nginx holds a response back until its buffer is full, unless told.
-        let head = head.header("X-Accel-Buffering", "no");
-        if chunked {
-            head.chunked()
-        } else {
-            head.end()
-        }
         self.scratch.clear();
         transport.prelude(callback.as_ref().map_or("", Callback::as_str), &mut self.scratch);
-        if chunked {
-            http::write_chunk(out, &[&self.scratch]);
-        } else {
-            out.extend_from_slice(&self.scratch);
-        }
+        connection.outbox.write(&mut self.memory, |out| {
+            // nginx holds a response back until its buffer is full, unless told.
+            let head = label
+                .head(out, &exchange, 200, &self.endpoints, &self.date)
+                .header("X-Accel-Buffering", "no");
+            if chunked {
+                head.chunked();
+                http::write_chunk(out, &[&self.scratch]);
+            } else {
+                head.end();
+                out.extend_from_slice(&self.scratch);
+            }
+        });
         let keep_alive = exchange.keep_alive;
         connection.phase = Phase::Streaming(Stream { session, transport, chunked, keep_alive, sent: 0 });
         self.mark_dirty(exchange.key);
@@ -108,15 +107,15 @@ impl Engine {
     /// Sends one frame through a receiver. A receiver that ends with it is detached from its session.
     pub(super) fn emit(&mut self, key: Key<Connection>, frame: Frame<'_>) {
         let Some(connection) = self.connections.get_mut(key) else { return };
-        let (outbox, pool, scratch) = (&mut connection.outbox, &mut self.pool, &mut self.scratch);
+        let (outbox, memory, scratch) = (&mut connection.outbox, &mut self.memory, &mut self.scratch);
         let ended = match &mut connection.phase {
             Phase::WebSocket(_) => {
-                write_header(outbox.tail(pool), Opcode::Text, frame.len());
-                frame.append_to(outbox, pool);
+                outbox.write(memory, |out| write_header(out, Opcode::Text, frame.len()));
+                frame.append_to(outbox, memory);
                 None
             }
             Phase::Streaming(stream) => {
-                let size = stream.write(frame, outbox, pool, scratch);
+                let size = stream.write(frame, outbox, memory, scratch);
                 stream.sent += size;
                 let limit = self
                     .sessions
@@ -126,7 +125,7 @@ impl Engine {
                 (stream.sent >= limit).then_some(stream.session)
             }
             Phase::Polling(poll) => {
-                poll.write(frame, outbox, pool, scratch);
+                poll.write(frame, outbox, memory, scratch);
                 Some(poll.session)
             }
             _ => return,
@@ -146,7 +145,7 @@ impl Engine {
         let keep_alive = match &connection.phase {
             Phase::Streaming(stream) => {
                 if stream.chunked {
-                    connection.outbox.tail(&mut self.pool).extend_from_slice(http::LAST_CHUNK);
+                    connection.outbox.write(&mut self.memory, |out| out.extend_from_slice(http::LAST_CHUNK));
                 }
                 stream.keep_alive
             }
@@ -188,10 +187,10 @@ impl Engine {
     fn say_goodbye(&mut self, receiver: Key<Connection>, key: Key<Session>, close: &Close) {
         let Some(session) = self.sessions.get(key) else { return };
         if session.transport != Transport::RawWebSocket {
-            let mut frame = self.pool.take();
+            let mut frame = self.memory.take();
             write_close_frame(&mut frame, close.code, &close.reason);
             self.emit(receiver, Frame::Whole(&frame));
-            self.pool.give(frame);
+            self.memory.give(frame);
         }
         let Some(connection) = self.connections.get_mut(receiver) else { return };
         match &mut connection.phase {
@@ -202,7 +201,7 @@ impl Engine {
                     (false, Cause::Shutdown) => (close::GOING_AWAY, close.reason.as_str()),
                     (false, _) => (close::NORMAL, "Normal closure"),
                 };
-                write_close(connection.outbox.tail(&mut self.pool), Some(code), reason);
+                connection.outbox.write(&mut self.memory, |out| write_close(out, Some(code), reason));
                 connection.phase = Phase::Farewell(std::mem::take(&mut socket.decoder));
                 connection.since = self.now;
                 self.mark_dirty(receiver);
@@ -219,10 +218,10 @@ impl Engine {
 
     /// A frame for a receiver that never becomes its session's: the session is another's, or gone.
     pub(super) fn turn_away(&mut self, key: Key<Connection>, code: u16, reason: &str) {
-        let mut frame = self.pool.take();
+        let mut frame = self.memory.take();
         write_close_frame(&mut frame, code, reason);
         self.emit(key, Frame::Whole(&frame));
-        self.pool.give(frame);
+        self.memory.give(frame);
         if let Some(Phase::Streaming(stream)) = self.connections.get(key).map(|connection| &connection.phase)
         {
             self.end_response(key, stream.session);
@@ -235,50 +234,56 @@ const SCRATCH_KEPT: usize = 64 << 10;
 
 impl Stream {
     /// Writes one frame, on HTTP/1.1 as a chunk of its own, and says how large it was.
-    fn write(&self, frame: Frame<'_>, out: &mut Chain, pool: &mut Pool, scratch: &mut Vec<u8>) -> usize {
+    fn write(&self, frame: Frame<'_>, out: &mut Chain, memory: &mut Memory, scratch: &mut Vec<u8>) -> usize {
         let Some((before, after)) = simple_wrapping(self.transport) else {
             scratch.clear();
-            frame.wrap(self.transport, "", scratch, pool);
-            let out = out.tail(pool);
-            if self.chunked {
-                http::write_chunk(out, &[scratch]);
-            } else {
-                out.extend_from_slice(scratch);
-            }
+            frame.wrap(self.transport, "", scratch, memory);
+            out.write(memory, |out| match self.chunked {
+                true => http::write_chunk(out, &[scratch]),
+                false => out.extend_from_slice(scratch),
+            });
             return scratch.len();
         };
         let size = before.len() + frame.len() + after.len();
-        let tail = out.tail(pool);
-        if self.chunked {
-            write_chunk_size(tail, size);
-        }
-        tail.extend_from_slice(before);
-        frame.append_to(out, pool);
-        let tail = out.tail(pool);
-        tail.extend_from_slice(after);
-        if self.chunked {
-            tail.extend_from_slice(http::CHUNK_END);
-        }
+        out.write(memory, |out| {
+            if self.chunked {
+                write_chunk_size(out, size);
+            }
+            out.extend_from_slice(before);
+        });
+        frame.append_to(out, memory);
+        out.write(memory, |out| {
+            out.extend_from_slice(after);
+            if self.chunked {
+                out.extend_from_slice(http::CHUNK_END);
+            }
+        });
         size
     }
 }
 
 impl Poll {
     /// Writes the whole response around one frame.
-    fn write(&mut self, frame: Frame<'_>, out: &mut Chain, pool: &mut Pool, scratch: &mut Vec<u8>) {
-        let tail = out.tail(pool);
-        tail.extend_from_slice(&self.head);
-        pool.give(std::mem::take(&mut self.head));
-        let Some((before, after)) = simple_wrapping(self.transport) else {
+    fn write(&mut self, frame: Frame<'_>, out: &mut Chain, memory: &mut Memory, scratch: &mut Vec<u8>) {
+        let head = std::mem::take(&mut self.head);
+        if let Some((before, after)) = simple_wrapping(self.transport) {
+            let length = before.len() + frame.len() + after.len();
+            out.write(memory, |out| {
+                out.extend_from_slice(&head);
+                http::write_content_length(out, length);
+                out.extend_from_slice(before);
+            });
+            frame.append_to(out, memory);
+            out.write(memory, |out| out.extend_from_slice(after));
+        } else {
             scratch.clear();
-            frame.wrap(self.transport, self.callback.as_ref().map_or("", Callback::as_str), scratch, pool);
-            http::write_content_length(out.tail(pool), scratch.len());
-            out.tail(pool).extend_from_slice(scratch);
-            return;
-        };
-        http::write_content_length(out.tail(pool), before.len() + frame.len() + after.len());
-        out.tail(pool).extend_from_slice(before);
-        frame.append_to(out, pool);
-        out.tail(pool).extend_from_slice(after);
+            frame.wrap(self.transport, self.callback.as_ref().map_or("", Callback::as_str), scratch, memory);
+            out.write(memory, |out| {
+                out.extend_from_slice(&head);
+                http::write_content_length(out, scratch.len());
+                out.extend_from_slice(scratch);
+            });
+        }
+        memory.give(head);
     }
 }

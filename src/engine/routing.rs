@@ -105,7 +105,7 @@ impl Engine {
     fn answer_info(&mut self, exchange: &Exchange<'_>, number: u16, label: Label) {
         let entropy = self.entropy();
         let Some(endpoint) = self.endpoints.get(usize::from(number)) else { return };
-        let mut body = self.pool.take();
+        let mut body = self.memory.take();
         let info = Info {
             websocket: endpoint.offers(Transport::WebSocket),
             cookie_needed: endpoint.options.jsessionid.is_some(),
@@ -114,7 +114,7 @@ impl Engine {
         };
         write_info(&mut body, &info);
         self.answer(exchange, 200, label, &body);
-        self.pool.give(body);
+        self.memory.give(body);
     }
 
     fn answer_iframe(&mut self, exchange: &Exchange<'_>, number: u16, label: Label) {
@@ -142,8 +142,9 @@ impl Engine {
         finish: impl FnOnce(ResponseHead<'_>),
     ) {
         let Some(connection) = self.connections.get_mut(exchange.key) else { return };
-        let out = connection.outbox.tail(&mut self.pool);
-        finish(label.head(out, exchange, status, &self.endpoints, &self.date));
+        connection.outbox.write(&mut self.memory, |out| {
+            finish(label.head(out, exchange, status, &self.endpoints, &self.date));
+        });
         self.finish_response(exchange.key, exchange.keep_alive);
     }
 
@@ -178,7 +179,7 @@ impl Engine {
         let Some(key) = self.find_session(number, session) else {
             return self.answer_error(exchange, 404, "Unknown session.");
         };
-        let mut field = self.pool.take();
+        let mut field = self.memory.take();
         let is_form = action == Action::JsonpSend && form::is_form(exchange.request.header("content-type"));
         let payload = match is_form {
             true => form::field(body, "d", &mut field).ok_or(PayloadError::Expected),
@@ -195,7 +196,7 @@ impl Engine {
             }
             Err(error) => self.answer_error(exchange, 500, error.message()),
         }
-        self.pool.give(field);
+        self.memory.give(field);
     }
 
     /// A receiver for a session: the first of its life, or the next.

@@ -24,9 +24,10 @@ impl Engine {
         }
         let session = self.sessions.get_mut(key).ok_or(SendError::Gone)?;
         let separator: &[u8] = if session.queue.is_empty() { b"" } else { b"," };
-        let queue = session.queue.tail(&mut self.pool);
-        queue.extend_from_slice(separator);
-        write_string(queue, text);
+        session.queue.write(&mut self.memory, |queue| {
+            queue.extend_from_slice(separator);
+            write_string(queue, text);
+        });
         self.counters.messages_out += 1;
         self.unflushed.push_back(&mut self.sessions, key);
         Ok(())
@@ -48,9 +49,10 @@ impl Engine {
         payload: &[u8],
     ) -> Result<(), SendError> {
         let connection = self.connections.get_mut(receiver).ok_or(SendError::Gone)?;
-        let out = connection.outbox.tail(&mut self.pool);
-        write_header(out, opcode, payload.len());
-        out.extend_from_slice(payload);
+        connection.outbox.write(&mut self.memory, |out| {
+            write_header(out, opcode, payload.len());
+            out.extend_from_slice(payload);
+        });
         self.counters.messages_out += 1;
         self.mark_dirty(receiver);
         Ok(())
@@ -65,7 +67,8 @@ impl Engine {
         let endpoint = self.endpoints.get(usize::from(session.endpoint)).ok_or(SendError::Gone)?;
         let raw = session.transport == Transport::RawWebSocket;
         let framed = length + if raw { 0 } else { QUOTES };
-        if waiting > 0 && waiting + framed > endpoint.options.send_queue {
+        let is_full = waiting > 0 && waiting + framed > endpoint.options.send_queue;
+        if is_full || self.memory.held() + framed > self.options.buffered_bytes {
             session.owes_drain = true;
             return Err(SendError::Full);
         }
@@ -93,16 +96,16 @@ impl Engine {
                         })
                     });
                     let Some(connection) = self.connections.get_mut(receiver) else { continue };
-                    connection.outbox.push_shared(frame, &mut self.pool);
+                    connection.outbox.push_shared(frame, &mut self.memory);
                     self.mark_dirty(receiver);
                 }
                 Ok(None) => {
                     let json = json.get_or_insert_with(|| encode(text, |out| write_string(out, text)));
                     let Some(session) = self.sessions.get_mut(key) else { continue };
                     if !session.queue.is_empty() {
-                        session.queue.tail(&mut self.pool).push(b',');
+                        session.queue.write(&mut self.memory, |queue| queue.push(b','));
                     }
-                    session.queue.push_shared(json, &mut self.pool);
+                    session.queue.push_shared(json, &mut self.memory);
                     self.unflushed.push_back(&mut self.sessions, key);
                 }
                 Err(_) => {

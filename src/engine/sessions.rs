@@ -161,7 +161,7 @@ impl Engine {
             // It was turned away, or its client has come back already on another connection.
             return;
         }
-        session.queue.clear(&mut self.pool);
+        session.queue.clear(&mut self.memory);
         let code = if session.id.is_some() { INTERRUPTED.0 } else { close::ABNORMAL };
         self.close_session(key, Close::new(code, INTERRUPTED.1, Cause::Interrupted));
         self.detach(key, receiver);
@@ -247,7 +247,7 @@ impl Engine {
         {
             return;
         }
-        session.queue.clear(&mut self.pool);
+        session.queue.clear(&mut self.memory);
         self.timers.cancel(&mut session.timer);
         let (number, has_id) = (session.endpoint, session.id.is_some());
         self.unflushed.remove(&mut self.sessions, key);
@@ -276,7 +276,8 @@ impl Engine {
     fn end_websocket(&mut self, key: Key<Connection>, code: Option<u16>, reason: &str, close: Close) {
         let Some(connection) = self.connections.get_mut(key) else { return };
         let session = connection.session();
-        write_close(connection.outbox.tail(&mut self.pool), code, reason);
+        self.memory.release(connection.phase.buffered());
+        connection.outbox.write(&mut self.memory, |out| write_close(out, code, reason));
         connection.phase = Phase::Finishing { peer_done: false };
         self.mark_dirty(key);
         if let Some(session) = session {

@@ -135,6 +135,9 @@ impl Engine {
     fn beat(&mut self, key: Key<Session>, receiver: Key<Connection>) {
         let Some(session) = self.sessions.get_mut(key) else { return };
         session.since = self.now;
+        // Whoever was told `Full` because the whole server was has nothing of their own to drain.
+        self.settle_drain(key);
+        let Some(session) = self.sessions.get(key) else { return };
         let speaks_sockjs = session.transport != Transport::RawWebSocket;
         let Some(connection) = self.connections.get_mut(receiver) else { return };
         if connection.flow != Flow::Open {
@@ -145,7 +148,7 @@ impl Engine {
             && socket.ping == Ping::Rest
         {
             socket.ping = Ping::Queued;
-            write_header(connection.outbox.tail(&mut self.pool), Opcode::Ping, 0);
+            connection.outbox.write(&mut self.memory, |out| write_header(out, Opcode::Ping, 0));
             self.mark_dirty(receiver);
         }
         if speaks_sockjs {

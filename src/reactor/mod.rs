@@ -61,6 +61,9 @@ pub(crate) fn calendar() -> u64 {
 }
 
 impl Reactor {
+    /// Bytes of memory that do not depend on what connects: the read buffer and the events.
+    pub(crate) const MEMORY: usize = BUFFER + EVENTS * 16;
+
     pub(crate) fn new() -> io::Result<Self> {
         Ok(Self {
             poll: Poll::new()?,

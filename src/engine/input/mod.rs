@@ -11,6 +11,7 @@ use std::ops::Range;
 use super::connection::{Connection, Phase};
 use super::{Application, Engine};
 use crate::collections::Key;
+use crate::websocket::close;
 
 /// Pipelined bytes that are kept while a response is under way; beyond it reading pauses.
 const READ_AHEAD: usize = 16 << 10;
@@ -34,13 +35,16 @@ impl Engine {
         if connection.inbox.is_empty() {
             let keep = self.consume(key, bytes, application);
             if let (false, Some(connection)) = (keep.is_empty(), self.connections.get_mut(key)) {
-                connection.inbox = self.pool.take();
+                connection.inbox = self.memory.take();
                 connection.inbox.extend_from_slice(bytes.get(keep).unwrap_or_default());
+                self.memory.hold(connection.inbox.len());
             }
         } else {
             connection.inbox.extend_from_slice(bytes);
+            self.memory.hold(bytes.len());
             self.consume_inbox(key, application);
         }
+        self.check_memory(key, application);
     }
 
     /// Goes on with what a connection had to keep: its answer is out, or its client has read again.
@@ -53,15 +57,42 @@ impl Engine {
     fn consume_inbox(&mut self, key: Key<Connection>, application: &mut dyn Application) {
         let Some(connection) = self.connections.get_mut(key) else { return };
         let mut inbox = std::mem::take(&mut connection.inbox);
+        self.memory.release(inbox.len());
         let keep = self.consume(key, &mut inbox, application);
         match self.connections.get_mut(key) {
             Some(connection) if !keep.is_empty() => {
                 inbox.truncate(keep.end);
                 inbox.drain(..keep.start);
+                self.memory.hold(inbox.len());
                 connection.inbox = inbox;
             }
-            _ => self.pool.give(inbox),
+            _ => self.memory.give(inbox),
         }
+    }
+
+    /// Where the whole server holds too much, whoever adds to it must go: an unfinished request is answered, an
+    /// unfinished message fails its WebSocket.
+    fn check_memory(&mut self, key: Key<Connection>, application: &mut dyn Application) {
+        if self.memory.held() <= self.options.buffered_bytes {
+            return;
+        }
+        let Some(connection) = self.connections.get(key) else { return };
+        match &connection.phase {
+            Phase::Head(_) | Phase::Body(_) => self.refuse_head(key, 503),
+            Phase::WebSocket(socket) if socket.decoder.buffered() > 0 || !connection.inbox.is_empty() => {
+                self.fail_websocket(key, close::TRY_AGAIN_LATER, "The server is out of memory");
+            }
+            _ => return,
+        }
+        self.drop_inbox(key);
+        self.tell(application);
+    }
+
+    pub(super) fn drop_inbox(&mut self, key: Key<Connection>) {
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        let inbox = std::mem::take(&mut connection.inbox);
+        self.memory.release(inbox.len());
+        self.memory.give(inbox);
     }
 
     /// Whether more bytes are welcome. Where not, the reactor leaves them in the socket, and the client waits.
@@ -82,7 +113,7 @@ impl Engine {
         if let Phase::WebSocket(socket) = &connection.phase {
             waiting += self.sessions.get(socket.session).map_or(0, |session| session.queue.len());
         }
-        waiting >= HIGH_WATER
+        waiting >= HIGH_WATER || (waiting > 0 && self.memory.held() > self.options.buffered_bytes)
     }
 
     /// Deals with one unit after the other; what is returned must be kept.

@@ -100,7 +100,7 @@ impl Engine {
             connection.since = self.now;
         }
         if invited {
-            connection.outbox.tail(&mut self.pool).extend_from_slice(http::CONTINUE);
+            connection.outbox.write(&mut self.memory, |out| out.extend_from_slice(http::CONTINUE));
             self.mark_dirty(key);
         }
         self.arm_connection(key);

@@ -91,7 +91,11 @@ impl World {
     }
 
     pub(super) fn with(options: EndpointOptions, behaviour: Behaviour) -> Self {
-        let mut engine = Engine::new(ServerOptions::default(), 0, 0);
+        Self::build(ServerOptions::default(), options, behaviour)
+    }
+
+    pub(super) fn build(server: ServerOptions, options: EndpointOptions, behaviour: Behaviour) -> Self {
+        let mut engine = Engine::new(server, 0, 0);
         engine.mount("/e", options);
         Self {
             engine,
@@ -260,7 +264,8 @@ impl World {
         }
         self.pass(200_000);
         let counters = self.engine.counters();
-        assert_eq!((counters.connections, counters.sessions, counters.timers), (0, 0, 0), "{counters:?}");
+        let left = (counters.connections, counters.sessions, counters.timers, counters.buffered);
+        assert_eq!(left, (0, 0, 0, 0), "{counters:?}");
         assert_eq!(counters.opened, counters.closed);
     }
 }
