@@ -111,9 +111,10 @@ impl Engine {
                 }
                 self.go_on_with(session);
             }
-            Phase::Streaming(stream) => {
-                let session = stream.session;
-                self.go_on_with(session);
+            Phase::Polling(_) | Phase::Streaming(_) => {
+                if let Some(session) = connection.session() {
+                    self.go_on_with(session);
+                }
             }
             _ => {}
         }
