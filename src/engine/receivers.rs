@@ -3,6 +3,8 @@
 //! A polling receiver ends with its first frame, a streaming one at the response limit, a WebSocket with its session.
 
 use super::Engine;
+use std::iter::once;
+
 use super::answers::{Exchange, Label};
 use super::chain::Chain;
 use super::connection::{Connection, Flow, Phase, Poll, Stream};
@@ -46,12 +48,10 @@ impl Frame<'_> {
     /// The frame as one wrapped piece, for the transports that rewrite it.
     fn wrap(self, transport: Transport, callback: &str, out: &mut Vec<u8>, memory: &mut Memory) {
         match self {
-            Frame::Whole(bytes) => sockjs::wrap(transport, callback, &[bytes], out),
+            Frame::Whole(bytes) => sockjs::wrap(transport, callback, [bytes], out),
             Frame::Messages(queue) => {
-                let mut parts = vec![MESSAGES_START];
-                parts.extend(queue.slices());
-                parts.push(MESSAGES_END);
-                sockjs::wrap(transport, callback, &parts, out);
+                let parts = once(MESSAGES_START).chain(queue.slices()).chain(once(MESSAGES_END));
+                sockjs::wrap(transport, callback, parts, out);
                 queue.clear(memory);
             }
         }
