@@ -15,6 +15,9 @@ pub(super) type Shared = Arc<[u8]>;
 /// Pieces smaller than this are copied: the copy costs less than a list entry and an I/O slice.
 const WORTH_SHARING: usize = 2048;
 
+/// Capacity below which nothing is gained by giving it back.
+const WORTH_SHRINKING: usize = 1024;
+
 enum Piece {
     Owned(Vec<u8>),
     Shared(Shared),
@@ -25,6 +28,16 @@ impl Piece {
         match self {
             Piece::Owned(bytes) => bytes,
             Piece::Shared(bytes) => bytes,
+        }
+    }
+
+    fn let_go(self, memory: &mut Memory) {
+        match self {
+            Piece::Owned(bytes) => {
+                memory.release(bytes.capacity());
+                memory.give(bytes);
+            }
+            Piece::Shared(bytes) => memory.release(bytes.len()),
         }
     }
 }
@@ -57,12 +70,12 @@ impl Chain {
 
     /// Appends whatever `write` writes. It must only append.
     pub(super) fn write(&mut self, memory: &mut Memory, write: impl FnOnce(&mut Vec<u8>)) {
-        if self.tail.capacity() == 0 {
+        let held = self.tail.capacity();
+        if held == 0 {
             self.tail = memory.take();
         }
-        let before = self.tail.len();
         write(&mut self.tail);
-        memory.hold(self.tail.len().saturating_sub(before));
+        memory.hold(self.tail.capacity().saturating_sub(held));
     }
 
     /// Appends bytes that others hold too.
@@ -86,8 +99,8 @@ impl Chain {
         }
         let tail = std::mem::take(&mut other.tail);
         if tail.len() < WORTH_SHARING {
-            memory.release(tail.len());
             self.write(memory, |own| own.extend_from_slice(&tail));
+            memory.release(tail.capacity());
             memory.give(tail);
         } else {
             self.push(Piece::Owned(tail));
@@ -116,9 +129,7 @@ impl Chain {
 
     /// Forgets the first `count` bytes: they have left.
     pub(super) fn advance(&mut self, count: usize, memory: &mut Memory) {
-        let count = count.min(self.len());
-        memory.release(count);
-        self.taken += count;
+        self.taken += count.min(self.len());
         while let Some(pieces) = &mut self.pieces {
             let Some(first) = pieces.front() else {
                 self.pieces = None;
@@ -130,20 +141,35 @@ impl Chain {
             }
             self.taken -= length;
             self.pieces_length -= length;
-            if let Some(Piece::Owned(buffer)) = pieces.pop_front() {
-                memory.give(buffer);
+            if let Some(piece) = pieces.pop_front() {
+                piece.let_go(memory);
             }
         }
         if self.taken >= self.tail.len() {
             self.clear(memory);
+        } else if self.taken >= WORTH_SHARING && self.taken * 2 >= self.tail.len() {
+            // A client that always leaves a little unread must not make the tail grow for ever.
+            self.tail.drain(..self.taken);
+            self.taken = 0;
+        }
+    }
+
+    /// Gives back memory that waits for nothing, in a chain that may stay as it is for long.
+    pub(super) fn shrink(&mut self, memory: &mut Memory) {
+        let capacity = self.tail.capacity();
+        if capacity >= WORTH_SHRINKING && self.tail.len() < capacity / 4 {
+            self.tail.shrink_to_fit();
+            memory.release(capacity.saturating_sub(self.tail.capacity()));
         }
     }
 
     /// Drops everything and gives the memory back.
     pub(super) fn clear(&mut self, memory: &mut Memory) {
-        memory.release(self.len());
-        memory.give(std::mem::take(&mut self.tail));
-        *self = Chain::default();
+        let chain = std::mem::take(self);
+        Piece::Owned(chain.tail).let_go(memory);
+        for piece in chain.pieces.into_iter().flat_map(|pieces| *pieces) {
+            piece.let_go(memory);
+        }
     }
 }
 
@@ -210,7 +236,8 @@ mod tests {
                     let count = random(chain.len() + 1);
                     chain.advance(count, &mut memory);
                     model.drain(..count);
-                    assert_eq!((chain.len(), memory.held()), (model.len(), model.len()));
+                    assert_eq!(chain.len(), model.len());
+                    assert!(memory.held() >= chain.len(), "all that waits is accounted for");
                     continue;
                 }
             }
@@ -220,5 +247,22 @@ mod tests {
         assert_eq!(flat(&chain), model);
         chain.advance(model.len(), &mut memory);
         assert!(chain.is_empty() && chain.pieces.is_none() && chain.tail.capacity() == 0);
+        assert_eq!(memory.held(), 0);
+    }
+
+    #[test]
+    fn a_reader_that_is_always_a_byte_behind_costs_no_more_than_what_waits() {
+        let mut memory = Memory::default();
+        let mut chain = Chain::default();
+        chain.write(&mut memory, |tail| tail.push(0));
+        for _ in 0..10_000 {
+            chain.write(&mut memory, |tail| tail.extend_from_slice(&[0; 1000]));
+            chain.advance(1000, &mut memory);
+            assert_eq!(chain.len(), 1);
+            assert!(memory.held() <= 8 * WORTH_SHARING, "{}", memory.held());
+        }
+        chain.shrink(&mut memory);
+        chain.clear(&mut memory);
+        assert_eq!(memory.held(), 0);
     }
 }

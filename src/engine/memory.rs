@@ -7,7 +7,7 @@
 pub(super) const RETAINED: usize = 4 << 20;
 
 /// The largest single buffer worth keeping.
-const LARGEST: usize = 2 << 20;
+const LARGEST: usize = 64 << 10;
 
 /// The spare buffers, and how many bytes wait in those that are in use.
 #[derive(Default)]
@@ -18,19 +18,19 @@ pub(super) struct Memory {
 }
 
 impl Memory {
-    /// Bytes that wait in inboxes, outboxes, queues and unfinished messages. What several share counts for each.
+    /// Bytes of memory in inboxes, outboxes, queues and unfinished messages. What several share counts for each.
     pub(super) fn held(&self) -> usize {
         self.held
     }
 
-    /// So many bytes begin to wait.
+    /// So many bytes are in use from now on.
     pub(super) fn hold(&mut self, count: usize) {
         self.held += count;
     }
 
-    /// So many bytes have left, or are forgotten.
+    /// So many bytes are in use no longer.
     pub(super) fn release(&mut self, count: usize) {
-        debug_assert!(count <= self.held, "{count} bytes leave, but only {} waited", self.held);
+        debug_assert!(count <= self.held, "{count} bytes are released, but only {} are held", self.held);
         self.held = self.held.saturating_sub(count);
     }
 
@@ -78,11 +78,11 @@ mod tests {
     #[test]
     fn what_is_retained_is_bounded() {
         let mut memory = Memory::default();
-        for _ in 0..100 {
-            memory.give(Vec::with_capacity(1 << 20));
+        for _ in 0..200 {
+            memory.give(Vec::with_capacity(LARGEST));
         }
         memory.give(Vec::with_capacity(LARGEST + 1));
         assert!(memory.retained <= RETAINED);
-        assert_eq!(memory.spare.len(), RETAINED >> 20);
+        assert_eq!(memory.spare.len(), RETAINED / LARGEST);
     }
 }

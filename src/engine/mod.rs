@@ -55,7 +55,7 @@ pub use session::{Cause, Close, SendError, Session, SessionId};
 
 use crate::collections::{Key, List, Slab, Wheel};
 use crate::http::Date;
-use connection::{Dirty, Phase};
+use connection::{Dirty, Flow, Phase};
 use endpoint::Endpoint;
 use memory::Memory;
 use session::Unflushed;
@@ -79,6 +79,10 @@ pub struct Engine {
     unflushed: List<Unflushed>,
     /// What the application has yet to hear.
     notices: VecDeque<Notice>,
+    /// Sessions whose queue has drained; told in the next turn, so that one that fills it again does not hold this one.
+    drained: VecDeque<Key<Session>>,
+    /// A queue has grown for want of a flush, not of a client that reads.
+    pressed: bool,
     /// Connections whose inbox may go on.
     resumable: VecDeque<Key<Connection>>,
     /// Second receivers, and the first ones whose liveness decides what they get.
@@ -109,7 +113,6 @@ enum Notice {
     Accepted(Option<SocketAddr>),
     Refused(Option<SocketAddr>, u16),
     Closed(Key<Session>),
-    Drained(Key<Session>),
 }
 
 impl Engine {
@@ -126,6 +129,8 @@ impl Engine {
             dirty: List::new(),
             unflushed: List::new(),
             notices: VecDeque::new(),
+            drained: VecDeque::new(),
+            pressed: false,
             resumable: VecDeque::new(),
             contenders: VecDeque::new(),
             suspects: VecDeque::new(),
@@ -188,16 +193,17 @@ impl Engine {
         key
     }
 
-    /// The client sends no more.
+    /// The client sends no more. What it asked for before is answered; a receiver's response that has not ended yet was
+    /// broken off.
     pub fn eof(&mut self, key: Key<Connection>, application: &mut dyn Application) {
         let Some(connection) = self.connections.get_mut(key) else { return };
-        let waits = !connection.outbox.is_empty();
+        let unsent = !connection.outbox.is_empty();
         match connection.phase {
-            Phase::Idle { .. } | Phase::Head(_) | Phase::Body(_) | Phase::Finishing { .. } if waits => {
+            // Whole requests wait for the answers before theirs to leave.
+            Phase::Idle { .. } if unsent && !connection.inbox.is_empty() => connection.hung_up = true,
+            Phase::Idle { .. } | Phase::Head(_) | Phase::Body(_) | Phase::Finishing { .. } if unsent => {
                 connection.phase = Phase::Finishing { peer_done: true };
-                if let Some(session) = connection.owes.take() {
-                    self.receiver_broke_off(session, key);
-                }
+                self.mark_dirty(key);
             }
             _ => self.drop_connection(key),
         }
@@ -219,6 +225,7 @@ impl Engine {
         let session = connection.session();
         self.memory.release(connection.phase.buffered());
         connection.phase = Phase::Gone;
+        connection.flow = Flow::Open;
         connection.outbox.clear(&mut self.memory);
         self.timers.cancel(&mut connection.timer);
         self.drop_inbox(key);
@@ -243,8 +250,6 @@ impl Engine {
                 Notice::Accepted(peer) => application.observe(&Event::Accepted { peer }),
                 Notice::Refused(peer, status) => application.observe(&Event::Refused { peer, status }),
                 Notice::Closed(key) => self.tell_closed(key, application),
-                Notice::Drained(key) if self.is_open(key) => application.drained(self, key),
-                Notice::Drained(_) => {}
             }
         }
     }

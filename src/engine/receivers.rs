@@ -70,12 +70,14 @@ impl Engine {
     ) {
         let Some(connection) = self.connections.get_mut(exchange.key) else { return };
         if transport.is_polling() {
-            let mut head = self.memory.take();
-            let begun = label.head(&mut head, exchange, 200, &self.endpoints, &self.date);
+            self.scratch.clear();
+            let begun = label.head(&mut self.scratch, exchange, 200, &self.endpoints, &self.date);
             match transport {
                 Transport::JsonpPolling => begun.header("X-Content-Type-Options", "nosniff").leave_open(),
                 _ => begun.leave_open(),
             }
+            let head = Box::from(self.scratch.as_slice());
+            self.memory.hold(self.scratch.len());
             let keep_alive = exchange.keep_alive;
             connection.phase =
                 Phase::Polling(Box::new(Poll { session, transport, head, callback, keep_alive }));
@@ -104,7 +106,7 @@ impl Engine {
         self.mark_dirty(exchange.key);
     }
 
-    /// Sends one frame through a receiver. A receiver that ends with it is detached from its session.
+    /// Sends one frame through a receiver, which may end with it.
     pub(super) fn emit(&mut self, key: Key<Connection>, frame: Frame<'_>) {
         let Some(connection) = self.connections.get_mut(key) else { return };
         let (outbox, memory, scratch) = (&mut connection.outbox, &mut self.memory, &mut self.scratch);
@@ -139,7 +141,7 @@ impl Engine {
         }
     }
 
-    /// The last byte of a receiver's response. If it was the session's receiver, it is no longer.
+    /// The last byte of a receiver's response. It is its session's receiver until that byte has left.
     fn end_response(&mut self, key: Key<Connection>, session: Key<Session>) {
         let Some(connection) = self.connections.get_mut(key) else { return };
         let keep_alive = match &connection.phase {
@@ -152,19 +154,18 @@ impl Engine {
             Phase::Polling(poll) => poll.keep_alive,
             _ => return,
         };
-        if self.sessions.get(session).is_some_and(|session| session.receiver == Some(key)) {
-            connection.owes = Some(session);
-        }
-        self.finish_response(key, keep_alive);
-        self.detach(session, key);
+        connection.phase = Phase::Ending { session, keep_alive };
+        self.mark_dirty(key);
     }
 
     /// Puts everything that a session has for its client into the receiver, if one is there and takes it.
     pub(super) fn flush_session(&mut self, key: Key<Session>) {
         let Some(session) = self.sessions.get_mut(key) else { return };
-        let Some(receiver) = session.receiver else { return };
-        if self.connections.get(receiver).is_none_or(|it| it.flow != Flow::Open) {
-            // What waits is packed into one frame when the client reads again.
+        let Some(receiver) = session.receiver else { return session.queue.shrink(&mut self.memory) };
+        let Some(connection) = self.connections.get(receiver) else { return };
+        if connection.flow != Flow::Open || matches!(connection.phase, Phase::Ending { .. }) {
+            // What waits is packed into one frame when the client reads again, or comes again.
+            session.queue.shrink(&mut self.memory);
             return;
         }
         if !session.queue.is_empty() {
@@ -172,18 +173,14 @@ impl Engine {
             let mut queue = std::mem::take(&mut session.queue);
             self.emit(receiver, Frame::Messages(&mut queue));
         }
-        let Some(session) = self.sessions.get_mut(key) else { return };
-        if session.receiver != Some(receiver) {
-            self.settle_drain(key);
-            return;
-        }
-        if let State::Closed { close, .. } = &session.state {
+        if let Some(Session { state: State::Closed { close, .. }, .. }) = self.sessions.get(key) {
             let close = close.clone();
             self.say_goodbye(receiver, key, &close);
         }
     }
 
-    /// The close frame of a closed session, and the end of the receiver that carries it.
+    /// The close frame of a closed session, and the end of the receiver that carries it. (A polling receiver that had to
+    /// carry messages has ended with them, and so has a streaming one at its limit: then the next one gets it.)
     fn say_goodbye(&mut self, receiver: Key<Connection>, key: Key<Session>, close: &Close) {
         let Some(session) = self.sessions.get(key) else { return };
         if session.transport != Transport::RawWebSocket {
@@ -208,10 +205,7 @@ impl Engine {
                 self.arm_connection(receiver);
                 self.detach(key, receiver);
             }
-            // A polling receiver has ended with its frame already, and so has a streaming one at its limit.
-            Phase::Streaming(stream) if stream.session == key => {
-                self.end_response(receiver, key);
-            }
+            Phase::Streaming(_) => self.end_response(receiver, key),
             _ => {}
         }
     }
@@ -266,6 +260,7 @@ impl Poll {
     /// Writes the whole response around one frame.
     fn write(&mut self, frame: Frame<'_>, out: &mut Chain, memory: &mut Memory, scratch: &mut Vec<u8>) {
         let head = std::mem::take(&mut self.head);
+        memory.release(head.len());
         if let Some((before, after)) = simple_wrapping(self.transport) {
             let length = before.len() + frame.len() + after.len();
             out.write(memory, |out| {
@@ -284,6 +279,5 @@ impl Poll {
                 out.extend_from_slice(scratch);
             });
         }
-        memory.give(head);
     }
 }

@@ -26,11 +26,12 @@ impl Engine {
         if !allowed.split(", ").any(|method| method == request.method().as_str()) {
             return self.answer_not_allowed(exchange, label, allowed);
         }
+        if !self.endpoints.get(usize::from(number)).is_some_and(|it| it.admits_origin(exchange.origin())) {
+            self.note_refusal(exchange.key, 403);
+            return self.answer_error(exchange, 403, "Origin not allowed.");
+        }
         if let (Method::Options, Some(methods)) = (request.method(), route.preflight_methods()) {
             return self.answer_options(exchange, label, methods);
-        }
-        if !self.endpoints.get(usize::from(number)).is_some_and(|it| it.admits_origin(exchange.origin())) {
-            return self.answer_error(exchange, 403, "Origin not allowed.");
         }
         match route {
             Route::Greeting => self.answer(exchange, 200, label, GREETING.as_bytes()),
@@ -48,6 +49,15 @@ impl Engine {
                 None => self.answer(exchange, 404, Label::TEXT, b"Not Found\n"),
             },
         }
+    }
+
+    /// HEAD where GET would begin a receiver: its head, and no session. How long the answer would be is unknown.
+    fn answer_head(&mut self, exchange: &Exchange<'_>, label: Label) {
+        if exchange.is_http11() {
+            return self.answer_with(exchange, 200, label, |head| head.chunked());
+        }
+        let last = Exchange { keep_alive: false, ..*exchange };
+        self.answer_with(&last, 200, label, |head| head.end());
     }
 
     /// The endpoint with the longest prefix that holds the path, and the path below it.
@@ -89,7 +99,8 @@ impl Engine {
     }
 
     fn answer_not_allowed(&mut self, exchange: &Exchange<'_>, label: Label, allowed: &str) {
-        let label = Label { content_type: None, cache: Cache::Unsaid, ..label };
+        let cache = if label.cache == Cache::Year { Cache::Unsaid } else { label.cache };
+        let label = Label { content_type: None, cache, ..label };
         self.answer_with(exchange, 405, label, |head| head.header("Allow", allowed).body(b""));
     }
 
@@ -222,7 +233,7 @@ impl Engine {
         let cors = !matches!(transport, Transport::HtmlFile | Transport::JsonpPolling);
         let label = Label { content_type: Some(transport.content_type()), cors, ..label };
         if exchange.is_head() {
-            return self.answer(exchange, 200, label, b"");
+            return self.answer_head(exchange, label);
         }
         match self.find_session(number, id) {
             Some(session) => {

@@ -274,10 +274,16 @@ impl Engine {
     }
 
     fn end_websocket(&mut self, key: Key<Connection>, code: Option<u16>, reason: &str, close: Close) {
+        let session = self.connections.get(key).and_then(Connection::session);
+        if let Some(session) = session {
+            // What was sent before leaves before: how frames were cut into packets must not matter.
+            self.flush_session(session);
+        }
         let Some(connection) = self.connections.get_mut(key) else { return };
-        let session = connection.session();
+        if let Phase::WebSocket(_) = connection.phase {
+            connection.outbox.write(&mut self.memory, |out| write_close(out, code, reason));
+        }
         self.memory.release(connection.phase.buffered());
-        connection.outbox.write(&mut self.memory, |out| write_close(out, code, reason));
         connection.phase = Phase::Finishing { peer_done: false };
         self.mark_dirty(key);
         if let Some(session) = session {

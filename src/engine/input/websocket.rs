@@ -24,10 +24,8 @@ impl Engine {
         let Some(Connection { phase: Phase::WebSocket(socket), .. }) = self.connections.get_mut(key) else {
             return Step::Keep(0);
         };
-        if let Ping::Sent(_) = socket.ping {
-            // Whoever sends is alive, though the pong may still be behind a long message.
-            socket.ping = Ping::Rest;
-        }
+        // Whoever sends is alive, though the pong may still be behind a long message.
+        socket.ping = Ping::Rest(self.now);
         let session = socket.session;
         let mut decoder = std::mem::take(&mut socket.decoder);
         self.memory.release(decoder.buffered());
@@ -43,6 +41,9 @@ impl Engine {
                 Step::Keep(0)
             }
         };
+        if let Some(spare) = decoder.reclaim() {
+            self.memory.give(spare);
+        }
         if let Some(Connection { phase: Phase::WebSocket(socket), .. }) = self.connections.get_mut(key) {
             self.memory.hold(decoder.buffered());
             socket.decoder = decoder;
@@ -103,6 +104,9 @@ impl Engine {
             Ok((0, Event::NeedMore)) => Step::Keep(input.len()),
             Ok((used, _)) => Step::Took(used),
         };
+        if let Some(spare) = decoder.reclaim() {
+            self.memory.give(spare);
+        }
         self.memory.hold(decoder.buffered());
         step
     }
