@@ -81,6 +81,8 @@ pub struct Engine {
     notices: VecDeque<Notice>,
     /// Sessions whose queue has drained; told in the next turn, so that one that fills it again does not hold this one.
     drained: VecDeque<Key<Session>>,
+    /// Sessions that were refused room because the whole server had none; told when it has.
+    starved: VecDeque<Key<Session>>,
     /// A queue has grown for want of a flush, not of a client that reads.
     pressed: bool,
     /// Connections whose inbox may go on.
@@ -130,6 +132,7 @@ impl Engine {
             unflushed: List::new(),
             notices: VecDeque::new(),
             drained: VecDeque::new(),
+            starved: VecDeque::new(),
             pressed: false,
             resumable: VecDeque::new(),
             contenders: VecDeque::new(),

@@ -27,6 +27,7 @@ impl Engine {
                 break;
             }
         }
+        self.settle_starved();
         while let Some(key) = self.resumable.pop_front() {
             self.resume(key, application);
         }

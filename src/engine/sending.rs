@@ -61,8 +61,11 @@ impl Engine {
     fn take_room(&mut self, key: Key<Session>, length: usize) -> Result<Option<Key<Connection>>, SendError> {
         let room = self.room(key, length)?;
         if room.is_full {
-            if let Some(session) = self.sessions.get_mut(key) {
-                session.owes_drain = true;
+            if let Some(session) = self.sessions.get_mut(key)
+                && !std::mem::replace(&mut session.owes_drain, true)
+                && room.is_empty
+            {
+                self.starved.push_back(key);
             }
             return Err(SendError::Full);
         }
@@ -83,6 +86,7 @@ impl Engine {
         }
         Ok(Room {
             raw: session.receiver.filter(|_| is_raw),
+            is_empty: waiting == 0,
             is_full: waiting > 0
                 && (waiting + framed > endpoint.options.send_queue || self.is_short_of_memory(framed))
                 || self.memory.held() + framed > self.options.buffered_bytes,
@@ -148,6 +152,15 @@ impl Engine {
         self.endpoints.get(usize::from(number)).map_or(0, |endpoint| endpoint.roster.len())
     }
 
+    /// Those who were told `Full` because the whole server was: now there may be room.
+    pub(super) fn settle_starved(&mut self) {
+        while !self.starved.is_empty() && !self.is_short_of_memory(0) {
+            if let Some(key) = self.starved.pop_front() {
+                self.settle_drain(key);
+            }
+        }
+    }
+
     /// If somebody was told `Full`, and nothing waits any more: they are told, once.
     pub(super) fn settle_drain(&mut self, key: Key<Session>) {
         let Some(session) = self.sessions.get_mut(key) else { return };
@@ -166,6 +179,8 @@ impl Engine {
 struct Room {
     /// The connection that takes the message as it is: a raw WebSocket's.
     raw: Option<Key<Connection>>,
+    /// Nothing waits for it: there is nothing of its own to drain.
+    is_empty: bool,
     is_full: bool,
     /// Its client reads, as far as we know: what waits for it waits for the end of our turn.
     may_overflow: bool,

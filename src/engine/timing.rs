@@ -174,8 +174,6 @@ impl Engine {
         }
         session.since = self.now;
         let speaks_sockjs = session.transport != Transport::RawWebSocket;
-        // Whoever was told `Full` because the whole server was has nothing of their own to drain.
-        self.settle_drain(key);
         // What waits already will show it, or the stall will end it.
         if speaks_sockjs && self.connections.get(receiver).is_some_and(|it| it.flow == Flow::Open) {
             self.emit(receiver, Frame::Whole(HEARTBEAT_FRAME));

@@ -4,7 +4,7 @@ use super::world::{Moment, World, echo};
 use crate::engine::{EndpointOptions, ServerOptions};
 
 fn small() -> ServerOptions {
-    ServerOptions { buffered_bytes: 64 << 10, ..ServerOptions::default() }
+    ServerOptions { buffered_bytes: 1 << 20, ..ServerOptions::default() }
 }
 
 #[test]
@@ -14,9 +14,9 @@ fn an_unfinished_body_beyond_the_bound_is_refused_and_its_neighbour_goes_on() {
     world.post(neighbour, "s/xhr", "");
     world.take(neighbour);
     world.send(greedy, "POST /e/000/s/xhr_send HTTP/1.1\r\nHost: h\r\nContent-Length: 1000000\r\n\r\n");
-    world.send(greedy, vec![b'x'; 24 << 10]);
+    world.send(greedy, vec![b'x'; 300 << 10]);
     assert_eq!(world.take(greedy), "");
-    world.send(greedy, vec![b'x'; 10 << 10]);
+    world.send(greedy, vec![b'x'; 300 << 10]);
     assert!(world.take(greedy).starts_with("HTTP/1.1 503 "));
     assert_eq!(world.engine.counters().buffered, 0);
     world.post(neighbour, "s/xhr_send", r#"["x"]"#);
@@ -28,10 +28,10 @@ fn an_unfinished_body_beyond_the_bound_is_refused_and_its_neighbour_goes_on() {
 fn an_unfinished_message_beyond_the_bound_fails_its_websocket() {
     let mut world = World::build(small(), EndpointOptions::default(), echo);
     let socket = world.websocket("websocket");
-    let header = [&[0x81, 0xff], &100_000_u64.to_be_bytes()[..], &[0; 4]].concat();
+    let header = [&[0x81, 0xff], &1_000_000_u64.to_be_bytes()[..], &[0; 4]].concat();
     world.send(socket, header);
-    world.send(socket, vec![b'x'; 24 << 10]);
-    world.send(socket, vec![b'x'; 10 << 10]);
+    world.send(socket, vec![b'x'; 300 << 10]);
+    world.send(socket, vec![b'x'; 300 << 10]);
     assert!(world.take(socket).contains("out of memory"));
     assert_eq!(world.heard(), ["0 open", "0 close 1013 Protocol"]);
     world.finish();
@@ -50,7 +50,7 @@ fn sends_beyond_the_bound_are_full_and_told_later() {
     world.blocked.insert(socket);
     world.send(socket, World::frame(1, br#"["go"]"#));
     let buffered = world.engine.counters().buffered;
-    assert!((32 << 10..=64 << 10).contains(&buffered), "{buffered}");
+    assert!((512 << 10..=1100 << 10).contains(&buffered), "{buffered}");
     world.unblock(socket);
     world.pass(0);
     assert_eq!(world.heard(), ["0 open", "0 message go", "0 drain"]);
@@ -62,6 +62,6 @@ fn the_ceiling_follows_the_options() {
     let ceiling = |server, endpoint| World::build(server, endpoint, echo).engine.memory_ceiling();
     let default = ceiling(ServerOptions::default(), EndpointOptions::default());
     let less = ceiling(small(), EndpointOptions::default());
-    assert_eq!(default - less, 2 * ((256 << 20) - (64 << 10)));
+    assert_eq!(default - less, 2 * ((256 << 20) - (1 << 20)));
     assert!(ceiling(small(), EndpointOptions { sessions: 1, ..EndpointOptions::default() }) < less);
 }

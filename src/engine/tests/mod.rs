@@ -3,5 +3,6 @@
 mod memory;
 mod races;
 mod random;
+mod slow;
 mod waits;
 mod world;

@@ -75,6 +75,7 @@ pub(super) struct World {
     hung_up: HashSet<Key<Connection>>,
     /// Sockets that take nothing.
     pub(super) blocked: HashSet<Key<Connection>>,
+    pub(super) room: HashMap<Key<Connection>, usize>,
     pub(super) ended: HashSet<Key<Connection>>,
 }
 
@@ -103,6 +104,7 @@ impl World {
             received: HashMap::new(),
             hung_up: HashSet::new(),
             blocked: HashSet::new(),
+            room: HashMap::new(),
             ended: HashSet::new(),
         }
     }
@@ -201,7 +203,17 @@ impl World {
                     let bytes: Vec<u8> = slices.iter().flat_map(|slice| slice.to_vec()).collect();
                     bytes
                 });
-                let bytes = sent.unwrap_or_default();
+                let mut bytes = sent.unwrap_or_default();
+                if let Some(room) = self.room.get_mut(&key) {
+                    let whole = bytes.len();
+                    bytes.truncate(*room);
+                    *room -= bytes.len();
+                    if bytes.len() < whole {
+                        self.received.entry(key).or_default().extend_from_slice(&bytes);
+                        self.engine.sent(key, bytes.len(), true);
+                        continue;
+                    }
+                }
                 self.received.entry(key).or_default().extend_from_slice(&bytes);
                 self.engine.sent(key, bytes.len(), false);
             }
