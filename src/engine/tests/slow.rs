@@ -130,9 +130,10 @@ fn idle_websocket_holds_its_last_message() {
 /// And 256 of them stop the server.
 #[test]
 fn idle_clients_fill_the_server() {
-    let mut world = World::new(echo);
+    let options = ServerOptions { buffered_bytes: 4 << 20, ..ServerOptions::default() };
+    let mut world = World::build(options, EndpointOptions::default(), echo);
     let frame = big_frame(2, &vec![0; 1_000_000]);
-    for _ in 0..280 {
+    for _ in 0..8 {
         let s = world.websocket("websocket");
         for part in frame.chunks(65536) {
             world.send(s, part);
