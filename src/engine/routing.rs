@@ -1,7 +1,7 @@
 //! A request → its endpoint → what is asked of it. What needs no session is answered here.
 
 use super::answers::{Cache, Exchange, Label, PLAIN_TEXT};
-use super::{Application, Engine, Request};
+use super::{Application, Engine, Event, Request};
 use crate::http::{self, Method, ResponseHead};
 use crate::sockjs::{
     self, Action, GREETING, Info, Messages, PayloadError, Route, Transport, form, iframe, write_info,
@@ -20,6 +20,7 @@ impl Engine {
             return self.handle_other(exchange, body, application);
         };
         let route = sockjs::route(below).filter(|route| self.is_offered(number, *route));
+        self.observe_request(exchange, number, route, application);
         let Some(route) = route else { return self.answer(exchange, 404, Label::TEXT, b"Not Found\n") };
         let label = label(number, route);
         let allowed = route.methods();
@@ -49,6 +50,23 @@ impl Engine {
                 None => self.answer(exchange, 404, Label::TEXT, b"Not Found\n"),
             },
         }
+    }
+
+    /// A log sees the request, but for the name of a session, or what may have been meant as one.
+    fn observe_request(
+        &self,
+        exchange: &Exchange<'_>,
+        number: u16,
+        route: Option<Route<'_>>,
+        application: &mut dyn Application,
+    ) {
+        let Some(endpoint) = self.endpoints.get(usize::from(number)) else { return };
+        let path = match route {
+            None | Some(Route::Session { .. }) => endpoint.prefix_of(exchange.request.path()),
+            Some(_) => exchange.request.path(),
+        };
+        let request = Request::new(exchange.request, path, self.connections.get(exchange.key), None);
+        application.observe(&Event::Request(&request));
     }
 
     /// HEAD where GET would begin a receiver: its head, and no session. How long the answer would be is unknown.
@@ -161,7 +179,9 @@ impl Engine {
 
     /// A path under no prefix: the embedding program's.
     fn handle_other(&mut self, exchange: &Exchange<'_>, body: &[u8], application: &mut dyn Application) {
-        let request = Request::new(exchange.request, self.connections.get(exchange.key), None);
+        let path = exchange.request.path();
+        let request = Request::new(exchange.request, path, self.connections.get(exchange.key), None);
+        application.observe(&Event::Request(&request));
         let response = application.respond(self, &request, body);
         let label = Label { content_type: None, ..Label::TEXT };
         let is_head = exchange.is_head();

@@ -16,6 +16,9 @@ use crate::websocket::frame::{Opcode, header_length, write_header};
 /// taken may go beyond the limit by them.
 const QUOTES: usize = 3;
 
+/// As much as this waits in a queue that is empty as its user sees it: the head of an answer, a prelude, a frame.
+const SLIGHT: usize = 4096;
+
 impl Engine {
     /// Queues a text message for one client.
     pub fn send(&mut self, key: Key<Session>, text: &str) -> Result<(), SendError> {
@@ -80,6 +83,7 @@ impl Engine {
         let waiting = session.queue.len() + connection.map_or(0, |connection| connection.outbox.len());
         let is_raw = session.transport == Transport::RawWebSocket;
         let framed = length + if is_raw { 0 } else { QUOTES };
+        let limit = endpoint.options.send_queue;
         let reads = connection.is_some_and(|connection| connection.flow == Flow::Open);
         if reads && waiting >= PRESSING {
             self.pressed = true;
@@ -87,8 +91,8 @@ impl Engine {
         Ok(Room {
             raw: session.receiver.filter(|_| is_raw),
             is_empty: waiting == 0,
-            is_full: waiting > 0
-                && (waiting + framed > endpoint.options.send_queue || self.is_short_of_memory(framed))
+            is_full: (waiting + framed > limit && (waiting > SLIGHT || framed <= limit))
+                || (waiting > 0 && self.is_short_of_memory(framed))
                 || self.memory.held() + framed > self.options.buffered_bytes,
             may_overflow: reads && self.memory.held() + framed <= self.options.buffered_bytes,
         })

@@ -67,7 +67,9 @@ impl Engine {
             self.note_refusal(exchange.key, 503);
             return Err(503);
         }
-        let request = Request::new(exchange.request, self.connections.get(exchange.key), Some(transport));
+        let path = endpoint.prefix_of(exchange.request.path());
+        let connection = self.connections.get(exchange.key);
+        let request = Request::new(exchange.request, path, connection, Some(transport));
         application.admit(number, &request).inspect_err(|status| self.note_refusal(exchange.key, *status))
     }
 
@@ -99,12 +101,14 @@ impl Engine {
     ) {
         let Some(session) = self.sessions.get_mut(key) else { return };
         session.receiver = Some(exchange.key);
-        let transport = session.transport;
+        let (number, transport) = (usize::from(session.endpoint), session.transport);
         if transport != Transport::RawWebSocket {
             self.emit(exchange.key, Frame::Whole(OPEN_FRAME));
         }
         self.arm_session(key);
-        let request = Request::new(exchange.request, self.connections.get(exchange.key), Some(transport));
+        let path = self.endpoints.get(number).map_or("", |it| it.prefix_of(exchange.request.path()));
+        let connection = self.connections.get(exchange.key);
+        let request = Request::new(exchange.request, path, connection, Some(transport));
         application.opened(self, key, &request);
     }
 

@@ -226,7 +226,7 @@ fn full_by_the_servers_limit_is_drained() {
     let options = ServerOptions { buffered_bytes: 64 << 10, ..ServerOptions::default() };
     let mut world = World::build(options, EndpointOptions::default(), |engine, key, moment| {
         if let Moment::Message(t) = moment {
-            println!("{:?}", engine.send(key, t));
+            let _ = engine.send(key, t);
         }
     });
     let (hog, s) = (world.websocket("websocket"), world.websocket("000/w/websocket"));
