@@ -19,6 +19,7 @@ mod runner;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod application;
 mod endpoints;
 mod frames;
 mod headers;

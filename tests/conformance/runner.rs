@@ -90,7 +90,9 @@ fn keep_complaints() {
         if std::thread::current().name() != Some(CHECKER) {
             return usual(info);
         }
-        let message = info.payload_as_str().unwrap_or("no reason was given");
+        let payload = info.payload();
+        let message = payload.downcast_ref::<String>().map(String::as_str);
+        let message = message.or(payload.downcast_ref::<&str>().copied()).unwrap_or("no reason was given");
         let place =
             info.location().map_or(String::new(), |place| format!("{}:{}", place.file(), place.line()));
         COMPLAINT.set(format!("{message}\n(found at {place})"));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sockjs_server::{EndpointOptions, Request, ServerOptions, Session};
+use sockjs_server::{EndpointOptions, ServerOptions, Session};
 
 use crate::client::http::Answer;
 use crate::client::transport::messages;
@@ -216,9 +216,6 @@ fn start(change: impl FnOnce(&mut EndpointOptions)) -> (TestServer, Target) {
             _ => session.send(text).expect("room"),
         };
         server.mount_with("/echo", options, handler).expect("mount");
-        server.fallback(|_: &mut sockjs_server::Context<'_>, _: &Request<'_>, _: &[u8]| {
-            sockjs_server::Response::new(404)
-        });
     });
     let target = Target::at(server.address);
     (server, target)

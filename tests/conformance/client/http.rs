@@ -66,7 +66,12 @@ impl Connection {
         stream.set_read_timeout(Some(PATIENCE)).expect("timeout");
         stream.set_write_timeout(Some(PATIENCE)).expect("timeout");
         stream.set_nodelay(true).expect("nodelay");
-        Self { stream, host: target.host.clone(), base: target.base.clone(), buffer: Vec::new(), taken: 0 }
+        Self { host: target.host.clone(), base: target.base.clone(), ..Self::on(stream) }
+    }
+
+    /// On a socket that is there.
+    pub fn on(stream: TcpStream) -> Self {
+        Self { stream, host: String::new(), base: String::new(), buffer: Vec::new(), taken: 0 }
     }
 
     pub fn send(&mut self, bytes: impl AsRef<[u8]>) -> &mut Self {
