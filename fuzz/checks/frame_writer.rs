@@ -40,14 +40,14 @@ fn is_fragile(character: char) -> bool {
 /// The frame in the form of a transport, the same in one part or cut between characters.
 fn wrapped(transport: Transport, frame: &[u8], seed: u8) -> String {
     let mut whole = Vec::new();
-    wrap(transport, "call.back", &[frame], &mut whole);
+    wrap(transport, "call.back", [frame], &mut whole);
     let text = std::str::from_utf8(frame).expect("frames are text");
     let mut cut = Random::new(seed).below(frame.len() + 1);
     while !text.is_char_boundary(cut) {
         cut -= 1;
     }
     let mut in_parts = Vec::new();
-    wrap(transport, "call.back", &[&frame[..cut], &frame[cut..]], &mut in_parts);
+    wrap(transport, "call.back", [&frame[..cut], &frame[cut..]], &mut in_parts);
     assert_eq!(in_parts, whole, "{transport:?}");
     if let Some((before, after)) = simple_wrapping(transport) {
         assert_eq!([before, frame, after].concat(), whole);

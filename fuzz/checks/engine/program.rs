@@ -218,8 +218,8 @@ impl Application for Program {
     fn observe(&mut self, event: &Event<'_>) {
         if let Event::Request(request) = event {
             let port = request.peer().expect("all come by TCP").port();
-            let below = request.path().trim_end_matches('/');
-            let is_raw_websocket = below.ends_with("/websocket") && below.matches('/').count() == 2;
+            // A path that names a session is not shown: one that is can only be the raw WebSocket's.
+            let is_raw_websocket = request.path().contains("/websocket");
             let asked = Asked { is_head: request.method() == "HEAD", is_raw_websocket };
             self.asked.entry(port).or_default().push(asked);
         }

@@ -31,6 +31,8 @@ pub struct Script {
     pub steps: Vec<Step>,
     /// At the end clients go silent, with their sockets open, instead of hanging up.
     pub goes_silent: bool,
+    /// The whole server has little memory for what waits.
+    pub is_poor: bool,
 }
 
 /// More of it finds nothing new, and slows the fuzzer down.
@@ -56,7 +58,7 @@ impl Script {
                 steps.push(Step::EndTurn);
             }
         }
-        Self { seed, steps, goes_silent: flags & 1 != 0 }
+        Self { seed, steps, goes_silent: flags & 1 != 0, is_poor: flags & 2 != 0 }
     }
 
     /// Whether something in it depends on turns, and may: two receivers that meet, and who is asked first.
