@@ -65,6 +65,11 @@ impl Client {
         self.shut && !self.was_hungry
     }
 
+    /// It stopped reading for a while.
+    pub fn was_hungry(&self) -> bool {
+        self.was_hungry
+    }
+
     /// It left, or stopped reading for a while: how much it received depends on when that was.
     pub fn is_cut_short(&self) -> bool {
         self.left || self.was_hungry
