@@ -1,4 +1,79 @@
-//! A SockJS server without an async runtime.
+//! A [SockJS](https://github.com/sockjs/sockjs-client) server for programs that have no async runtime and want none:
+//! one thread, one mio event loop, hand-written HTTP/1.1 and WebSocket.
+//!
+//! # The shortest server
+//!
+//! ```no_run
+//! use sockjs_server::{Server, Session};
+//!
+//! fn main() -> std::io::Result<()> {
+//!     let mut server = Server::bind("127.0.0.1:8081")?;
+//!     server.mount("/echo", |session: &mut Session<'_>, text: &str| {
+//!         let _ = session.send(text);
+//!     })?;
+//!     server.run()
+//! }
+//! ```
+//!
+//! # In order of need
+//!
+//! 1. **A handler with state of its own** is a type that implements [`Handler`]: `on_open`, `on_message`, `on_close` and
+//!    more; all but `on_message` have defaults.
+//! 2. **State kept with each session** is the `S` of [`Handler<S>`](Handler) and [`Session<'_, S>`](Session): typed,
+//!    reached through [`Session::state`], dropped with the session.
+//! 3. **Several endpoints**: [`Server::mount`] once for each, [`Server::mount_with`] for [`EndpointOptions`] of its own.
+//!    They share nothing.
+//! 4. **Who may come in**: [`Handler::admit`] sees each request before its session is allocated;
+//!    [`EndpointOptions::origins`] lists the origins that may.
+//! 5. **Sending**: [`Session::send`], [`Session::broadcast`], [`Session::close`]; to other sessions through
+//!    [`Session::endpoint`] and their [`SessionId`]. From any callback, in any order.
+//! 6. **From other threads**: a [`Handle`], from [`Server::handle`].
+//! 7. **Timers**: [`Session::set_timer`] and [`Endpoint::set_timer`].
+//! 8. **Other paths of the port**, a page or a health check: [`Server::fallback`].
+//! 9. **A loop of one's own**: [`Server::turn`]; or, in a foreign poll loop, [`Server::next_timeout`] and the server's
+//!    descriptor. Listening sockets from elsewhere: [`Server::add_listener`].
+//! 10. **The end**: [`Handle::shutdown`] or [`Server::shutdown`] closes every session; [`Server::run_until_stopped`]
+//!     reports what was left.
+//! 11. **Looking inside**: [`Server::counters`] and [`Server::observe`]. The library itself prints nothing.
+//! 12. **Raw WebSocket for programs**: binary messages ([`Handler::on_binary`], [`Session::send_binary`]) and
+//!     [`EndpointOptions::subprotocols`].
+//!
+//! # Limits
+//!
+//! Every limit is an option, of the server ([`ServerOptions`]) or of an endpoint ([`EndpointOptions`]), and what lies
+//! beyond it has an answer. A value that cannot work is refused when the server is built. What a server can use at most,
+//! whatever its clients do, is [`Server::memory_ceiling`].
+//!
+//! | option | of the | default | beyond it |
+//! |---|---|---|---|
+//! | `request_line` | server | 8 KiB | 414, connection closes |
+//! | `header_section`, `header_count` | server | 16 KiB, 100 | 431, connection closes |
+//! | `body_size` (outside of endpoints) | server | 1 MiB | 413, connection closes |
+//! | `head_timeout`, `body_timeout` | server | 10 s, 30 s | 408, or a close where nothing was asked |
+//! | `keep_alive` | server | 75 s | connection closes |
+//! | `write_stall` | server | 30 s without a byte taken | connection is aborted, its session closes |
+//! | `close_timeout` | server | 5 s | the closing handshake is over without the client |
+//! | `connections` | server | 65,536 | accepting pauses |
+//! | `buffered_bytes` | server | 256 MiB | 503, close code 1013, or [`SendError::Full`] |
+//! | `shutdown_grace` | server | 10 s | what is left is cut and counted |
+//! | `message_size` | endpoint | 1 MiB | close code 1009, or 413 |
+//! | `send_queue` | endpoint | 1 MiB | [`SendError::Full`]; a broadcast closes with 1013 |
+//! | `session_id_length` | endpoint | 128 bytes | 404 |
+//! | `sessions` | endpoint | 65,536 | 503 |
+//! | `response_limit` | endpoint | 128 KiB | the streaming response ends, the client opens the next |
+//! | `disconnect_delay` | endpoint | 5 s | a session without a receiver closes |
+//! | `heartbeat_delay` | endpoint | 25 s | a heartbeat; on WebSocket also a ping |
+//! | `pong_timeout` | endpoint | 10 s | session closes |
+//!
+//! Fixed are 8 KiB for what surrounds a chunked body's data (413), 125 bytes for control frames (1002), 16 KiB of
+//! requests pipelined behind a response under way, and 64 KiB of answers that their client does not read: beyond these
+//! its requests stay unread.
+//!
+//! # How it is built
+//!
+//! From the ground up, each floor using only those below it: `collections` (slab, lists, table, timer wheel); `http`,
+//! `websocket` and `sockjs`, the pure protocols; `engine`, the whole server without a socket or a clock; `reactor`, the
+//! only room with sockets; and on top what this page documents.
 #![forbid(unsafe_code, unused_must_use)]
 #![deny(missing_docs, unreachable_pub)]
 
@@ -28,3 +103,8 @@ pub use handle::Handle;
 pub use handler::{Admission, Context, Endpoint, EndpointId, Handler, Session};
 pub use server::{MountError, Report, Server};
 pub use sockjs::{Transport, Transports};
+
+/// The README's snippets compile as they stand.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

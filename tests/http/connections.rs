@@ -198,7 +198,6 @@ fn head_has_the_fields_of_get() {
 }
 
 #[test]
-#[ignore = "BUG: HEAD of a receiver says Content-Length: 0, which GET would not (RFC 9110 §8.6)"]
 fn head_of_a_receiver_claims_no_length() {
     let server = TestServer::echo();
     let mut client = Client::connect(server.address);

@@ -81,7 +81,6 @@ fn beyond_the_most_sessions_receivers_get_503() {
 
 /// What all connections together may hold (DESIGN: bytes buffered by the whole server).
 #[test]
-#[ignore = "BUG: `ServerOptions::buffered_bytes` is never looked at"]
 fn beyond_what_the_server_may_buffer_somebody_is_refused() {
     let server = start(|server, _| {
         server.buffered_bytes = 64 << 10;
@@ -97,7 +96,6 @@ fn beyond_what_the_server_may_buffer_somebody_is_refused() {
 /// Section 7, rule 5: what waits goes first, then the close; section 8: clients that read slowly must not lose it. So
 /// the wait for the client's part of the goodbye can begin only when ours has left.
 #[test]
-#[ignore = "BUG: `close_timeout` runs from when the close frame is queued, and cuts what waits before it"]
 fn a_slow_reader_gets_all_that_came_before_the_close() {
     const LARGE: usize = 32 << 20;
 

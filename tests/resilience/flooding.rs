@@ -80,7 +80,6 @@ fn others_are_served_beside_a_flood() {
 /// Work per turn is bounded: a connection gets one read of the shared buffer, however fast it floods. Two looks at the
 /// counters are one turn apart, or two where the second came too late for the next; the least of many shows it.
 #[test]
-#[ignore = "BUG: an event for a socket that waits to be read on reads it once more, and queues it twice"]
 fn a_flood_gets_one_buffer_of_each_turn() {
     for (what, target, unit) in floods() {
         let server = TestServer::echo();

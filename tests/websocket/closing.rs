@@ -196,7 +196,6 @@ fn close_frames_of_the_server_are_valid() {
 
 /// `EndpointOptions::send_queue`: an empty queue takes any message.
 #[test]
-#[ignore = "BUG: the head of the handshake's answer, or the open frame, counts as what waits"]
 fn an_empty_queue_takes_any_message_at_once() {
     struct Greeter;
     impl Handler for Greeter {

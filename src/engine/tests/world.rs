@@ -1,0 +1,283 @@
+//! A server without sockets: connections are buffers, time passes when a test says so.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::collections::Key;
+use crate::engine::{
+    Application, Close, Connection, EndpointOptions, Engine, Event, Message, Request, Response, SendError,
+    ServerOptions, Session,
+};
+
+/// What a handler does, by endpoint.
+pub(super) type Behaviour = fn(&mut Engine, Key<Session>, Moment<'_>);
+
+/// The moment at which a handler is called.
+pub(super) enum Moment<'m> {
+    Open,
+    Message(&'m str),
+    Close,
+}
+
+/// The handlers of a test: they log what they hear, then behave.
+#[derive(Default)]
+pub(super) struct Recorder {
+    pub(super) log: Vec<String>,
+    pub(super) names: HashMap<Key<Session>, usize>,
+    behaviours: Vec<Behaviour>,
+}
+
+impl Recorder {
+    fn hear(&mut self, engine: &mut Engine, key: Key<Session>, what: String, moment: Moment<'_>) {
+        let next = self.names.len();
+        let name = *self.names.entry(key).or_insert(next);
+        self.log.push(format!("{name} {what}"));
+        let number = engine.endpoint_of(key).expect("a session that is told of has an endpoint");
+        self.behaviours[usize::from(number)](engine, key, moment);
+    }
+}
+
+impl Application for Recorder {
+    fn admit(&mut self, _: u16, _: &Request<'_>) -> Result<(), u16> {
+        Ok(())
+    }
+    fn opened(&mut self, engine: &mut Engine, key: Key<Session>, _: &Request<'_>) {
+        self.hear(engine, key, "open".into(), Moment::Open);
+    }
+    fn message(&mut self, engine: &mut Engine, key: Key<Session>, message: Message<'_>) {
+        let Message::Text(text) = message else { return };
+        self.hear(engine, key, format!("message {text}"), Moment::Message(text));
+    }
+    fn closed(&mut self, engine: &mut Engine, key: Key<Session>, close: &Close) {
+        assert_eq!(engine.send(key, "too late"), Err(SendError::Gone));
+        self.hear(engine, key, format!("close {} {:?}", close.code, close.cause), Moment::Close);
+    }
+    fn drained(&mut self, _: &mut Engine, key: Key<Session>) {
+        self.log.push(format!("{} drain", self.names[&key]));
+    }
+    fn session_alarm(&mut self, _: &mut Engine, key: Key<Session>) {
+        self.log.push(format!("{} alarm", self.names[&key]));
+    }
+    fn endpoint_alarm(&mut self, _: &mut Engine, number: u16) {
+        self.log.push(format!("endpoint {number} alarm"));
+    }
+    fn observe(&mut self, _: &Event<'_>) {}
+    fn respond(&mut self, _: &mut Engine, _: &Request<'_>, _: &[u8]) -> Response {
+        Response::new(404)
+    }
+}
+
+/// The server, its clients' ends of the connections, and the clock.
+pub(super) struct World {
+    pub(super) engine: Engine,
+    pub(super) handlers: Recorder,
+    received: HashMap<Key<Connection>, Vec<u8>>,
+    /// Clients that have hung up, unnoticed so far.
+    hung_up: HashSet<Key<Connection>>,
+    /// Sockets that take nothing.
+    pub(super) blocked: HashSet<Key<Connection>>,
+    pub(super) room: HashMap<Key<Connection>, usize>,
+    pub(super) ended: HashSet<Key<Connection>>,
+}
+
+pub(super) fn echo(engine: &mut Engine, key: Key<Session>, moment: Moment<'_>) {
+    if let Moment::Message(text) = moment {
+        let _ = engine.send(key, text);
+    }
+}
+
+impl World {
+    /// One endpoint, `/e`, with the default options.
+    pub(super) fn new(behaviour: Behaviour) -> Self {
+        Self::with(EndpointOptions::default(), behaviour)
+    }
+
+    pub(super) fn with(options: EndpointOptions, behaviour: Behaviour) -> Self {
+        Self::build(ServerOptions::default(), options, behaviour)
+    }
+
+    pub(super) fn build(server: ServerOptions, options: EndpointOptions, behaviour: Behaviour) -> Self {
+        let mut engine = Engine::new(server, 0, 0);
+        engine.mount("/e", options);
+        Self {
+            engine,
+            handlers: Recorder { behaviours: vec![behaviour], ..Recorder::default() },
+            received: HashMap::new(),
+            hung_up: HashSet::new(),
+            blocked: HashSet::new(),
+            room: HashMap::new(),
+            ended: HashSet::new(),
+        }
+    }
+
+    pub(super) fn connect(&mut self) -> Key<Connection> {
+        let key = self.engine.accept(None);
+        self.received.insert(key, Vec::new());
+        key
+    }
+
+    /// Bytes from a client, and the rest of the turn.
+    pub(super) fn send(&mut self, key: Key<Connection>, bytes: impl AsRef<[u8]>) {
+        self.engine.receive(key, &mut bytes.as_ref().to_vec(), &mut self.handlers);
+        self.flush();
+    }
+
+    /// A POST to a path below `/e/000/`.
+    pub(super) fn post(&mut self, key: Key<Connection>, path: &str, body: &str) {
+        let length = body.len();
+        self.send(
+            key,
+            format!("POST /e/000/{path} HTTP/1.1\r\nHost: h\r\nContent-Length: {length}\r\n\r\n{body}"),
+        );
+    }
+
+    /// A new connection that upgrades: to a raw WebSocket, or to one that speaks SockJS.
+    pub(super) fn websocket(&mut self, path: &str) -> Key<Connection> {
+        let key = self.connect();
+        self.send(
+            key,
+            format!(
+                "GET /e/{path} HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+                 Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+            ),
+        );
+        let head = self.take(key);
+        assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
+        let (_, frames) = head.split_once("\r\n\r\n").expect("a whole head");
+        if let Some(received) = self.received.get_mut(&key) {
+            received.extend_from_slice(frames.as_bytes());
+        }
+        key
+    }
+
+    /// A client's frame, masked with zeros.
+    pub(super) fn frame(opcode: u8, payload: &[u8]) -> Vec<u8> {
+        assert!(payload.len() < 126);
+        [&[0x80 | opcode, 0x80 | payload.len() as u8, 0, 0, 0, 0], payload].concat()
+    }
+
+    /// The client hangs up; the server learns of it when it looks at the socket.
+    pub(super) fn hang_up_unnoticed(&mut self, key: Key<Connection>) {
+        self.hung_up.insert(key);
+    }
+
+    pub(super) fn hang_up(&mut self, key: Key<Connection>) {
+        self.engine.eof(key, &mut self.handlers);
+        self.flush();
+    }
+
+    pub(super) fn reset(&mut self, key: Key<Connection>) {
+        self.engine.reset(key, &mut self.handlers);
+        self.flush();
+    }
+
+    /// Time passes, deadline by deadline.
+    pub(super) fn pass(&mut self, milliseconds: u64) {
+        let end = self.engine.now() + milliseconds;
+        while let Some(deadline) = self.engine.next_deadline().filter(|deadline| *deadline <= end) {
+            self.tick(deadline);
+        }
+        self.tick(end);
+    }
+
+    fn tick(&mut self, now: u64) {
+        self.engine.set_time(now, now / 1000);
+        self.engine.tick(&mut self.handlers);
+        self.flush();
+    }
+
+    /// What the reactor does at the end of a turn.
+    pub(super) fn flush(&mut self) {
+        loop {
+            while let Some(key) = self.engine.next_suspect() {
+                if self.hung_up.remove(&key) {
+                    self.engine.eof(key, &mut self.handlers);
+                }
+            }
+            let more = self.engine.settle(&mut self.handlers);
+            while let Some(key) = self.engine.next_dirty() {
+                if self.blocked.contains(&key) {
+                    self.engine.sent(key, 0, self.engine.outgoing(key, |_| ()).is_some());
+                    continue;
+                }
+                let sent = self.engine.outgoing(key, |slices| {
+                    let bytes: Vec<u8> = slices.iter().flat_map(|slice| slice.to_vec()).collect();
+                    bytes
+                });
+                let mut bytes = sent.unwrap_or_default();
+                if let Some(room) = self.room.get_mut(&key) {
+                    let whole = bytes.len();
+                    bytes.truncate(*room);
+                    *room -= bytes.len();
+                    if bytes.len() < whole {
+                        self.received.entry(key).or_default().extend_from_slice(&bytes);
+                        self.engine.sent(key, bytes.len(), true);
+                        continue;
+                    }
+                }
+                self.received.entry(key).or_default().extend_from_slice(&bytes);
+                self.engine.sent(key, bytes.len(), false);
+            }
+            while self.engine.next_shut().is_some() {}
+            while let Some(key) = self.engine.next_gone() {
+                self.ended.insert(key);
+            }
+            if !more {
+                return;
+            }
+        }
+    }
+
+    /// The socket takes bytes again.
+    pub(super) fn unblock(&mut self, key: Key<Connection>) {
+        self.blocked.remove(&key);
+        self.engine.writable(key);
+        self.flush();
+    }
+
+    /// What a client received since it was asked last.
+    pub(super) fn take(&mut self, key: Key<Connection>) -> String {
+        String::from_utf8_lossy(&std::mem::take(self.received.entry(key).or_default())).into_owned()
+    }
+
+    /// The body of the one answer that a client received.
+    pub(super) fn take_body(&mut self, key: Key<Connection>) -> String {
+        let answer = self.take(key);
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer: {answer:?}"));
+        assert!(head.starts_with("HTTP/1.1 2"), "{head}");
+        body.to_owned()
+    }
+
+    /// The frames of a streaming response so far; the prelude counts as one.
+    pub(super) fn take_chunks(&mut self, key: Key<Connection>) -> Vec<String> {
+        let received = self.take(key);
+        let mut rest = received.split_once("\r\n\r\n").map_or(received.as_str(), |(head, body)| {
+            if head.starts_with("HTTP/1.1") { body } else { received.as_str() }
+        });
+        let mut chunks = Vec::new();
+        while let Some((size, after)) = rest.split_once("\r\n") {
+            let size = usize::from_str_radix(size, 16).expect("a chunk size");
+            chunks.push(after[..size].to_owned());
+            rest = &after[size + 2..];
+        }
+        chunks
+    }
+
+    /// What the handlers heard since they were asked last.
+    pub(super) fn heard(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.handlers.log)
+    }
+
+    /// Everything has an end: after the last wait nothing is left.
+    pub(super) fn finish(mut self) {
+        self.blocked.clear();
+        let keys: Vec<_> = self.received.keys().copied().collect();
+        for key in keys {
+            self.hang_up(key);
+        }
+        self.pass(200_000);
+        let counters = self.engine.counters();
+        let left = (counters.connections, counters.sessions, counters.timers, counters.buffered);
+        assert_eq!(left, (0, 0, 0, 0), "{counters:?}");
+        assert_eq!(counters.opened, counters.closed);
+    }
+}
