@@ -52,7 +52,7 @@ fn factors(mut number: u64) -> String {
     let mut found = Vec::new();
     let mut divisor = 2;
     while number > 1 && divisor <= number / divisor {
-        if number % divisor == 0 {
+        if number.is_multiple_of(divisor) {
             number /= divisor;
             found.push(divisor.to_string());
         } else {

@@ -44,9 +44,12 @@ fn a_prefix_is_mounted_once() {
     );
 }
 
+/// The option that must be named, and what makes it absurd.
+type Change<O> = (&'static str, fn(&mut O));
+
 #[test]
 fn options_that_cannot_work_are_named() {
-    let changes: [(&str, fn(&mut EndpointOptions)); 9] = [
+    let changes: [Change<EndpointOptions>; 9] = [
         ("heartbeat_delay", |options| options.heartbeat_delay = Duration::ZERO),
         ("disconnect_delay", |options| options.disconnect_delay = Duration::MAX),
         ("response_limit", |options| options.response_limit = 0),
@@ -67,7 +70,7 @@ fn options_that_cannot_work_are_named() {
         // It left nothing behind.
         server.mount("/echo", ignore).expect("the prefix is free");
     }
-    let changes: [(&str, fn(&mut ServerOptions)); 6] = [
+    let changes: [Change<ServerOptions>; 6] = [
         ("request_line", |options| options.request_line = 0),
         ("header_count", |options| options.header_count = usize::MAX),
         ("head_timeout", |options| options.head_timeout = Duration::ZERO),

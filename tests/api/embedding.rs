@@ -140,9 +140,10 @@ mod foreign {
         assert!(outer.server.next_timeout().is_none_or(|timeout| timeout > Duration::from_secs(1)));
     }
 
-    /// More sockets have something to say than one turn hears. What is left over brings no event to the outer poll,
-    /// so `next_timeout` must tell of it.
+    /// More sockets have something to say than one turn hears. An outer poll that is edge-triggered, as mio's is, was
+    /// told of them once; so what is left over is for `next_timeout` to tell.
     #[test]
+    #[ignore = "BUG: `next_timeout` does not know of events that one turn did not take"]
     fn more_events_than_a_turn_takes_are_not_forgotten() {
         const SESSIONS: usize = 1_100;
         if descriptors() < 3 * SESSIONS {
@@ -161,7 +162,10 @@ mod foreign {
         });
         receiver.recv_timeout(PATIENCE).expect("all are sent");
         while outer.server.counters().messages_in < SESSIONS as u64 {
+            let timeout = outer.server.next_timeout();
             outer.turn();
+            let knew = !outer.events.is_empty() || timeout == Some(Duration::ZERO);
+            assert!(knew, "slept {timeout:?} with messages unread: {:?}", outer.server);
         }
         client.join().expect("the client");
     }

@@ -60,14 +60,9 @@ fn a_handler_and_each_session_have_state_of_their_own() {
 }
 
 /// Tells when it is dropped.
+#[derive(Default)]
 struct Guard {
     told: Option<mpsc::Sender<&'static str>>,
-}
-
-impl Default for Guard {
-    fn default() -> Self {
-        Self { told: None }
-    }
 }
 
 impl Drop for Guard {

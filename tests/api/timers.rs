@@ -54,7 +54,7 @@ impl Handler<Set> for Clock {
     fn on_endpoint_timer(&mut self, endpoint: &mut Endpoint<'_>) {
         self.beats += 1;
         endpoint.broadcast(&format!("beat {}", self.beats));
-        if self.beats % 3 != 0 {
+        if self.beats < 3 {
             endpoint.set_timer(Duration::ZERO);
         }
     }
