@@ -1,15 +1,18 @@
 //! The server from other threads: a mailbox, and a waker that is used only when the mailbox was empty.
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mio::Waker;
 
-use crate::engine::{Engine, SessionId};
+use crate::engine::{Application, Engine, Event, SessionId};
 use crate::handler::{Context, EndpointId};
+use crate::mounts::Mounts;
 
 /// Reaches a running server from any thread; clones are cheap. No call waits for the server: what is asked is done in
-/// its next turn, in the order in which one thread asked. For a server that is gone nothing happens.
+/// its next turn, in the order in which one thread asked. For a server that is gone nothing happens. What waits for that
+/// turn has no limit: a program that asks faster than the server works must see to it itself.
 ///
 /// ```
 /// # fn main() -> std::io::Result<()> {
@@ -42,31 +45,42 @@ pub(crate) enum Command {
 
 /// Where commands wait for the next turn.
 pub(crate) struct Mailbox {
-    commands: Mutex<Vec<Command>>,
+    /// `None` once the server is gone.
+    commands: Mutex<Option<Vec<Command>>>,
     waker: Waker,
 }
 
 impl Mailbox {
     pub(crate) fn new(waker: Waker) -> Arc<Self> {
-        Arc::new(Self { commands: Mutex::new(Vec::new()), waker })
+        Arc::new(Self { commands: Mutex::new(Some(Vec::new())), waker })
     }
 
     /// Takes out what waits, and leaves an empty vector for what comes.
     pub(crate) fn collect(&self, commands: &mut Vec<Command>) {
-        std::mem::swap(&mut *self.lock(), commands);
+        if let Some(waiting) = &mut *self.lock() {
+            std::mem::swap(waiting, commands);
+        }
+    }
+
+    /// Nobody will collect any more: what waits is dropped, and what comes.
+    pub(crate) fn close(&self) {
+        let waiting = self.lock().take();
+        // A command may own a handle: it must not be dropped inside of the lock.
+        drop(waiting);
     }
 
     fn post(&self, command: Command) {
         let mut commands = self.lock();
-        commands.push(command);
-        if commands.len() == 1 {
+        let Some(waiting) = &mut *commands else { return };
+        waiting.push(command);
+        if waiting.len() == 1 {
             // It fails only if the server is gone.
             let _ = self.waker.wake();
         }
     }
 
     /// A panic between lock and unlock cannot happen, and would leave the vector whole.
-    fn lock(&self) -> MutexGuard<'_, Vec<Command>> {
+    fn lock(&self) -> MutexGuard<'_, Option<Vec<Command>>> {
         self.commands.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -76,7 +90,8 @@ impl Handle {
         Self { mailbox }
     }
 
-    /// Queues a text message for a session; dropped if the session is closed or full by then.
+    /// Queues a text message for a session; dropped if the session is closed, or its client does not read and its queue
+    /// is full by then.
     pub fn send(&self, session: SessionId, text: impl Into<String>) {
         self.mailbox.post(Command::Send(session, text.into()));
     }
@@ -91,7 +106,7 @@ impl Handle {
         self.mailbox.post(Command::Close(session, code, reason.into()));
     }
 
-    /// Sends a text to all sessions of an endpoint.
+    /// Sends a text to all sessions of an endpoint; see [`Endpoint::broadcast`](crate::Endpoint::broadcast).
     pub fn broadcast(&self, endpoint: EndpointId, text: impl Into<String>) {
         self.mailbox.post(Command::Broadcast(endpoint, text.into()));
     }
@@ -101,7 +116,7 @@ impl Handle {
         self.mailbox.post(Command::Run(Box::new(task)));
     }
 
-    /// Begins the shutdown; see [`Server::shutdown`](crate::Server::shutdown).
+    /// Begins the shutdown, with 1001 `Server shutdown`; see [`Server::shutdown`](crate::Server::shutdown).
     pub fn shutdown(&self) {
         self.mailbox.post(Command::Shutdown);
     }
@@ -115,7 +130,7 @@ impl fmt::Debug for Handle {
 
 impl Command {
     /// Carries it out; a shutdown is the server's own affair and asked for by `true`.
-    pub(crate) fn run(self, engine: &mut Engine) -> bool {
+    pub(crate) fn run(self, engine: &mut Engine, mounts: &mut Mounts) -> bool {
         match self {
             Command::Send(session, text) => {
                 // Whoever sends from afar cannot be told.
@@ -132,7 +147,9 @@ impl Command {
             }
             Command::Run(task) => {
                 let context = &mut Context::new(engine);
-                let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| task(context)));
+                if catch_unwind(AssertUnwindSafe(|| task(context))).is_err() {
+                    mounts.observe(&Event::Panicked { session: None });
+                }
             }
             Command::Shutdown => return true,
         }

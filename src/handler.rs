@@ -160,12 +160,25 @@ impl<'a, S> Session<'a, S> {
         self.endpoint.close(SessionId(self.key), code, reason);
     }
 
-    /// Sends a text to every session of the endpoint, this one included.
+    /// What the program keeps with it, and its endpoint, at once: to send what the state says.
+    ///
+    /// ```
+    /// # use sockjs_server::Session;
+    /// fn greet(session: &mut Session<'_, String>) {
+    ///     let (name, endpoint) = session.split();
+    ///     endpoint.broadcast(name);
+    /// }
+    /// ```
+    pub fn split(&mut self) -> (&mut S, &mut Endpoint<'a>) {
+        (self.state, &mut self.endpoint)
+    }
+
+    /// Sends a text to every session of the endpoint, this one included; see [`Endpoint::broadcast`].
     pub fn broadcast(&mut self, text: &str) -> usize {
         self.endpoint.broadcast(text)
     }
 
-    /// Sends a text to every session of the endpoint but this one.
+    /// Sends a text to every session of the endpoint but this one; see [`Endpoint::broadcast`].
     pub fn broadcast_others(&mut self, text: &str) -> usize {
         self.endpoint.broadcast_except(text, SessionId(self.key))
     }

@@ -40,9 +40,34 @@
 //!
 //! # Limits
 //!
-//! Every limit is an option with a default, and what lies beyond it has a documented answer: see [`ServerOptions`] for
-//! those of the whole server and [`EndpointOptions`] for those of an endpoint. A value that cannot work is refused when
-//! the server is built.
+//! Every limit is an option, of the server ([`ServerOptions`]) or of an endpoint ([`EndpointOptions`]), and what lies
+//! beyond it has an answer. A value that cannot work is refused when the server is built. What a server can use at most,
+//! whatever its clients do, is [`Server::memory_ceiling`].
+//!
+//! | option | of the | default | beyond it |
+//! |---|---|---|---|
+//! | `request_line` | server | 8 KiB | 414, connection closes |
+//! | `header_section`, `header_count` | server | 16 KiB, 100 | 431, connection closes |
+//! | `body_size` (outside of endpoints) | server | 1 MiB | 413, connection closes |
+//! | `head_timeout`, `body_timeout` | server | 10 s, 30 s | 408, or a close where nothing was asked |
+//! | `keep_alive` | server | 75 s | connection closes |
+//! | `write_stall` | server | 30 s without a byte taken | connection is aborted, its session closes |
+//! | `close_timeout` | server | 5 s | the closing handshake is over without the client |
+//! | `connections` | server | 65,536 | accepting pauses |
+//! | `buffered_bytes` | server | 256 MiB | 503, close code 1013, or [`SendError::Full`] |
+//! | `shutdown_grace` | server | 10 s | what is left is cut and counted |
+//! | `message_size` | endpoint | 1 MiB | close code 1009, or 413 |
+//! | `send_queue` | endpoint | 1 MiB | [`SendError::Full`]; a broadcast closes with 1013 |
+//! | `session_id_length` | endpoint | 128 bytes | 404 |
+//! | `sessions` | endpoint | 65,536 | 503 |
+//! | `response_limit` | endpoint | 128 KiB | the streaming response ends, the client opens the next |
+//! | `disconnect_delay` | endpoint | 5 s | a session without a receiver closes |
+//! | `heartbeat_delay` | endpoint | 25 s | a heartbeat; on WebSocket also a ping |
+//! | `pong_timeout` | endpoint | 10 s | session closes |
+//!
+//! Fixed are 8 KiB for what surrounds a chunked body's data (413), 125 bytes for control frames (1002), 16 KiB of
+//! requests pipelined behind a response under way, and 64 KiB of answers that their client does not read: beyond these
+//! its requests stay unread.
 //!
 //! # How it is built
 //!

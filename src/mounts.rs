@@ -56,7 +56,10 @@ impl Application for Mounts {
             Ok(Admission::Accept) => Ok(()),
             Ok(Admission::Refuse(status @ 400..=599)) => Err(status),
             Ok(Admission::Refuse(_)) => Err(403),
-            Err(_) => Err(500),
+            Err(_) => {
+                self.observe(&Event::Panicked { session: None });
+                Err(500)
+            }
         }
     }
 

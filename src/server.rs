@@ -240,6 +240,13 @@ impl Server {
         self.engine.counters()
     }
 
+    /// The most memory in bytes that the options let this server use, whatever clients do; what handlers keep for
+    /// themselves is not in it. Smaller limits make it smaller: see [`ServerOptions::buffered_bytes`],
+    /// [`ServerOptions::connections`] and [`EndpointOptions::sessions`].
+    pub fn memory_ceiling(&self) -> usize {
+        self.engine.memory_ceiling().saturating_add(Reactor::MEMORY)
+    }
+
     /// Runs until it was shut down, through a [`Handle`] or by [`Server::shutdown`].
     ///
     /// # Errors
@@ -264,6 +271,8 @@ impl Server {
     /// One turn of the loop: sleeps until there is something to do, `timeout` at most, and does it. For a loop of one's
     /// own: a game's frame calls it with [`Duration::ZERO`].
     ///
+    /// Once the server has stopped, [`Server::report`] says so, and a turn does nothing.
+    ///
     /// # Errors
     /// As [`Server::run`].
     pub fn turn(&mut self, timeout: Option<Duration>) -> io::Result<()> {
@@ -283,6 +292,7 @@ impl Server {
             let (sessions_cut, connections_cut) = self.engine.cut(&mut self.mounts);
             self.reactor.flush(&mut self.engine, &mut self.mounts);
             self.stage = Stage::Stopped(Report { sessions_cut, connections_cut });
+            self.mailbox.close();
         }
         Ok(())
     }
@@ -304,6 +314,7 @@ impl Server {
     pub fn shutdown(&mut self, code: u16, reason: &str) {
         if let Stage::Running = self.stage {
             self.reactor.stop_listening();
+            self.reactor.tell_time(&mut self.engine);
             self.engine.stop(code, reason, &mut self.mounts);
             self.reactor.flush(&mut self.engine, &mut self.mounts);
             self.stage = Stage::Stopping { until: Instant::now() + self.engine.options().shutdown_grace };
@@ -322,11 +333,20 @@ impl Server {
         let mut commands = std::mem::take(&mut self.commands);
         self.mailbox.collect(&mut commands);
         for command in commands.drain(..) {
-            if command.run(&mut self.engine) {
+            if command.run(&mut self.engine, &mut self.mounts) {
                 self.shutdown(1001, "Server shutdown");
             }
+            self.reactor.relieve(&mut self.engine, &mut self.mounts);
         }
         self.commands = commands;
+    }
+}
+
+impl Drop for Server {
+    /// Whoever is still there is cut off, and every handler hears the end of its sessions.
+    fn drop(&mut self) {
+        self.mailbox.close();
+        self.engine.cut(&mut self.mounts);
     }
 }
 

@@ -143,13 +143,14 @@ impl Engine {
     /// Answers a request whole, and goes on to the next.
     pub(super) fn answer(&mut self, exchange: &Exchange<'_>, status: u16, label: Label, body: &[u8]) {
         let Some(connection) = self.connections.get_mut(exchange.key) else { return };
-        let out = connection.outbox.tail(&mut self.pool);
-        let head = label.head(out, exchange, status, &self.endpoints, &self.date);
-        match status {
-            204 | 304 => head.end(),
-            _ if exchange.is_head() => head.body_for_head(body.len()),
-            _ => head.body(body),
-        }
+        connection.outbox.write(&mut self.memory, |out| {
+            let head = label.head(out, exchange, status, &self.endpoints, &self.date);
+            match status {
+                204 | 304 => head.end(),
+                _ if exchange.is_head() => head.body_for_head(body.len()),
+                _ => head.body(body),
+            }
+        });
         self.finish_response(exchange.key, exchange.keep_alive);
     }
 
@@ -172,11 +173,12 @@ impl Engine {
     pub(super) fn refuse_head(&mut self, key: Key<Connection>, status: u16) {
         self.note_refusal(key, status);
         let Some(connection) = self.connections.get_mut(key) else { return };
-        let out = connection.outbox.tail(&mut self.pool);
-        ResponseHead::new(out, status, &self.date)
-            .header("Content-Type", PLAIN_TEXT)
-            .header("Connection", "close")
-            .body(http::reason_phrase(status).as_bytes());
+        connection.outbox.write(&mut self.memory, |out| {
+            ResponseHead::new(out, status, &self.date)
+                .header("Content-Type", PLAIN_TEXT)
+                .header("Connection", "close")
+                .body(http::reason_phrase(status).as_bytes());
+        });
         self.finish_response(key, false);
     }
 

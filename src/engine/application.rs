@@ -1,5 +1,6 @@
 //! The door between the engine and the handlers: what they are asked, and what they are shown.
 
+use std::fmt;
 use std::net::SocketAddr;
 
 use super::session::{Close, Session, SessionId};
@@ -84,20 +85,31 @@ pub enum Event<'e> {
 }
 
 /// A request as handlers see it: method, path, query, headers, cookies, and where it came from.
-#[derive(Debug)]
 pub struct Request<'r> {
     http: &'r http::Request<'r, 'r>,
+    path: &'r str,
     peer: Option<SocketAddr>,
     transport: Option<Transport>,
 }
 
+impl fmt::Debug for Request<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { path, peer, transport, .. } = self;
+        let mut fields = formatter.debug_struct("Request");
+        fields.field("method", &self.method()).field("path", path).field("peer", peer);
+        fields.field("transport", transport).finish_non_exhaustive()
+    }
+}
+
 impl<'r> Request<'r> {
+    /// `path` is what of the path is the program's to see.
     pub(super) fn new(
         http: &'r http::Request<'r, 'r>,
+        path: &'r str,
         connection: Option<&Connection>,
         transport: Option<Transport>,
     ) -> Self {
-        Self { http, peer: connection.and_then(|connection| connection.peer), transport }
+        Self { http, path, peer: connection.and_then(|connection| connection.peer), transport }
     }
 
     /// The method, in upper case as it came.
@@ -105,9 +117,10 @@ impl<'r> Request<'r> {
         self.http.method().as_str()
     }
 
-    /// The raw path, not percent-decoded.
+    /// The raw path, not percent-decoded. Where it names a session it ends with the endpoint's prefix: the client's
+    /// name of its session is a secret, by which anybody could read from it.
     pub fn path(&self) -> &'r str {
-        self.http.path()
+        self.path
     }
 
     /// The raw query, without the question mark.

@@ -7,13 +7,16 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::pool::Pool;
+use super::memory::Memory;
 
 /// Bytes that several chains hold at once: one broadcast, encoded once.
 pub(super) type Shared = Arc<[u8]>;
 
 /// Pieces smaller than this are copied: the copy costs less than a list entry and an I/O slice.
 const WORTH_SHARING: usize = 2048;
+
+/// Capacity below which nothing is gained by giving it back.
+const WORTH_SHRINKING: usize = 1024;
 
 enum Piece {
     Owned(Vec<u8>),
@@ -25,6 +28,16 @@ impl Piece {
         match self {
             Piece::Owned(bytes) => bytes,
             Piece::Shared(bytes) => bytes,
+        }
+    }
+
+    fn let_go(self, memory: &mut Memory) {
+        match self {
+            Piece::Owned(bytes) => {
+                memory.release(bytes.capacity());
+                memory.give(bytes);
+            }
+            Piece::Shared(bytes) => memory.release(bytes.len()),
         }
     }
 }
@@ -55,25 +68,28 @@ impl Chain {
         self.len() == 0
     }
 
-    /// The owned tail, to append to.
-    pub(super) fn tail(&mut self, pool: &mut Pool) -> &mut Vec<u8> {
-        if self.tail.capacity() == 0 {
-            self.tail = pool.take();
+    /// Appends whatever `write` writes. It must only append.
+    pub(super) fn write(&mut self, memory: &mut Memory, write: impl FnOnce(&mut Vec<u8>)) {
+        let held = self.tail.capacity();
+        if held == 0 {
+            self.tail = memory.take();
         }
-        &mut self.tail
+        write(&mut self.tail);
+        memory.hold(self.tail.capacity().saturating_sub(held));
     }
 
     /// Appends bytes that others hold too.
-    pub(super) fn push_shared(&mut self, bytes: &Shared, pool: &mut Pool) {
+    pub(super) fn push_shared(&mut self, bytes: &Shared, memory: &mut Memory) {
         if bytes.len() < WORTH_SHARING {
-            self.tail(pool).extend_from_slice(bytes);
+            self.write(memory, |tail| tail.extend_from_slice(bytes));
         } else {
+            memory.hold(bytes.len());
             self.push(Piece::Shared(Arc::clone(bytes)));
         }
     }
 
     /// Moves all of `other` behind what is here. Large pieces move without a copy.
-    pub(super) fn append(&mut self, other: &mut Chain, pool: &mut Pool) {
+    pub(super) fn append(&mut self, other: &mut Chain, memory: &mut Memory) {
         debug_assert_eq!(other.taken, 0, "only a connection's outbox is ever taken from");
         if let Some(pieces) = other.pieces.take() {
             for piece in *pieces {
@@ -83,8 +99,9 @@ impl Chain {
         }
         let tail = std::mem::take(&mut other.tail);
         if tail.len() < WORTH_SHARING {
-            self.tail(pool).extend_from_slice(&tail);
-            pool.give(tail);
+            self.write(memory, |own| own.extend_from_slice(&tail));
+            memory.release(tail.capacity());
+            memory.give(tail);
         } else {
             self.push(Piece::Owned(tail));
         }
@@ -111,8 +128,8 @@ impl Chain {
     }
 
     /// Forgets the first `count` bytes: they have left.
-    pub(super) fn advance(&mut self, count: usize, pool: &mut Pool) {
-        self.taken += count;
+    pub(super) fn advance(&mut self, count: usize, memory: &mut Memory) {
+        self.taken += count.min(self.len());
         while let Some(pieces) = &mut self.pieces {
             let Some(first) = pieces.front() else {
                 self.pieces = None;
@@ -124,19 +141,35 @@ impl Chain {
             }
             self.taken -= length;
             self.pieces_length -= length;
-            if let Some(Piece::Owned(buffer)) = pieces.pop_front() {
-                pool.give(buffer);
+            if let Some(piece) = pieces.pop_front() {
+                piece.let_go(memory);
             }
         }
         if self.taken >= self.tail.len() {
-            self.clear(pool);
+            self.clear(memory);
+        } else if self.taken >= WORTH_SHARING && self.taken * 2 >= self.tail.len() {
+            // A client that always leaves a little unread must not make the tail grow for ever.
+            self.tail.drain(..self.taken);
+            self.taken = 0;
+        }
+    }
+
+    /// Gives back memory that waits for nothing, in a chain that may stay as it is for long.
+    pub(super) fn shrink(&mut self, memory: &mut Memory) {
+        let capacity = self.tail.capacity();
+        if capacity >= WORTH_SHRINKING && self.tail.len() < capacity / 4 {
+            self.tail.shrink_to_fit();
+            memory.release(capacity.saturating_sub(self.tail.capacity()));
         }
     }
 
     /// Drops everything and gives the memory back.
-    pub(super) fn clear(&mut self, pool: &mut Pool) {
-        pool.give(std::mem::take(&mut self.tail));
-        *self = Chain::default();
+    pub(super) fn clear(&mut self, memory: &mut Memory) {
+        let chain = std::mem::take(self);
+        Piece::Owned(chain.tail).let_go(memory);
+        for piece in chain.pieces.into_iter().flat_map(|pieces| *pieces) {
+            piece.let_go(memory);
+        }
     }
 }
 
@@ -158,13 +191,13 @@ mod tests {
 
     #[test]
     fn small_shared_pieces_are_copied_and_large_ones_referenced() {
-        let mut pool = Pool::default();
+        let mut memory = Memory::default();
         let mut chain = Chain::default();
         let small: Shared = Arc::from(&b"small"[..]);
         let large: Shared = Arc::from(vec![b'x'; WORTH_SHARING]);
-        chain.push_shared(&small, &mut pool);
-        chain.push_shared(&large, &mut pool);
-        chain.push_shared(&small, &mut pool);
+        chain.push_shared(&small, &mut memory);
+        chain.push_shared(&large, &mut memory);
+        chain.push_shared(&small, &mut memory);
         assert_eq!(Arc::strong_count(&small), 1);
         assert_eq!(Arc::strong_count(&large), 2);
         assert_eq!(chain.slices().count(), 3);
@@ -181,7 +214,7 @@ mod tests {
             seed ^= seed << 17;
             (seed % below as u64) as usize
         };
-        let mut pool = Pool::default();
+        let mut memory = Memory::default();
         let (mut chain, mut model) = (Chain::default(), Vec::<u8>::new());
         let mut next = 0_u8;
         for _ in 0..20_000 {
@@ -189,21 +222,22 @@ mod tests {
             next = next.wrapping_add(1);
             let bytes = vec![next; length];
             match random(5) {
-                0 => chain.tail(&mut pool).extend_from_slice(&bytes),
-                1 => chain.push_shared(&Shared::from(bytes.as_slice()), &mut pool),
+                0 => chain.write(&mut memory, |tail| tail.extend_from_slice(&bytes)),
+                1 => chain.push_shared(&Shared::from(bytes.as_slice()), &mut memory),
                 2 => {
                     let mut other = Chain::default();
-                    other.tail(&mut pool).extend_from_slice(&bytes);
-                    other.push_shared(&Shared::from(bytes.as_slice()), &mut pool);
-                    chain.append(&mut other, &mut pool);
+                    other.write(&mut memory, |tail| tail.extend_from_slice(&bytes));
+                    other.push_shared(&Shared::from(bytes.as_slice()), &mut memory);
+                    chain.append(&mut other, &mut memory);
                     assert!(other.is_empty());
                     model.extend_from_slice(&bytes);
                 }
                 _ => {
                     let count = random(chain.len() + 1);
-                    chain.advance(count, &mut pool);
+                    chain.advance(count, &mut memory);
                     model.drain(..count);
                     assert_eq!(chain.len(), model.len());
+                    assert!(memory.held() >= chain.len(), "all that waits is accounted for");
                     continue;
                 }
             }
@@ -211,7 +245,24 @@ mod tests {
             assert_eq!(chain.len(), model.len());
         }
         assert_eq!(flat(&chain), model);
-        chain.advance(model.len(), &mut pool);
+        chain.advance(model.len(), &mut memory);
         assert!(chain.is_empty() && chain.pieces.is_none() && chain.tail.capacity() == 0);
+        assert_eq!(memory.held(), 0);
+    }
+
+    #[test]
+    fn a_reader_that_is_always_a_byte_behind_costs_no_more_than_what_waits() {
+        let mut memory = Memory::default();
+        let mut chain = Chain::default();
+        chain.write(&mut memory, |tail| tail.push(0));
+        for _ in 0..10_000 {
+            chain.write(&mut memory, |tail| tail.extend_from_slice(&[0; 1000]));
+            chain.advance(1000, &mut memory);
+            assert_eq!(chain.len(), 1);
+            assert!(memory.held() <= 8 * WORTH_SHARING, "{}", memory.held());
+        }
+        chain.shrink(&mut memory);
+        chain.clear(&mut memory);
+        assert_eq!(memory.held(), 0);
     }
 }

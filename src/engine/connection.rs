@@ -3,11 +3,11 @@
 //! The phases, and what moves a connection from one to the next:
 //!
 //! ```text
-//!            ┌───────────── answered, kept alive ◄──────────┐
-//!            ▼                                              │
-//! accept ─► Idle ─► Head ─► Body ─► (answered at once) ─────┤
-//!                                ├► Polling, Streaming ─────┘        a session's receiver over HTTP
-//!                                └► WebSocket ─► Farewell            and over WebSocket
+//!            ┌───────────── answered, kept alive ◄─────────────────┐
+//!            ▼                                                     │
+//! accept ─► Idle ─► Head ─► Body ─┬► (answered at once) ───────────┤
+//!                                 ├► Polling, Streaming ─► Ending ─┘   a session's receiver over HTTP
+//!                                 └► WebSocket ─► Farewell             and over WebSocket
 //!
 //! any of them ─► Finishing ─► Lingering ─► Gone
 //! ```
@@ -32,9 +32,8 @@ pub struct Connection {
     /// Bytes on their way to the socket.
     pub(super) outbox: Chain,
     pub(super) flow: Flow,
-    /// The session whose receiver this was, while the end of that response is still in the outbox: until it has left,
-    /// the client may yet miss what the session gave it.
-    pub(super) owes: Option<Key<Session>>,
+    /// The client sends no more; requests that it sent before are yet to be answered.
+    pub(super) hung_up: bool,
     pub(super) timer: Timer,
     pub(super) dirty: Link,
     /// `None` for Unix sockets.
@@ -65,6 +64,9 @@ pub(super) enum Phase {
     Polling(Box<Poll>),
     /// A streaming response is under way.
     Streaming(Stream),
+    /// The last byte of a receiver's response is in the outbox: until it has left, the client may yet miss what the
+    /// session gave it.
+    Ending { session: Key<Session>, keep_alive: bool },
     /// Upgraded, with a session.
     WebSocket(WebSocket),
     /// Our close frame is out, the client's is awaited (RFC 6455 §7.1.2).
@@ -76,6 +78,18 @@ pub(super) enum Phase {
     Lingering,
     /// Ended: the reactor has yet to drop the socket.
     Gone,
+}
+
+impl Phase {
+    /// Bytes of memory that the phase holds: an unfinished WebSocket message, an answer's head.
+    pub(super) fn buffered(&self) -> usize {
+        match self {
+            Phase::Polling(poll) => poll.head.len(),
+            Phase::WebSocket(socket) => socket.decoder.buffered(),
+            Phase::Farewell(decoder) => decoder.buffered(),
+            _ => 0,
+        }
+    }
 }
 
 /// A request whose body has not arrived whole. The inbox begins with its head, which is read again at the end.
@@ -92,7 +106,7 @@ pub(super) struct Poll {
     pub(super) session: Key<Session>,
     pub(super) transport: Transport,
     /// The answer's head, but for its length.
-    pub(super) head: Vec<u8>,
+    pub(super) head: Box<[u8]>,
     pub(super) callback: Option<Callback>,
     pub(super) keep_alive: bool,
 }
@@ -120,8 +134,8 @@ pub(super) struct WebSocket {
 /// The liveness check of a WebSocket.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ping {
-    /// None under way.
-    Rest,
+    /// None under way; the client was heard then.
+    Rest(Millis),
     /// In the outbox: the client cannot be blamed yet.
     Queued,
     /// On the wire since then.
@@ -145,7 +159,7 @@ impl Connection {
             inbox: Vec::new(),
             outbox: Chain::default(),
             flow: Flow::Open,
-            owes: None,
+            hung_up: false,
             timer: Timer::default(),
             dirty: Link::default(),
             peer,
@@ -158,7 +172,8 @@ impl Connection {
             Phase::Polling(poll) => Some(poll.session),
             Phase::Streaming(stream) => Some(stream.session),
             Phase::WebSocket(socket) => Some(socket.session),
-            _ => self.owes,
+            Phase::Ending { session, .. } => Some(*session),
+            _ => None,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What happened so far, and what there is now.
 
-use super::Engine;
+use super::{Connection, Engine, Session, memory};
 
 /// A snapshot of the server's counters. The first fields say what is there now, the others only ever grow.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -12,6 +12,8 @@ pub struct Counters {
     pub sessions: usize,
     /// Timers now: the server's own and the application's.
     pub timers: usize,
+    /// Bytes that wait now: for the rest of a request or message, or to be sent.
+    pub buffered: usize,
     /// Connections accepted.
     pub accepted: u64,
     /// Requests that were read whole, upgrades included.
@@ -39,7 +41,25 @@ impl Engine {
             connections: self.connections.len(),
             sessions: self.sessions.len(),
             timers: self.timers.len(),
+            buffered: self.memory.held(),
             ..self.counters
         }
     }
+
+    /// Bytes of memory that the options let the engine use at most: what may be buffered, twice since a growing buffer may
+    /// be half empty, spare buffers, and all connections and sessions there may be.
+    pub fn memory_ceiling(&self) -> usize {
+        let connections = self.options.connections.saturating_mul(size_of::<Connection>() + OVERHEAD);
+        let sessions = self.endpoints.iter().map(|endpoint| {
+            let each = size_of::<Session>() + 2 * OVERHEAD + endpoint.options.session_id_length;
+            endpoint.options.sessions.saturating_mul(each)
+        });
+        sessions
+            .fold(connections, usize::saturating_add)
+            .saturating_add(self.options.buffered_bytes.saturating_mul(2))
+            .saturating_add(memory::RETAINED)
+    }
 }
+
+/// What a connection or a session costs beside itself: its slot, its timer's node, its socket, its place in a table.
+const OVERHEAD: usize = 128;

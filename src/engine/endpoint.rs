@@ -49,6 +49,11 @@ impl Endpoint {
         (below.is_empty() || below.starts_with('/')).then_some(below)
     }
 
+    /// The prefix, as a part of a path that lies below it.
+    pub(super) fn prefix_of<'p>(&self, path: &'p str) -> &'p str {
+        path.get(..self.prefix.len()).unwrap_or_default()
+    }
+
     pub(super) fn offers(&self, transport: Transport) -> bool {
         self.options.transports.contains(transport)
     }

@@ -29,9 +29,10 @@ mod connection;
 mod counters;
 mod endpoint;
 mod input;
+mod memory;
 mod options;
 mod output;
-mod pool;
+
 mod receivers;
 mod routing;
 mod sending;
@@ -54,9 +55,9 @@ pub use session::{Cause, Close, SendError, Session, SessionId};
 
 use crate::collections::{Key, List, Slab, Wheel};
 use crate::http::Date;
-use connection::{Dirty, Phase};
+use connection::{Dirty, Flow, Phase};
 use endpoint::Endpoint;
-use pool::Pool;
+use memory::Memory;
 use session::Unflushed;
 use timing::Owner;
 
@@ -78,6 +79,12 @@ pub struct Engine {
     unflushed: List<Unflushed>,
     /// What the application has yet to hear.
     notices: VecDeque<Notice>,
+    /// Sessions whose queue has drained; told in the next turn, so that one that fills it again does not hold this one.
+    drained: VecDeque<Key<Session>>,
+    /// Sessions that were refused room because the whole server had none; told when it has.
+    starved: VecDeque<Key<Session>>,
+    /// A queue has grown for want of a flush, not of a client that reads.
+    pressed: bool,
     /// Connections whose inbox may go on.
     resumable: VecDeque<Key<Connection>>,
     /// Second receivers, and the first ones whose liveness decides what they get.
@@ -86,7 +93,7 @@ pub struct Engine {
     /// Connections to shut for sending, and to drop.
     shut: VecDeque<Key<Connection>>,
     gone: VecDeque<Key<Connection>>,
-    pool: Pool,
+    memory: Memory,
     /// For frames that a transport rewrites, and for strings decoded from payloads.
     scratch: Vec<u8>,
     decoded: String,
@@ -108,7 +115,6 @@ enum Notice {
     Accepted(Option<SocketAddr>),
     Refused(Option<SocketAddr>, u16),
     Closed(Key<Session>),
-    Drained(Key<Session>),
 }
 
 impl Engine {
@@ -125,12 +131,15 @@ impl Engine {
             dirty: List::new(),
             unflushed: List::new(),
             notices: VecDeque::new(),
+            drained: VecDeque::new(),
+            starved: VecDeque::new(),
+            pressed: false,
             resumable: VecDeque::new(),
             contenders: VecDeque::new(),
             suspects: VecDeque::new(),
             shut: VecDeque::new(),
             gone: VecDeque::new(),
-            pool: Pool::default(),
+            memory: Memory::default(),
             scratch: Vec::new(),
             decoded: String::new(),
             randomness: RandomState::new(),
@@ -187,16 +196,17 @@ impl Engine {
         key
     }
 
-    /// The client sends no more.
+    /// The client sends no more. What it asked for before is answered; a receiver's response that has not ended yet was
+    /// broken off.
     pub fn eof(&mut self, key: Key<Connection>, application: &mut dyn Application) {
         let Some(connection) = self.connections.get_mut(key) else { return };
-        let waits = !connection.outbox.is_empty();
+        let unsent = !connection.outbox.is_empty();
         match connection.phase {
-            Phase::Idle { .. } | Phase::Head(_) | Phase::Body(_) | Phase::Finishing { .. } if waits => {
+            // Whole requests wait for the answers before theirs to leave.
+            Phase::Idle { .. } if unsent && !connection.inbox.is_empty() => connection.hung_up = true,
+            Phase::Idle { .. } | Phase::Head(_) | Phase::Body(_) | Phase::Finishing { .. } if unsent => {
                 connection.phase = Phase::Finishing { peer_done: true };
-                if let Some(session) = connection.owes.take() {
-                    self.receiver_broke_off(session, key);
-                }
+                self.mark_dirty(key);
             }
             _ => self.drop_connection(key),
         }
@@ -216,10 +226,12 @@ impl Engine {
             return;
         }
         let session = connection.session();
+        self.memory.release(connection.phase.buffered());
         connection.phase = Phase::Gone;
-        connection.outbox.clear(&mut self.pool);
-        self.pool.give(std::mem::take(&mut connection.inbox));
+        connection.flow = Flow::Open;
+        connection.outbox.clear(&mut self.memory);
         self.timers.cancel(&mut connection.timer);
+        self.drop_inbox(key);
         self.dirty.remove(&mut self.connections, key);
         self.gone.push_back(key);
         if let Some(session) = session {
@@ -241,8 +253,6 @@ impl Engine {
                 Notice::Accepted(peer) => application.observe(&Event::Accepted { peer }),
                 Notice::Refused(peer, status) => application.observe(&Event::Refused { peer, status }),
                 Notice::Closed(key) => self.tell_closed(key, application),
-                Notice::Drained(key) if self.is_open(key) => application.drained(self, key),
-                Notice::Drained(_) => {}
             }
         }
     }

@@ -34,8 +34,9 @@ pub struct ServerOptions {
     pub close_timeout: Duration,
     /// The most connections at once; default 65,536. Beyond it accepting pauses until one ends.
     pub connections: usize,
-    /// Bytes that the whole server may buffer; default 256 MiB. Beyond it the connection that asks for more is
-    /// refused or closed.
+    /// Bytes that the whole server may buffer; default 256 MiB, at least 1 MiB. Unfinished requests and messages may
+    /// have half of it (then 503, or close code 1013), clients that have not read what they got three quarters, and the
+    /// rest is for those who read; then `send` says [`SendError::Full`](crate::SendError::Full).
     pub buffered_bytes: usize,
     /// How long shutting down may take; default 10 s. What is left then is cut and counted.
     pub shutdown_grace: Duration,
@@ -74,7 +75,7 @@ impl ServerOptions {
         require_wait("write_stall", self.write_stall)?;
         require_wait("close_timeout", self.close_timeout)?;
         require("connections", (1..=1 << 20).contains(&self.connections))?;
-        require("buffered_bytes", self.buffered_bytes >= 64 << 10)?;
+        require("buffered_bytes", self.buffered_bytes >= 1 << 20)?;
         require("shutdown_grace", self.shutdown_grace <= LONGEST_WAIT)?;
         require("body_size", self.body_size <= LARGEST_MESSAGE)
     }

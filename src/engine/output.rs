@@ -27,10 +27,11 @@ impl Engine {
                 break;
             }
         }
+        self.settle_starved();
         while let Some(key) = self.resumable.pop_front() {
             self.resume(key, application);
         }
-        !self.dirty.is_empty() || !self.unflushed.is_empty() || !self.suspects.is_empty()
+        !self.dirty.is_empty() || !self.suspects.is_empty() || !self.unflushed.is_empty()
     }
 
     /// The next connection at whose socket the reactor should look once more: is its client still there?
@@ -66,15 +67,15 @@ impl Engine {
     pub fn sent(&mut self, key: Key<Connection>, count: usize, blocked: bool) {
         let Some(connection) = self.connections.get_mut(key) else { return };
         self.counters.bytes_out += count as u64;
-        connection.outbox.advance(count, &mut self.pool);
+        connection.outbox.advance(count, &mut self.memory);
         if connection.outbox.is_empty() {
-            connection.flow = Flow::Open;
             return self.after_last_byte(key);
         }
         if !blocked {
             self.mark_dirty(key);
             return;
         }
+        connection.outbox.shrink(&mut self.memory);
         connection.flow = match connection.flow {
             Flow::Stalled(since) if count == 0 => Flow::Stalled(since),
             _ => Flow::Stalled(self.now),
@@ -91,7 +92,8 @@ impl Engine {
 
     fn after_last_byte(&mut self, key: Key<Connection>) {
         let Some(connection) = self.connections.get_mut(key) else { return };
-        connection.owes = None;
+        let was_stalled = connection.flow != Flow::Open;
+        connection.flow = Flow::Open;
         if !connection.inbox.is_empty() {
             self.resumable.push_back(key);
         }
@@ -99,24 +101,45 @@ impl Engine {
             Phase::Finishing { peer_done: true } => self.drop_connection(key),
             Phase::Finishing { peer_done: false } => {
                 connection.phase = Phase::Lingering;
-                connection.since = self.now;
                 self.shut.push_back(key);
-                self.arm_connection(key);
+                self.begin_wait(key);
+            }
+            Phase::Idle { first: false } | Phase::Farewell(_) => self.begin_wait(key),
+            Phase::Ending { session, keep_alive } => {
+                let (session, keep_alive) = (*session, *keep_alive);
+                self.finish_response(key, keep_alive);
+                self.detach(session, key);
+                self.settle_drain(session);
             }
             Phase::WebSocket(socket) => {
                 let session = socket.session;
-                if socket.ping == Ping::Queued {
-                    socket.ping = Ping::Sent(self.now);
-                    self.arm_session(session);
+                match socket.ping {
+                    Ping::Queued => socket.ping = Ping::Sent(self.now),
+                    // The pong may have waited until the client had read what was before it.
+                    Ping::Sent(_) if was_stalled => socket.ping = Ping::Sent(self.now),
+                    Ping::Rest(_) | Ping::Sent(_) => return self.go_on_with(session),
                 }
+                self.arm_session(session);
                 self.go_on_with(session);
             }
-            Phase::Streaming(stream) => {
-                let session = stream.session;
-                self.go_on_with(session);
+            Phase::Polling(_) | Phase::Streaming(_) => {
+                if let Some(session) = connection.session() {
+                    self.go_on_with(session);
+                }
             }
-            _ => {}
+            Phase::Idle { first: true }
+            | Phase::Head(_)
+            | Phase::Body(_)
+            | Phase::Lingering
+            | Phase::Gone => {}
         }
+    }
+
+    /// The client's turn begins now that everything of ours has left.
+    fn begin_wait(&mut self, key: Key<Connection>) {
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        connection.since = self.now;
+        self.arm_connection(key);
     }
 
     /// A session's receiver takes more.

@@ -3,10 +3,12 @@
 //! A polling receiver ends with its first frame, a streaming one at the response limit, a WebSocket with its session.
 
 use super::Engine;
+use std::iter::once;
+
 use super::answers::{Exchange, Label};
 use super::chain::Chain;
 use super::connection::{Connection, Flow, Phase, Poll, Stream};
-use super::pool::Pool;
+use super::memory::Memory;
 use super::session::{Cause, Close, Session, State};
 use crate::collections::Key;
 use crate::http::{self, write_chunk_size};
@@ -32,27 +34,25 @@ impl Frame<'_> {
         }
     }
 
-    fn append_to(self, out: &mut Chain, pool: &mut Pool) {
+    fn append_to(self, out: &mut Chain, memory: &mut Memory) {
         match self {
-            Frame::Whole(bytes) => out.tail(pool).extend_from_slice(bytes),
+            Frame::Whole(bytes) => out.write(memory, |out| out.extend_from_slice(bytes)),
             Frame::Messages(queue) => {
-                out.tail(pool).extend_from_slice(MESSAGES_START);
-                out.append(queue, pool);
-                out.tail(pool).extend_from_slice(MESSAGES_END);
+                out.write(memory, |out| out.extend_from_slice(MESSAGES_START));
+                out.append(queue, memory);
+                out.write(memory, |out| out.extend_from_slice(MESSAGES_END));
             }
         }
     }
 
     /// The frame as one wrapped piece, for the transports that rewrite it.
-    fn wrap(self, transport: Transport, callback: &str, out: &mut Vec<u8>, pool: &mut Pool) {
+    fn wrap(self, transport: Transport, callback: &str, out: &mut Vec<u8>, memory: &mut Memory) {
         match self {
-            Frame::Whole(bytes) => sockjs::wrap(transport, callback, &[bytes], out),
+            Frame::Whole(bytes) => sockjs::wrap(transport, callback, [bytes], out),
             Frame::Messages(queue) => {
-                let mut parts = vec![MESSAGES_START];
-                parts.extend(queue.slices());
-                parts.push(MESSAGES_END);
-                sockjs::wrap(transport, callback, &parts, out);
-                queue.clear(pool);
+                let parts = once(MESSAGES_START).chain(queue.slices()).chain(once(MESSAGES_END));
+                sockjs::wrap(transport, callback, parts, out);
+                queue.clear(memory);
             }
         }
     }
@@ -70,12 +70,14 @@ impl Engine {
     ) {
         let Some(connection) = self.connections.get_mut(exchange.key) else { return };
         if transport.is_polling() {
-            let mut head = self.pool.take();
-            let begun = label.head(&mut head, exchange, 200, &self.endpoints, &self.date);
+            self.scratch.clear();
+            let begun = label.head(&mut self.scratch, exchange, 200, &self.endpoints, &self.date);
             match transport {
                 Transport::JsonpPolling => begun.header("X-Content-Type-Options", "nosniff").leave_open(),
                 _ => begun.leave_open(),
             }
+            let head = Box::from(self.scratch.as_slice());
+            self.memory.hold(self.scratch.len());
             let keep_alive = exchange.keep_alive;
             connection.phase =
                 Phase::Polling(Box::new(Poll { session, transport, head, callback, keep_alive }));
@@ -84,39 +86,38 @@ impl Engine {
         let chunked = exchange.is_http11();
         // A stream of HTTP/1.0 ends with its connection.
         let exchange = Exchange { keep_alive: exchange.keep_alive && chunked, ..*exchange };
-        let out = connection.outbox.tail(&mut self.pool);
-        let head = label.head(out, &exchange, 200, &self.endpoints, &self.date);
-        // nginx holds a response back until its buffer is full, unless told.
-        let head = head.header("X-Accel-Buffering", "no");
-        if chunked {
-            head.chunked()
-        } else {
-            head.end()
-        }
         self.scratch.clear();
         transport.prelude(callback.as_ref().map_or("", Callback::as_str), &mut self.scratch);
-        if chunked {
-            http::write_chunk(out, &[&self.scratch]);
-        } else {
-            out.extend_from_slice(&self.scratch);
-        }
+        connection.outbox.write(&mut self.memory, |out| {
+            // nginx holds a response back until its buffer is full, unless told.
+            let head = label
+                .head(out, &exchange, 200, &self.endpoints, &self.date)
+                .header("X-Accel-Buffering", "no");
+            if chunked {
+                head.chunked();
+                http::write_chunk(out, &[&self.scratch]);
+            } else {
+                head.end();
+                out.extend_from_slice(&self.scratch);
+            }
+        });
         let keep_alive = exchange.keep_alive;
         connection.phase = Phase::Streaming(Stream { session, transport, chunked, keep_alive, sent: 0 });
         self.mark_dirty(exchange.key);
     }
 
-    /// Sends one frame through a receiver. A receiver that ends with it is detached from its session.
+    /// Sends one frame through a receiver, which may end with it.
     pub(super) fn emit(&mut self, key: Key<Connection>, frame: Frame<'_>) {
         let Some(connection) = self.connections.get_mut(key) else { return };
-        let (outbox, pool, scratch) = (&mut connection.outbox, &mut self.pool, &mut self.scratch);
+        let (outbox, memory, scratch) = (&mut connection.outbox, &mut self.memory, &mut self.scratch);
         let ended = match &mut connection.phase {
             Phase::WebSocket(_) => {
-                write_header(outbox.tail(pool), Opcode::Text, frame.len());
-                frame.append_to(outbox, pool);
+                outbox.write(memory, |out| write_header(out, Opcode::Text, frame.len()));
+                frame.append_to(outbox, memory);
                 None
             }
             Phase::Streaming(stream) => {
-                let size = stream.write(frame, outbox, pool, scratch);
+                let size = stream.write(frame, outbox, memory, scratch);
                 stream.sent += size;
                 let limit = self
                     .sessions
@@ -126,7 +127,7 @@ impl Engine {
                 (stream.sent >= limit).then_some(stream.session)
             }
             Phase::Polling(poll) => {
-                poll.write(frame, outbox, pool, scratch);
+                poll.write(frame, outbox, memory, scratch);
                 Some(poll.session)
             }
             _ => return,
@@ -140,32 +141,31 @@ impl Engine {
         }
     }
 
-    /// The last byte of a receiver's response. If it was the session's receiver, it is no longer.
+    /// The last byte of a receiver's response. It is its session's receiver until that byte has left.
     fn end_response(&mut self, key: Key<Connection>, session: Key<Session>) {
         let Some(connection) = self.connections.get_mut(key) else { return };
         let keep_alive = match &connection.phase {
             Phase::Streaming(stream) => {
                 if stream.chunked {
-                    connection.outbox.tail(&mut self.pool).extend_from_slice(http::LAST_CHUNK);
+                    connection.outbox.write(&mut self.memory, |out| out.extend_from_slice(http::LAST_CHUNK));
                 }
                 stream.keep_alive
             }
             Phase::Polling(poll) => poll.keep_alive,
             _ => return,
         };
-        if self.sessions.get(session).is_some_and(|session| session.receiver == Some(key)) {
-            connection.owes = Some(session);
-        }
-        self.finish_response(key, keep_alive);
-        self.detach(session, key);
+        connection.phase = Phase::Ending { session, keep_alive };
+        self.mark_dirty(key);
     }
 
     /// Puts everything that a session has for its client into the receiver, if one is there and takes it.
     pub(super) fn flush_session(&mut self, key: Key<Session>) {
         let Some(session) = self.sessions.get_mut(key) else { return };
-        let Some(receiver) = session.receiver else { return };
-        if self.connections.get(receiver).is_none_or(|it| it.flow != Flow::Open) {
-            // What waits is packed into one frame when the client reads again.
+        let Some(receiver) = session.receiver else { return session.queue.shrink(&mut self.memory) };
+        let Some(connection) = self.connections.get(receiver) else { return };
+        if connection.flow != Flow::Open || matches!(connection.phase, Phase::Ending { .. }) {
+            // What waits is packed into one frame when the client reads again, or comes again.
+            session.queue.shrink(&mut self.memory);
             return;
         }
         if !session.queue.is_empty() {
@@ -173,25 +173,21 @@ impl Engine {
             let mut queue = std::mem::take(&mut session.queue);
             self.emit(receiver, Frame::Messages(&mut queue));
         }
-        let Some(session) = self.sessions.get_mut(key) else { return };
-        if session.receiver != Some(receiver) {
-            self.settle_drain(key);
-            return;
-        }
-        if let State::Closed { close, .. } = &session.state {
+        if let Some(Session { state: State::Closed { close, .. }, .. }) = self.sessions.get(key) {
             let close = close.clone();
             self.say_goodbye(receiver, key, &close);
         }
     }
 
-    /// The close frame of a closed session, and the end of the receiver that carries it.
+    /// The close frame of a closed session, and the end of the receiver that carries it. (A polling receiver that had to
+    /// carry messages has ended with them, and so has a streaming one at its limit: then the next one gets it.)
     fn say_goodbye(&mut self, receiver: Key<Connection>, key: Key<Session>, close: &Close) {
         let Some(session) = self.sessions.get(key) else { return };
         if session.transport != Transport::RawWebSocket {
-            let mut frame = self.pool.take();
+            let mut frame = self.memory.take();
             write_close_frame(&mut frame, close.code, &close.reason);
             self.emit(receiver, Frame::Whole(&frame));
-            self.pool.give(frame);
+            self.memory.give(frame);
         }
         let Some(connection) = self.connections.get_mut(receiver) else { return };
         match &mut connection.phase {
@@ -202,27 +198,24 @@ impl Engine {
                     (false, Cause::Shutdown) => (close::GOING_AWAY, close.reason.as_str()),
                     (false, _) => (close::NORMAL, "Normal closure"),
                 };
-                write_close(connection.outbox.tail(&mut self.pool), Some(code), reason);
+                connection.outbox.write(&mut self.memory, |out| write_close(out, Some(code), reason));
                 connection.phase = Phase::Farewell(std::mem::take(&mut socket.decoder));
                 connection.since = self.now;
                 self.mark_dirty(receiver);
                 self.arm_connection(receiver);
                 self.detach(key, receiver);
             }
-            // A polling receiver has ended with its frame already, and so has a streaming one at its limit.
-            Phase::Streaming(stream) if stream.session == key => {
-                self.end_response(receiver, key);
-            }
+            Phase::Streaming(_) => self.end_response(receiver, key),
             _ => {}
         }
     }
 
     /// A frame for a receiver that never becomes its session's: the session is another's, or gone.
     pub(super) fn turn_away(&mut self, key: Key<Connection>, code: u16, reason: &str) {
-        let mut frame = self.pool.take();
+        let mut frame = self.memory.take();
         write_close_frame(&mut frame, code, reason);
         self.emit(key, Frame::Whole(&frame));
-        self.pool.give(frame);
+        self.memory.give(frame);
         if let Some(Phase::Streaming(stream)) = self.connections.get(key).map(|connection| &connection.phase)
         {
             self.end_response(key, stream.session);
@@ -235,50 +228,56 @@ const SCRATCH_KEPT: usize = 64 << 10;
 
 impl Stream {
     /// Writes one frame, on HTTP/1.1 as a chunk of its own, and says how large it was.
-    fn write(&self, frame: Frame<'_>, out: &mut Chain, pool: &mut Pool, scratch: &mut Vec<u8>) -> usize {
+    fn write(&self, frame: Frame<'_>, out: &mut Chain, memory: &mut Memory, scratch: &mut Vec<u8>) -> usize {
         let Some((before, after)) = simple_wrapping(self.transport) else {
             scratch.clear();
-            frame.wrap(self.transport, "", scratch, pool);
-            let out = out.tail(pool);
-            if self.chunked {
-                http::write_chunk(out, &[scratch]);
-            } else {
-                out.extend_from_slice(scratch);
-            }
+            frame.wrap(self.transport, "", scratch, memory);
+            out.write(memory, |out| match self.chunked {
+                true => http::write_chunk(out, &[scratch]),
+                false => out.extend_from_slice(scratch),
+            });
             return scratch.len();
         };
         let size = before.len() + frame.len() + after.len();
-        let tail = out.tail(pool);
-        if self.chunked {
-            write_chunk_size(tail, size);
-        }
-        tail.extend_from_slice(before);
-        frame.append_to(out, pool);
-        let tail = out.tail(pool);
-        tail.extend_from_slice(after);
-        if self.chunked {
-            tail.extend_from_slice(http::CHUNK_END);
-        }
+        out.write(memory, |out| {
+            if self.chunked {
+                write_chunk_size(out, size);
+            }
+            out.extend_from_slice(before);
+        });
+        frame.append_to(out, memory);
+        out.write(memory, |out| {
+            out.extend_from_slice(after);
+            if self.chunked {
+                out.extend_from_slice(http::CHUNK_END);
+            }
+        });
         size
     }
 }
 
 impl Poll {
     /// Writes the whole response around one frame.
-    fn write(&mut self, frame: Frame<'_>, out: &mut Chain, pool: &mut Pool, scratch: &mut Vec<u8>) {
-        let tail = out.tail(pool);
-        tail.extend_from_slice(&self.head);
-        pool.give(std::mem::take(&mut self.head));
-        let Some((before, after)) = simple_wrapping(self.transport) else {
+    fn write(&mut self, frame: Frame<'_>, out: &mut Chain, memory: &mut Memory, scratch: &mut Vec<u8>) {
+        let head = std::mem::take(&mut self.head);
+        memory.release(head.len());
+        if let Some((before, after)) = simple_wrapping(self.transport) {
+            let length = before.len() + frame.len() + after.len();
+            out.write(memory, |out| {
+                out.extend_from_slice(&head);
+                http::write_content_length(out, length);
+                out.extend_from_slice(before);
+            });
+            frame.append_to(out, memory);
+            out.write(memory, |out| out.extend_from_slice(after));
+        } else {
             scratch.clear();
-            frame.wrap(self.transport, self.callback.as_ref().map_or("", Callback::as_str), scratch, pool);
-            http::write_content_length(out.tail(pool), scratch.len());
-            out.tail(pool).extend_from_slice(scratch);
-            return;
-        };
-        http::write_content_length(out.tail(pool), before.len() + frame.len() + after.len());
-        out.tail(pool).extend_from_slice(before);
-        frame.append_to(out, pool);
-        out.tail(pool).extend_from_slice(after);
+            frame.wrap(self.transport, self.callback.as_ref().map_or("", Callback::as_str), scratch, memory);
+            out.write(memory, |out| {
+                out.extend_from_slice(&head);
+                http::write_content_length(out, scratch.len());
+                out.extend_from_slice(scratch);
+            });
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! A request → its endpoint → what is asked of it. What needs no session is answered here.
 
 use super::answers::{Cache, Exchange, Label, PLAIN_TEXT};
-use super::{Application, Engine, Request};
+use super::{Application, Engine, Event, Request};
 use crate::http::{self, Method, ResponseHead};
 use crate::sockjs::{
     self, Action, GREETING, Info, Messages, PayloadError, Route, Transport, form, iframe, write_info,
@@ -20,17 +20,19 @@ impl Engine {
             return self.handle_other(exchange, body, application);
         };
         let route = sockjs::route(below).filter(|route| self.is_offered(number, *route));
+        self.observe_request(exchange, number, route, application);
         let Some(route) = route else { return self.answer(exchange, 404, Label::TEXT, b"Not Found\n") };
         let label = label(number, route);
         let allowed = route.methods();
         if !allowed.split(", ").any(|method| method == request.method().as_str()) {
             return self.answer_not_allowed(exchange, label, allowed);
         }
+        if !self.endpoints.get(usize::from(number)).is_some_and(|it| it.admits_origin(exchange.origin())) {
+            self.note_refusal(exchange.key, 403);
+            return self.answer_error(exchange, 403, "Origin not allowed.");
+        }
         if let (Method::Options, Some(methods)) = (request.method(), route.preflight_methods()) {
             return self.answer_options(exchange, label, methods);
-        }
-        if !self.endpoints.get(usize::from(number)).is_some_and(|it| it.admits_origin(exchange.origin())) {
-            return self.answer_error(exchange, 403, "Origin not allowed.");
         }
         match route {
             Route::Greeting => self.answer(exchange, 200, label, GREETING.as_bytes()),
@@ -48,6 +50,32 @@ impl Engine {
                 None => self.answer(exchange, 404, Label::TEXT, b"Not Found\n"),
             },
         }
+    }
+
+    /// A log sees the request, but for the name of a session, or what may have been meant as one.
+    fn observe_request(
+        &self,
+        exchange: &Exchange<'_>,
+        number: u16,
+        route: Option<Route<'_>>,
+        application: &mut dyn Application,
+    ) {
+        let Some(endpoint) = self.endpoints.get(usize::from(number)) else { return };
+        let path = match route {
+            None | Some(Route::Session { .. }) => endpoint.prefix_of(exchange.request.path()),
+            Some(_) => exchange.request.path(),
+        };
+        let request = Request::new(exchange.request, path, self.connections.get(exchange.key), None);
+        application.observe(&Event::Request(&request));
+    }
+
+    /// HEAD where GET would begin a receiver: its head, and no session. How long the answer would be is unknown.
+    fn answer_head(&mut self, exchange: &Exchange<'_>, label: Label) {
+        if exchange.is_http11() {
+            return self.answer_with(exchange, 200, label, |head| head.chunked());
+        }
+        let last = Exchange { keep_alive: false, ..*exchange };
+        self.answer_with(&last, 200, label, |head| head.end());
     }
 
     /// The endpoint with the longest prefix that holds the path, and the path below it.
@@ -89,7 +117,8 @@ impl Engine {
     }
 
     fn answer_not_allowed(&mut self, exchange: &Exchange<'_>, label: Label, allowed: &str) {
-        let label = Label { content_type: None, cache: Cache::Unsaid, ..label };
+        let cache = if label.cache == Cache::Year { Cache::Unsaid } else { label.cache };
+        let label = Label { content_type: None, cache, ..label };
         self.answer_with(exchange, 405, label, |head| head.header("Allow", allowed).body(b""));
     }
 
@@ -105,7 +134,7 @@ impl Engine {
     fn answer_info(&mut self, exchange: &Exchange<'_>, number: u16, label: Label) {
         let entropy = self.entropy();
         let Some(endpoint) = self.endpoints.get(usize::from(number)) else { return };
-        let mut body = self.pool.take();
+        let mut body = self.memory.take();
         let info = Info {
             websocket: endpoint.offers(Transport::WebSocket),
             cookie_needed: endpoint.options.jsessionid.is_some(),
@@ -114,7 +143,7 @@ impl Engine {
         };
         write_info(&mut body, &info);
         self.answer(exchange, 200, label, &body);
-        self.pool.give(body);
+        self.memory.give(body);
     }
 
     fn answer_iframe(&mut self, exchange: &Exchange<'_>, number: u16, label: Label) {
@@ -142,14 +171,17 @@ impl Engine {
         finish: impl FnOnce(ResponseHead<'_>),
     ) {
         let Some(connection) = self.connections.get_mut(exchange.key) else { return };
-        let out = connection.outbox.tail(&mut self.pool);
-        finish(label.head(out, exchange, status, &self.endpoints, &self.date));
+        connection.outbox.write(&mut self.memory, |out| {
+            finish(label.head(out, exchange, status, &self.endpoints, &self.date));
+        });
         self.finish_response(exchange.key, exchange.keep_alive);
     }
 
     /// A path under no prefix: the embedding program's.
     fn handle_other(&mut self, exchange: &Exchange<'_>, body: &[u8], application: &mut dyn Application) {
-        let request = Request::new(exchange.request, self.connections.get(exchange.key), None);
+        let path = exchange.request.path();
+        let request = Request::new(exchange.request, path, self.connections.get(exchange.key), None);
+        application.observe(&Event::Request(&request));
         let response = application.respond(self, &request, body);
         let label = Label { content_type: None, ..Label::TEXT };
         let is_head = exchange.is_head();
@@ -178,7 +210,7 @@ impl Engine {
         let Some(key) = self.find_session(number, session) else {
             return self.answer_error(exchange, 404, "Unknown session.");
         };
-        let mut field = self.pool.take();
+        let mut field = self.memory.take();
         let is_form = action == Action::JsonpSend && form::is_form(exchange.request.header("content-type"));
         let payload = match is_form {
             true => form::field(body, "d", &mut field).ok_or(PayloadError::Expected),
@@ -195,7 +227,7 @@ impl Engine {
             }
             Err(error) => self.answer_error(exchange, 500, error.message()),
         }
-        self.pool.give(field);
+        self.memory.give(field);
     }
 
     /// A receiver for a session: the first of its life, or the next.
@@ -221,7 +253,7 @@ impl Engine {
         let cors = !matches!(transport, Transport::HtmlFile | Transport::JsonpPolling);
         let label = Label { content_type: Some(transport.content_type()), cors, ..label };
         if exchange.is_head() {
-            return self.answer(exchange, 200, label, b"");
+            return self.answer_head(exchange, label);
         }
         match self.find_session(number, id) {
             Some(session) => {

@@ -1,79 +1,116 @@
 //! Messages from the application to clients: one, or all of an endpoint. Nothing is framed here: that happens once
 //! at the end of the turn, with all that waits.
 
-use super::chain::Shared;
+use super::Engine;
+use super::chain::{Chain, Shared};
 use super::connection::{Connection, Flow};
+use super::memory::Memory;
 use super::session::{Cause, Close, SendError, Session};
-use super::{Engine, Notice};
 use crate::collections::Key;
 use crate::sockjs::Transport;
 use crate::sockjs::json::write_string;
 use crate::websocket::close;
-use crate::websocket::frame::{Opcode, write_header};
+use crate::websocket::frame::{Opcode, header_length, write_header};
 
 /// What a message costs beside its text: two quotes and a comma. Escapes are not foreseen, so the last message that is
 /// taken may go beyond the limit by them.
 const QUOTES: usize = 3;
 
+/// As much as this waits in a queue that is empty as its user sees it: the head of an answer, a prelude, a frame.
+const SLIGHT: usize = 4096;
+
 impl Engine {
     /// Queues a text message for one client.
     pub fn send(&mut self, key: Key<Session>, text: &str) -> Result<(), SendError> {
-        let session = self.check_room(key, text.len())?;
-        if let Some(receiver) = session {
-            return self.send_raw(receiver, Opcode::Text, text.as_bytes());
+        match self.take_room(key, text.len())? {
+            Some(receiver) => self.send_raw(receiver, Opcode::Text, text.as_bytes()),
+            None => self.enqueue(key, |queue, memory| queue.write(memory, |out| write_string(out, text))),
         }
-        let session = self.sessions.get_mut(key).ok_or(SendError::Gone)?;
-        let separator: &[u8] = if session.queue.is_empty() { b"" } else { b"," };
-        let queue = session.queue.tail(&mut self.pool);
-        queue.extend_from_slice(separator);
-        write_string(queue, text);
-        self.counters.messages_out += 1;
-        self.unflushed.push_back(&mut self.sessions, key);
         Ok(())
     }
 
     /// Queues a binary message for one raw WebSocket.
     pub fn send_binary(&mut self, key: Key<Session>, bytes: &[u8]) -> Result<(), SendError> {
-        match self.check_room(key, bytes.len())? {
+        match self.take_room(key, bytes.len())? {
             Some(receiver) => self.send_raw(receiver, Opcode::Binary, bytes),
-            None => Err(SendError::NotBinary),
+            None => return Err(SendError::NotBinary),
         }
-    }
-
-    /// A message of a raw WebSocket is a frame at once.
-    fn send_raw(
-        &mut self,
-        receiver: Key<Connection>,
-        opcode: Opcode,
-        payload: &[u8],
-    ) -> Result<(), SendError> {
-        let connection = self.connections.get_mut(receiver).ok_or(SendError::Gone)?;
-        let out = connection.outbox.tail(&mut self.pool);
-        write_header(out, opcode, payload.len());
-        out.extend_from_slice(payload);
-        self.counters.messages_out += 1;
-        self.mark_dirty(receiver);
         Ok(())
     }
 
-    /// Whether a session takes so many bytes more. The connection is named where the message goes out as it is.
-    fn check_room(&mut self, key: Key<Session>, length: usize) -> Result<Option<Key<Connection>>, SendError> {
-        let session =
-            self.sessions.get_mut(key).filter(|session| session.is_open()).ok_or(SendError::Gone)?;
-        let connection = session.receiver.and_then(|receiver| self.connections.get(receiver));
-        let waiting = session.queue.len() + connection.map_or(0, |connection| connection.outbox.len());
-        let endpoint = self.endpoints.get(usize::from(session.endpoint)).ok_or(SendError::Gone)?;
-        let raw = session.transport == Transport::RawWebSocket;
-        let framed = length + if raw { 0 } else { QUOTES };
-        if waiting > 0 && waiting + framed > endpoint.options.send_queue {
-            session.owes_drain = true;
+    /// A message of a raw WebSocket is a frame at once.
+    fn send_raw(&mut self, receiver: Key<Connection>, opcode: Opcode, payload: &[u8]) {
+        let Some(connection) = self.connections.get_mut(receiver) else { return };
+        connection.outbox.write(&mut self.memory, |out| {
+            write_header(out, opcode, payload.len());
+            out.extend_from_slice(payload);
+        });
+        self.counters.messages_out += 1;
+        self.mark_dirty(receiver);
+    }
+
+    /// A message of a SockJS session waits for the end of the turn, behind a comma if it is not alone.
+    fn enqueue(&mut self, key: Key<Session>, write: impl FnOnce(&mut Chain, &mut Memory)) {
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        if !session.queue.is_empty() {
+            session.queue.write(&mut self.memory, |queue| queue.push(b','));
+        }
+        write(&mut session.queue, &mut self.memory);
+        self.counters.messages_out += 1;
+        self.unflushed.push_back(&mut self.sessions, key);
+    }
+
+    /// Room for so many bytes, or `Full`. The connection is named where the message goes out as it is.
+    fn take_room(&mut self, key: Key<Session>, length: usize) -> Result<Option<Key<Connection>>, SendError> {
+        let room = self.room(key, length)?;
+        if room.is_full {
+            if let Some(session) = self.sessions.get_mut(key)
+                && !std::mem::replace(&mut session.owes_drain, true)
+                && room.is_empty
+            {
+                self.starved.push_back(key);
+            }
             return Err(SendError::Full);
         }
-        Ok(session.receiver.filter(|_| raw))
+        Ok(room.raw)
+    }
+
+    /// What a session can take.
+    fn room(&mut self, key: Key<Session>, length: usize) -> Result<Room, SendError> {
+        let session = self.sessions.get(key).filter(|session| session.is_open()).ok_or(SendError::Gone)?;
+        let endpoint = self.endpoints.get(usize::from(session.endpoint)).ok_or(SendError::Gone)?;
+        let connection = session.receiver.and_then(|receiver| self.connections.get(receiver));
+        let waiting = session.queue.len() + connection.map_or(0, |connection| connection.outbox.len());
+        let is_raw = session.transport == Transport::RawWebSocket;
+        let framed = length + if is_raw { 0 } else { QUOTES };
+        let limit = endpoint.options.send_queue;
+        let reads = connection.is_some_and(|connection| connection.flow == Flow::Open);
+        if reads && waiting >= PRESSING {
+            self.pressed = true;
+        }
+        Ok(Room {
+            raw: session.receiver.filter(|_| is_raw),
+            is_empty: waiting == 0,
+            is_full: (waiting + framed > limit && (waiting > SLIGHT || framed <= limit))
+                || (waiting > 0 && self.is_short_of_memory(framed))
+                || self.memory.held() + framed > self.options.buffered_bytes,
+            may_overflow: reads && self.memory.held() + framed <= self.options.buffered_bytes,
+        })
+    }
+
+    /// Whether whoever holds something already must not hold so many bytes more. A quarter of the room is for those
+    /// who hold nothing: they are the ones who read.
+    pub(super) fn is_short_of_memory(&self, length: usize) -> bool {
+        self.memory.held() + length > self.options.buffered_bytes / 4 * 3
+    }
+
+    /// Whether a queue has grown only because nothing was flushed since: then a flush is due before more is done.
+    pub fn take_pressed(&mut self) -> bool {
+        std::mem::take(&mut self.pressed)
     }
 
     /// Sends a text to all sessions of an endpoint, or to all but one; says to how many. It is encoded once for each
-    /// wire format. A session whose queue it would overflow is closed: a gap is never silent.
+    /// wire format. A session that does not read, and whose queue it would overflow, is closed: a gap is never silent.
     pub fn broadcast(&mut self, number: u16, text: &str, except: Option<Key<Session>>) -> usize {
         let Some(endpoint) = self.endpoints.get(usize::from(number)) else { return 0 };
         let mut next = endpoint.roster.first(&self.sessions);
@@ -84,36 +121,26 @@ impl Engine {
             if Some(key) == except {
                 continue;
             }
-            match self.check_room(key, text.len()) {
-                Ok(Some(receiver)) => {
-                    let frame = frame.get_or_insert_with(|| {
-                        encode(text, |out| {
-                            write_header(out, Opcode::Text, text.len());
-                            out.extend_from_slice(text.as_bytes());
-                        })
-                    });
-                    let Some(connection) = self.connections.get_mut(receiver) else { continue };
-                    connection.outbox.push_shared(frame, &mut self.pool);
-                    self.mark_dirty(receiver);
-                }
-                Ok(None) => {
-                    let json = json.get_or_insert_with(|| encode(text, |out| write_string(out, text)));
-                    let Some(session) = self.sessions.get_mut(key) else { continue };
-                    if !session.queue.is_empty() {
-                        session.queue.tail(&mut self.pool).push(b',');
-                    }
-                    session.queue.push_shared(json, &mut self.pool);
-                    self.unflushed.push_back(&mut self.sessions, key);
-                }
-                Err(_) => {
-                    let close = Close::new(close::TRY_AGAIN_LATER, "Send queue full", Cause::Overflow);
-                    self.close_session(key, close);
-                    continue;
-                }
+            let Ok(room) = self.room(key, text.len()) else { continue };
+            if room.is_full && !room.may_overflow {
+                self.close_session(
+                    key,
+                    Close::new(close::TRY_AGAIN_LATER, "Send queue full", Cause::Overflow),
+                );
+                continue;
+            }
+            if let Some(receiver) = room.raw {
+                let frame = frame.get_or_insert_with(|| raw_frame(text));
+                let Some(connection) = self.connections.get_mut(receiver) else { continue };
+                connection.outbox.push_shared(frame, &mut self.memory);
+                self.counters.messages_out += 1;
+                self.mark_dirty(receiver);
+            } else {
+                let json = json.get_or_insert_with(|| json_string(text));
+                self.enqueue(key, |queue, memory| queue.push_shared(json, memory));
             }
             reached += 1;
         }
-        self.counters.messages_out += reached as u64;
         reached
     }
 
@@ -129,6 +156,15 @@ impl Engine {
         self.endpoints.get(usize::from(number)).map_or(0, |endpoint| endpoint.roster.len())
     }
 
+    /// Those who were told `Full` because the whole server was: now there may be room.
+    pub(super) fn settle_starved(&mut self) {
+        while !self.starved.is_empty() && !self.is_short_of_memory(0) {
+            if let Some(key) = self.starved.pop_front() {
+                self.settle_drain(key);
+            }
+        }
+    }
+
     /// If somebody was told `Full`, and nothing waits any more: they are told, once.
     pub(super) fn settle_drain(&mut self, key: Key<Session>) {
         let Some(session) = self.sessions.get_mut(key) else { return };
@@ -138,13 +174,34 @@ impl Engine {
         let receiver = session.receiver.and_then(|receiver| self.connections.get(receiver));
         if receiver.is_none_or(|it| it.flow == Flow::Open && it.outbox.is_empty()) {
             session.owes_drain = false;
-            self.notices.push_back(Notice::Drained(key));
+            self.drained.push_back(key);
         }
     }
 }
 
-fn encode(text: &str, write: impl FnOnce(&mut Vec<u8>)) -> Shared {
-    let mut bytes = Vec::with_capacity(text.len() + 16);
-    write(&mut bytes);
+/// What a session can take.
+struct Room {
+    /// The connection that takes the message as it is: a raw WebSocket's.
+    raw: Option<Key<Connection>>,
+    /// Nothing waits for it: there is nothing of its own to drain.
+    is_empty: bool,
+    is_full: bool,
+    /// Its client reads, as far as we know: what waits for it waits for the end of our turn.
+    may_overflow: bool,
+}
+
+/// Bytes that may wait for a client that reads before they should be flushed.
+const PRESSING: usize = 64 << 10;
+
+fn raw_frame(text: &str) -> Shared {
+    let mut bytes = Vec::with_capacity(header_length(text.len()) + text.len());
+    write_header(&mut bytes, Opcode::Text, text.len());
+    bytes.extend_from_slice(text.as_bytes());
+    Shared::from(bytes)
+}
+
+fn json_string(text: &str) -> Shared {
+    let mut bytes = Vec::with_capacity(text.len() + 2);
+    write_string(&mut bytes, text);
     Shared::from(bytes)
 }

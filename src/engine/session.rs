@@ -109,7 +109,8 @@ impl Session {
     }
 }
 
-/// The server's own name of a session: never the client's, which is a secret, and never used twice.
+/// The server's own name of a session: never the client's, which is a secret, and not used
+/// again within 2³² sessions.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SessionId(pub(crate) Key<Session>);
 

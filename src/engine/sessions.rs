@@ -67,7 +67,9 @@ impl Engine {
             self.note_refusal(exchange.key, 503);
             return Err(503);
         }
-        let request = Request::new(exchange.request, self.connections.get(exchange.key), Some(transport));
+        let path = endpoint.prefix_of(exchange.request.path());
+        let connection = self.connections.get(exchange.key);
+        let request = Request::new(exchange.request, path, connection, Some(transport));
         application.admit(number, &request).inspect_err(|status| self.note_refusal(exchange.key, *status))
     }
 
@@ -99,12 +101,14 @@ impl Engine {
     ) {
         let Some(session) = self.sessions.get_mut(key) else { return };
         session.receiver = Some(exchange.key);
-        let transport = session.transport;
+        let (number, transport) = (usize::from(session.endpoint), session.transport);
         if transport != Transport::RawWebSocket {
             self.emit(exchange.key, Frame::Whole(OPEN_FRAME));
         }
         self.arm_session(key);
-        let request = Request::new(exchange.request, self.connections.get(exchange.key), Some(transport));
+        let path = self.endpoints.get(number).map_or("", |it| it.prefix_of(exchange.request.path()));
+        let connection = self.connections.get(exchange.key);
+        let request = Request::new(exchange.request, path, connection, Some(transport));
         application.opened(self, key, &request);
     }
 
@@ -161,7 +165,7 @@ impl Engine {
             // It was turned away, or its client has come back already on another connection.
             return;
         }
-        session.queue.clear(&mut self.pool);
+        session.queue.clear(&mut self.memory);
         let code = if session.id.is_some() { INTERRUPTED.0 } else { close::ABNORMAL };
         self.close_session(key, Close::new(code, INTERRUPTED.1, Cause::Interrupted));
         self.detach(key, receiver);
@@ -247,7 +251,7 @@ impl Engine {
         {
             return;
         }
-        session.queue.clear(&mut self.pool);
+        session.queue.clear(&mut self.memory);
         self.timers.cancel(&mut session.timer);
         let (number, has_id) = (session.endpoint, session.id.is_some());
         self.unflushed.remove(&mut self.sessions, key);
@@ -274,9 +278,16 @@ impl Engine {
     }
 
     fn end_websocket(&mut self, key: Key<Connection>, code: Option<u16>, reason: &str, close: Close) {
+        let session = self.connections.get(key).and_then(Connection::session);
+        if let Some(session) = session {
+            // What was sent before leaves before: how frames were cut into packets must not matter.
+            self.flush_session(session);
+        }
         let Some(connection) = self.connections.get_mut(key) else { return };
-        let session = connection.session();
-        write_close(connection.outbox.tail(&mut self.pool), code, reason);
+        if let Phase::WebSocket(_) = connection.phase {
+            connection.outbox.write(&mut self.memory, |out| write_close(out, code, reason));
+        }
+        self.memory.release(connection.phase.buffered());
         connection.phase = Phase::Finishing { peer_done: false };
         self.mark_dirty(key);
         if let Some(session) = session {

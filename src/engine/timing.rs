@@ -30,8 +30,20 @@ impl Engine {
         self.timers.next_deadline()
     }
 
+    /// Whether something is to be told in the next turn, which should be at once.
+    pub fn is_pending(&self) -> bool {
+        !self.drained.is_empty()
+    }
+
     /// Lets everything happen that is due.
     pub fn tick(&mut self, application: &mut dyn Application) {
+        for _ in 0..self.drained.len() {
+            let Some(key) = self.drained.pop_front() else { break };
+            if self.is_open(key) {
+                application.drained(self, key);
+                self.tell(application);
+            }
+        }
         while let Some(owner) = self.timers.expire(self.now) {
             match owner {
                 Owner::Connection(key) => self.connection_timeout(key),
@@ -69,7 +81,7 @@ impl Engine {
     /// Makes sure that the timer of a connection runs out no later than what it waits for.
     pub(super) fn arm_connection(&mut self, key: Key<Connection>) {
         let Some(connection) = self.connections.get_mut(key) else { return };
-        let phase = patience(&self.options, self.stage, &connection.phase)
+        let phase = patience(&self.options, self.stage, connection)
             .map(|patience| connection.since.saturating_add(patience));
         let stall = match connection.flow {
             Flow::Stalled(since) => Some(since.saturating_add(millis(self.options.write_stall))),
@@ -87,9 +99,12 @@ impl Engine {
         if let Flow::Stalled(since) = connection.flow
             && self.now.saturating_sub(since) >= millis(self.options.write_stall)
         {
+            if let Some(session) = connection.session() {
+                self.close_session(session, Close::new(1002, "Connection interrupted", Cause::Unresponsive));
+            }
             return self.drop_connection(key);
         }
-        if patience(&self.options, self.stage, &connection.phase).is_none_or(|patience| waited < patience) {
+        if patience(&self.options, self.stage, connection).is_none_or(|patience| waited < patience) {
             return self.arm_connection(key);
         }
         match connection.phase {
@@ -125,43 +140,57 @@ impl Engine {
                 self.drop_connection(receiver);
             }
             Some(receiver) => {
-                self.beat(key, receiver);
+                let delay = endpoint.heartbeat_delay;
+                self.ping(receiver, delay);
+                self.beat(key, receiver, delay);
                 self.arm_session(key);
             }
         }
     }
 
-    /// Nothing was sent for a while: proxies and clients want to see that somebody is there.
-    fn beat(&mut self, key: Key<Session>, receiver: Key<Connection>) {
-        let Some(session) = self.sessions.get_mut(key) else { return };
-        session.since = self.now;
-        let speaks_sockjs = session.transport != Transport::RawWebSocket;
+    /// Nothing was heard of a WebSocket's client for a while: is it still there?
+    fn ping(&mut self, receiver: Key<Connection>, delay: Millis) {
         let Some(connection) = self.connections.get_mut(receiver) else { return };
+        let Phase::WebSocket(socket) = &mut connection.phase else { return };
+        match socket.ping {
+            Ping::Rest(heard) if self.now.saturating_sub(heard) >= delay => {}
+            _ => return,
+        }
         if connection.flow != Flow::Open {
-            // What waits already will show it, or the stall will end it.
+            // A client that does not read cannot answer; the stall will end it.
+            socket.ping = Ping::Rest(self.now);
             return;
         }
-        if let Phase::WebSocket(socket) = &mut connection.phase
-            && socket.ping == Ping::Rest
-        {
-            socket.ping = Ping::Queued;
-            write_header(connection.outbox.tail(&mut self.pool), Opcode::Ping, 0);
-            self.mark_dirty(receiver);
+        socket.ping = Ping::Queued;
+        connection.outbox.write(&mut self.memory, |out| write_header(out, Opcode::Ping, 0));
+        self.mark_dirty(receiver);
+    }
+
+    /// Nothing was sent to a client for a while: proxies and clients want to see that somebody is there.
+    fn beat(&mut self, key: Key<Session>, receiver: Key<Connection>, delay: Millis) {
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        if self.now.saturating_sub(session.since) < delay {
+            return;
         }
-        if speaks_sockjs {
+        session.since = self.now;
+        let speaks_sockjs = session.transport != Transport::RawWebSocket;
+        // What waits already will show it, or the stall will end it.
+        if speaks_sockjs && self.connections.get(receiver).is_some_and(|it| it.flow == Flow::Open) {
             self.emit(receiver, Frame::Whole(HEARTBEAT_FRAME));
         }
     }
 }
 
-/// How long a connection may stay in a phase.
-fn patience(options: &ServerOptions, stage: Stage, phase: &Phase) -> Option<Millis> {
-    let patience = match phase {
+/// How long a connection may stay in its phase. While an answer is on its way out the client is not the one to hurry:
+/// whether it reads at all is the stall's affair.
+fn patience(options: &ServerOptions, stage: Stage, connection: &Connection) -> Option<Millis> {
+    let patience = match connection.phase {
         Phase::Idle { first: true } | Phase::Head(_) => options.head_timeout,
-        Phase::Idle { first: false } => options.keep_alive,
         Phase::Body(_) => options.body_timeout,
+        Phase::Idle { first: false } | Phase::Farewell(_) if !connection.outbox.is_empty() => return None,
+        Phase::Idle { first: false } => options.keep_alive,
         Phase::Farewell(_) | Phase::Lingering => options.close_timeout,
-        Phase::Polling(_) | Phase::Streaming(_) | Phase::WebSocket(_) => return None,
+        Phase::Polling(_) | Phase::Streaming(_) | Phase::Ending { .. } | Phase::WebSocket(_) => return None,
         Phase::Finishing { .. } | Phase::Gone => return None,
     };
     Some(hurried(millis(patience), stage))
@@ -192,20 +221,23 @@ fn deadline(
         return None;
     }
     let heartbeat = session.since.saturating_add(endpoint.heartbeat_delay);
-    match &connection.phase {
-        Phase::WebSocket(socket) => match socket.ping {
-            Ping::Sent(since) => Some(heartbeat.min(since.saturating_add(endpoint.pong_timeout))),
-            Ping::Rest | Ping::Queued => Some(heartbeat),
-        },
-        _ => Some(heartbeat),
-    }
+    let Phase::WebSocket(socket) = &connection.phase else { return Some(heartbeat) };
+    let liveness = match socket.ping {
+        Ping::Rest(heard) => Some(heard.saturating_add(endpoint.heartbeat_delay)),
+        Ping::Sent(since) if connection.flow == Flow::Open => {
+            Some(since.saturating_add(endpoint.pong_timeout))
+        }
+        // The ping, or what the client must read before it can answer, has not left.
+        Ping::Queued | Ping::Sent(_) => None,
+    };
+    liveness.into_iter().chain([heartbeat]).min()
 }
 
 fn pong_is_overdue(connection: Option<&Connection>, endpoint: &Endpoint, now: Millis) -> bool {
-    match connection.map(|connection| &connection.phase) {
-        Some(Phase::WebSocket(socket)) => match socket.ping {
+    match connection {
+        Some(Connection { phase: Phase::WebSocket(socket), flow: Flow::Open, .. }) => match socket.ping {
             Ping::Sent(since) => now.saturating_sub(since) >= endpoint.pong_timeout,
-            Ping::Rest | Ping::Queued => false,
+            Ping::Rest(_) | Ping::Queued => false,
         },
         _ => false,
     }

@@ -28,19 +28,20 @@ impl Engine {
         let raw = transport == Transport::RawWebSocket;
         let subprotocol = if raw { self.choose_subprotocol(exchange, number) } else { None };
         let Some(connection) = self.connections.get_mut(exchange.key) else { return };
-        let out = connection.outbox.tail(&mut self.pool);
-        let mut head = ResponseHead::new(out, 101, &self.date)
-            .header("Upgrade", "websocket")
-            .header("Connection", "Upgrade")
-            .header("Sec-WebSocket-Accept", accepted.as_str());
-        if let Some(name) = &subprotocol {
-            head = head.header("Sec-WebSocket-Protocol", name);
-        }
-        head.end();
+        connection.outbox.write(&mut self.memory, |out| {
+            let mut head = ResponseHead::new(out, 101, &self.date)
+                .header("Upgrade", "websocket")
+                .header("Connection", "Upgrade")
+                .header("Sec-WebSocket-Accept", accepted.as_str());
+            if let Some(name) = &subprotocol {
+                head = head.header("Sec-WebSocket-Protocol", name);
+            }
+            head.end();
+        });
         let session = self.create_session(number, transport, None);
         if let Some(connection) = self.connections.get_mut(exchange.key) {
-            let decoder = Decoder::default();
-            connection.phase = Phase::WebSocket(WebSocket { session, raw, decoder, ping: Ping::Rest });
+            let (decoder, now) = (Decoder::default(), self.now);
+            connection.phase = Phase::WebSocket(WebSocket { session, raw, decoder, ping: Ping::Rest(now) });
         }
         self.mark_dirty(exchange.key);
         self.open_session(session, exchange, application);

@@ -61,6 +61,9 @@ pub(crate) fn calendar() -> u64 {
 }
 
 impl Reactor {
+    /// Bytes of memory that do not depend on what connects: the read buffer and the events.
+    pub(crate) const MEMORY: usize = BUFFER + EVENTS * 16;
+
     pub(crate) fn new() -> io::Result<Self> {
         Ok(Self {
             poll: Poll::new()?,
@@ -104,7 +107,7 @@ impl Reactor {
     /// How long the next sleep may be; `None`: until an event.
     pub(crate) fn next_timeout(&self, engine: &Engine) -> Option<Duration> {
         let accepts = engine.can_accept() && self.listeners.iter().any(|listener| listener.pending);
-        if !self.unread.is_empty() || (accepts && self.accept_after.is_none()) {
+        if !self.unread.is_empty() || engine.is_pending() || (accepts && self.accept_after.is_none()) {
             return Some(Duration::ZERO);
         }
         let retry = self.accept_after.filter(|_| accepts);
@@ -133,6 +136,7 @@ impl Reactor {
         let events = std::mem::replace(&mut self.events, Events::with_capacity(0));
         for event in &events {
             self.take_event(event, engine, application);
+            self.relieve(engine, application);
         }
         self.events = events;
         for _ in 0..left_over {
@@ -144,7 +148,15 @@ impl Reactor {
         Ok(self.woken)
     }
 
-    fn tell_time(&self, engine: &mut Engine) {
+    /// Flushes before the end of the turn if queues have grown for want of it.
+    pub(crate) fn relieve(&mut self, engine: &mut Engine, application: &mut dyn Application) {
+        if engine.take_pressed() {
+            self.flush(engine, application);
+        }
+    }
+
+    /// Lets the engine know the time.
+    pub(crate) fn tell_time(&self, engine: &mut Engine) {
         let now = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
         engine.set_time(now, calendar());
     }
@@ -171,6 +183,13 @@ impl Reactor {
         if event.is_readable() || event.is_read_closed() || event.is_error() {
             if let Some(socket) = find(&mut self.sockets, key) {
                 socket.hung_up |= event.is_read_closed() || event.is_error();
+                match socket.reading {
+                    // It has its turn already.
+                    Reading::Queued => return,
+                    // Nobody reads what would say so.
+                    Reading::Paused if event.is_error() => return engine.reset(key, application),
+                    Reading::Paused | Reading::Drained => {}
+                }
             }
             self.read(key, engine, application);
         }
@@ -211,6 +230,10 @@ impl Reactor {
     pub(crate) fn flush(&mut self, engine: &mut Engine, application: &mut dyn Application) {
         loop {
             while let Some(key) = engine.next_suspect() {
+                if let Some(socket) = find(&mut self.sockets, key) {
+                    // Bytes before the end of the stream must not hide it.
+                    socket.hung_up = true;
+                }
                 self.read(key, engine, application);
             }
             let more = engine.settle(application);
@@ -315,7 +338,7 @@ impl Reactor {
         while self.sockets.last().is_some_and(Option::is_none) {
             self.sockets.pop();
         }
-        if self.sockets.len() * 4 < self.sockets.capacity() {
+        if self.sockets.capacity() > EVENTS && self.sockets.len() * 4 < self.sockets.capacity() {
             self.sockets.shrink_to(self.sockets.len() * 2);
         }
         // There is a descriptor again.

@@ -44,7 +44,12 @@ pub const fn simple_wrapping(transport: Transport) -> Option<(&'static [u8], &'s
 ///
 /// A part ends where a character ends. `callback` is jsonp-polling's, and must be a
 /// [`Callback`](super::Callback)'s text.
-pub fn wrap(transport: Transport, callback: &str, frame: &[&[u8]], out: &mut Vec<u8>) {
+pub fn wrap<'f>(
+    transport: Transport,
+    callback: &str,
+    frame: impl IntoIterator<Item = &'f [u8]>,
+    out: &mut Vec<u8>,
+) {
     match transport {
         Transport::WebSocket | Transport::RawWebSocket => copy(out, frame),
         Transport::XhrPolling | Transport::XhrStreaming => {
@@ -76,14 +81,14 @@ pub fn wrap(transport: Transport, callback: &str, frame: &[&[u8]], out: &mut Vec
     }
 }
 
-fn copy(out: &mut Vec<u8>, frame: &[&[u8]]) {
+fn copy<'f>(out: &mut Vec<u8>, frame: impl IntoIterator<Item = &'f [u8]>) {
     for part in frame {
         out.extend_from_slice(part);
     }
 }
 
 /// Appends a frame as a JSON string. Its messages are JSON already, so nothing fragile is left in them.
-fn quote(out: &mut Vec<u8>, frame: &[&[u8]], suspect: impl Fn(u8) -> bool) {
+fn quote<'f>(out: &mut Vec<u8>, frame: impl IntoIterator<Item = &'f [u8]>, suspect: impl Fn(u8) -> bool) {
     out.push(b'"');
     for part in frame {
         scan::copy_replacing(out, part, &suspect, json::escape);
@@ -118,9 +123,9 @@ mod tests {
     use super::*;
 
     fn wrapped(transport: Transport, frame: &[&str]) -> String {
-        let parts: Vec<&[u8]> = frame.iter().map(|part| part.as_bytes()).collect();
+        let parts = frame.iter().map(|part| part.as_bytes());
         let mut out = b"before".to_vec();
-        wrap(transport, "cb", &parts, &mut out);
+        wrap(transport, "cb", parts, &mut out);
         String::from_utf8(out.split_off(6)).unwrap()
     }
 

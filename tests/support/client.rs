@@ -82,14 +82,14 @@ impl Client {
                 true
             }
             Err(error) if error.kind() == ErrorKind::ConnectionReset => false,
-            Err(error) => panic!("read: {error}; so far: {:?}", String::from_utf8_lossy(&self.buffer)),
+            Err(error) => panic!("read: {error}; so far: {:?}", excerpt(&self.buffer)),
         }
     }
 
     /// Exactly so many bytes.
     pub fn take(&mut self, count: usize) -> Vec<u8> {
         while self.buffer.len() < count {
-            assert!(self.fill(), "ended within {count} bytes: {:?}", String::from_utf8_lossy(&self.buffer));
+            assert!(self.fill(), "ended within {count} bytes: {:?}", excerpt(&self.buffer));
         }
         self.buffer.drain(..count).collect()
     }
@@ -102,7 +102,7 @@ impl Client {
                 return self.take(looked_at + at + end.len());
             }
             looked_at = self.buffer.len().saturating_sub(end.len() - 1);
-            assert!(self.fill(), "ended before {end:?}: {:?}", String::from_utf8_lossy(&self.buffer));
+            assert!(self.fill(), "ended before {end:?}: {:?}", excerpt(&self.buffer));
         }
     }
 
@@ -155,11 +155,16 @@ impl Client {
     /// Asserts that the server closes and sends nothing more.
     pub fn expect_end(&mut self) {
         let rest = self.rest();
-        assert!(rest.is_empty(), "expected the end, got {:?}", String::from_utf8_lossy(&rest));
+        assert!(rest.is_empty(), "expected the end, got {:?}", excerpt(&rest));
     }
 
     /// Ends the sending side.
     pub fn hang_up(&self) {
         self.stream.shutdown(Shutdown::Write).expect("shutdown");
     }
+}
+
+/// As much of what came as a message can hold.
+fn excerpt(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes.get(..500).unwrap_or(bytes)).into_owned()
 }

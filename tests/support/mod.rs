@@ -3,6 +3,8 @@
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
 pub mod client;
+pub mod frames;
+pub mod recorder;
 
 #[path = "../../src/bin/sockjs-echo/endpoints.rs"]
 pub mod endpoints;
@@ -12,6 +14,7 @@ use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use client::Client;
 use sockjs_server::{Counters, EndpointOptions, Handle, Report, Server, ServerOptions};
 
 /// How long anything may take before a test gives up. Nothing ever waits this long in a run that passes.
@@ -60,6 +63,27 @@ impl TestServer {
             assert!(start.elapsed() < PATIENCE, "waited for {what}: {counters:?}");
             std::thread::yield_now();
         }
+    }
+
+    /// Sends bytes in pieces that end at these positions, each when the server has read the one before: no packet ever
+    /// holds bytes of two. For servers with one client, and while nothing makes them pause reading.
+    pub fn feed(&self, client: &mut Client, bytes: &[u8], cuts: impl IntoIterator<Item = usize>) {
+        let mut from = 0;
+        let mut read = self.counters().bytes_in;
+        for cut in cuts {
+            client.send(&bytes[from..cut]);
+            read += (cut - from) as u64;
+            from = cut;
+            self.wait_for("a piece to be read", |counters| counters.bytes_in >= read);
+        }
+        client.send(&bytes[from..]);
+    }
+
+    /// Waits until nothing is left of any client: no connection, session or timer.
+    pub fn wait_until_empty(&self, after: &str) {
+        self.wait_for(&format!("nothing to be left after {after}"), |counters| {
+            (counters.connections, counters.sessions, counters.timers) == (0, 0, 0)
+        });
     }
 
     /// Shuts it down and says what was left.

@@ -11,6 +11,7 @@ use std::ops::Range;
 use super::connection::{Connection, Phase};
 use super::{Application, Engine};
 use crate::collections::Key;
+use crate::websocket::close;
 
 /// Pipelined bytes that are kept while a response is under way; beyond it reading pauses.
 const READ_AHEAD: usize = 16 << 10;
@@ -34,13 +35,17 @@ impl Engine {
         if connection.inbox.is_empty() {
             let keep = self.consume(key, bytes, application);
             if let (false, Some(connection)) = (keep.is_empty(), self.connections.get_mut(key)) {
-                connection.inbox = self.pool.take();
-                connection.inbox.extend_from_slice(bytes.get(keep).unwrap_or_default());
+                // Of its own size: it may be a byte that stays for long.
+                connection.inbox = bytes.get(keep).unwrap_or_default().to_vec();
+                self.memory.hold(connection.inbox.capacity());
             }
         } else {
+            self.memory.release(connection.inbox.capacity());
             connection.inbox.extend_from_slice(bytes);
+            self.memory.hold(connection.inbox.capacity());
             self.consume_inbox(key, application);
         }
+        self.check_memory(key, application);
     }
 
     /// Goes on with what a connection had to keep: its answer is out, or its client has read again.
@@ -48,30 +53,62 @@ impl Engine {
         if self.connections.get(key).is_some_and(|connection| !connection.inbox.is_empty()) {
             self.consume_inbox(key, application);
         }
+        if self.connections.get(key).is_some_and(|connection| connection.hung_up) {
+            self.eof(key, application);
+        }
     }
 
     fn consume_inbox(&mut self, key: Key<Connection>, application: &mut dyn Application) {
         let Some(connection) = self.connections.get_mut(key) else { return };
         let mut inbox = std::mem::take(&mut connection.inbox);
+        self.memory.release(inbox.capacity());
         let keep = self.consume(key, &mut inbox, application);
         match self.connections.get_mut(key) {
             Some(connection) if !keep.is_empty() => {
                 inbox.truncate(keep.end);
                 inbox.drain(..keep.start);
+                inbox.shrink_to(2 * inbox.len());
+                self.memory.hold(inbox.capacity());
                 connection.inbox = inbox;
             }
-            _ => self.pool.give(inbox),
+            _ => self.memory.give(inbox),
         }
+    }
+
+    /// Where the whole server holds too much, who adds to it must go: an unfinished request is answered, an unfinished
+    /// message fails its WebSocket. Input has half of the room, so that it cannot keep anybody's output from leaving.
+    fn check_memory(&mut self, key: Key<Connection>, application: &mut dyn Application) {
+        if self.memory.held() <= self.options.buffered_bytes / 2 {
+            return;
+        }
+        let Some(connection) = self.connections.get(key) else { return };
+        match &connection.phase {
+            Phase::Head(_) | Phase::Body(_) => self.refuse_head(key, 503),
+            Phase::WebSocket(socket) if socket.decoder.buffered() > 0 || !connection.inbox.is_empty() => {
+                self.fail_websocket(key, close::TRY_AGAIN_LATER, "The server is out of memory");
+            }
+            _ => return,
+        }
+        self.drop_inbox(key);
+        self.tell(application);
+    }
+
+    pub(super) fn drop_inbox(&mut self, key: Key<Connection>) {
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        let inbox = std::mem::take(&mut connection.inbox);
+        self.memory.release(inbox.capacity());
+        self.memory.give(inbox);
     }
 
     /// Whether more bytes are welcome. Where not, the reactor leaves them in the socket, and the client waits.
     pub fn can_read(&self, key: Key<Connection>) -> bool {
         let Some(connection) = self.connections.get(key) else { return false };
         match connection.phase {
-            Phase::Polling(_) | Phase::Streaming(_) => connection.inbox.len() < READ_AHEAD,
+            Phase::Polling(_) | Phase::Streaming(_) | Phase::Ending { .. } => {
+                connection.inbox.len() < READ_AHEAD
+            }
             Phase::Finishing { .. } | Phase::Lingering => true,
             Phase::Gone => false,
-            _ if connection.owes.is_some() => connection.inbox.len() < READ_AHEAD,
             _ => !self.is_backed_up(connection),
         }
     }
@@ -82,7 +119,7 @@ impl Engine {
         if let Phase::WebSocket(socket) = &connection.phase {
             waiting += self.sessions.get(socket.session).map_or(0, |session| session.queue.len());
         }
-        waiting >= HIGH_WATER
+        waiting >= HIGH_WATER || (waiting > 0 && self.is_short_of_memory(0))
     }
 
     /// Deals with one unit after the other; what is returned must be kept.
@@ -99,10 +136,9 @@ impl Engine {
             let step = match connection.phase {
                 _ if rest.is_empty() => Step::Keep(0),
                 Phase::Gone | Phase::Finishing { .. } | Phase::Lingering => Step::Keep(0),
-                Phase::Polling(_) | Phase::Streaming(_) => Step::Keep(rest.len()),
-                Phase::Farewell(_) => self.consume_farewell(key, rest),
                 // A client that has not had its last frame cannot know what to ask for next.
-                _ if connection.owes.is_some() => Step::Keep(rest.len()),
+                Phase::Polling(_) | Phase::Streaming(_) | Phase::Ending { .. } => Step::Keep(rest.len()),
+                Phase::Farewell(_) => self.consume_farewell(key, rest),
                 _ if self.is_backed_up(connection) => Step::Keep(rest.len()),
                 Phase::WebSocket(_) => self.consume_frame(key, rest, application),
                 Phase::Idle { .. } | Phase::Head(_) | Phase::Body(_) => {

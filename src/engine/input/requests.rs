@@ -4,7 +4,7 @@ use super::Step;
 use crate::collections::Key;
 use crate::engine::answers::Exchange;
 use crate::engine::connection::{Connection, PartialBody, Phase};
-use crate::engine::{Application, Engine, Event, Request};
+use crate::engine::{Application, Engine};
 use crate::http::{self, BodyDecoder, HeadScanner, HeaderStorage, HttpError};
 
 impl Engine {
@@ -68,11 +68,6 @@ impl Engine {
         match decoded {
             Ok(progress) if progress.complete => {
                 self.counters.requests += 1;
-                application.observe(&Event::Request(&Request::new(
-                    &request,
-                    self.connections.get(key),
-                    None,
-                )));
                 let whole = body.get_mut(..progress.length).unwrap_or_default();
                 self.handle(&exchange, whole, application);
                 Step::Took(partial.head_length + partial.decoded + progress.consumed)
@@ -100,7 +95,7 @@ impl Engine {
             connection.since = self.now;
         }
         if invited {
-            connection.outbox.tail(&mut self.pool).extend_from_slice(http::CONTINUE);
+            connection.outbox.write(&mut self.memory, |out| out.extend_from_slice(http::CONTINUE));
             self.mark_dirty(key);
         }
         self.arm_connection(key);

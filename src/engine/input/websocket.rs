@@ -24,12 +24,11 @@ impl Engine {
         let Some(Connection { phase: Phase::WebSocket(socket), .. }) = self.connections.get_mut(key) else {
             return Step::Keep(0);
         };
-        if let Ping::Sent(_) = socket.ping {
-            // Whoever sends is alive, though the pong may still be behind a long message.
-            socket.ping = Ping::Rest;
-        }
+        // Whoever sends is alive, though the pong may still be behind a long message.
+        socket.ping = Ping::Rest(self.now);
         let session = socket.session;
         let mut decoder = std::mem::take(&mut socket.decoder);
+        self.memory.release(decoder.buffered());
         let limit = self.message_limit(session);
         let step = match decoder.decode(input, limit) {
             Ok((0, Event::NeedMore)) => Step::Keep(input.len()),
@@ -42,7 +41,11 @@ impl Engine {
                 Step::Keep(0)
             }
         };
+        if let Some(spare) = decoder.reclaim() {
+            self.memory.give(spare);
+        }
         if let Some(Connection { phase: Phase::WebSocket(socket), .. }) = self.connections.get_mut(key) {
+            self.memory.hold(decoder.buffered());
             socket.decoder = decoder;
         }
         step
@@ -77,9 +80,10 @@ impl Engine {
             Event::Binary(_) => self.fail_websocket(key, close::UNSUPPORTED, "SockJS messages are text"),
             Event::Ping(payload) => {
                 let Some(connection) = self.connections.get_mut(key) else { return };
-                let out = connection.outbox.tail(&mut self.pool);
-                write_header(out, Opcode::Pong, payload.len());
-                out.extend_from_slice(payload);
+                connection.outbox.write(&mut self.memory, |out| {
+                    write_header(out, Opcode::Pong, payload.len());
+                    out.extend_from_slice(payload);
+                });
                 self.mark_dirty(key);
             }
             Event::Close(frame) => self.answer_close(key, frame.map(|frame| (frame.code, frame.reason))),
@@ -90,14 +94,20 @@ impl Engine {
     pub(super) fn consume_farewell(&mut self, key: Key<Connection>, input: &mut [u8]) -> Step {
         let Some(connection) = self.connections.get_mut(key) else { return Step::Keep(0) };
         let Phase::Farewell(decoder) = &mut connection.phase else { return Step::Keep(0) };
-        match decoder.decode(input, FAREWELL_LIMIT) {
+        self.memory.release(decoder.buffered());
+        let step = match decoder.decode(input, FAREWELL_LIMIT) {
             Ok((_, Event::Close(_))) | Err(_) => {
                 connection.phase = Phase::Finishing { peer_done: false };
                 self.mark_dirty(key);
-                Step::Keep(0)
+                return Step::Keep(0);
             }
             Ok((0, Event::NeedMore)) => Step::Keep(input.len()),
             Ok((used, _)) => Step::Took(used),
+        };
+        if let Some(spare) = decoder.reclaim() {
+            self.memory.give(spare);
         }
+        self.memory.hold(decoder.buffered());
+        step
     }
 }

@@ -304,3 +304,17 @@ fn a_reset_in_every_phase_leaves_nothing() {
         world.finish();
     }
 }
+
+#[test]
+fn a_poll_behind_an_answer_that_is_stuck_gets_its_frame_when_the_client_reads() {
+    let mut world = World::new(echo);
+    let client = open_by_polling(&mut world);
+    world.post(client, "s/xhr_send", r#"["waits"]"#);
+    world.take(client);
+    world.blocked.insert(client);
+    world.send(client, "GET /e HTTP/1.1\r\nHost: h\r\n\r\n");
+    world.post(client, "s/xhr", "");
+    world.unblock(client);
+    assert!(world.take(client).ends_with("a[\"waits\"]\n"));
+    world.finish();
+}

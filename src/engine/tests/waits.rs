@@ -152,7 +152,7 @@ fn a_client_that_takes_nothing_is_cut_off() {
     assert!(!world.ended.contains(&stream));
     world.pass(1);
     assert!(world.ended.contains(&stream));
-    assert_eq!(world.heard(), ["0 open", "0 message x", "0 close 1002 Interrupted"]);
+    assert_eq!(world.heard(), ["0 open", "0 message x", "0 close 1002 Unresponsive"]);
     world.finish();
 }
 
@@ -175,6 +175,7 @@ fn a_full_queue_says_so_and_tells_when_it_has_drained() {
     assert_eq!(world.heard(), ["0 open", "0 message go"]);
     world.unblock(socket);
     assert!(world.take(socket).contains("\"0000000000\",\"0000000001\""));
+    world.pass(0);
     assert_eq!(world.heard(), ["0 drain"]);
     world.pass(1000);
     assert_eq!(world.heard(), [""; 0], "told once");

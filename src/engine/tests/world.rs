@@ -75,6 +75,7 @@ pub(super) struct World {
     hung_up: HashSet<Key<Connection>>,
     /// Sockets that take nothing.
     pub(super) blocked: HashSet<Key<Connection>>,
+    pub(super) room: HashMap<Key<Connection>, usize>,
     pub(super) ended: HashSet<Key<Connection>>,
 }
 
@@ -91,7 +92,11 @@ impl World {
     }
 
     pub(super) fn with(options: EndpointOptions, behaviour: Behaviour) -> Self {
-        let mut engine = Engine::new(ServerOptions::default(), 0, 0);
+        Self::build(ServerOptions::default(), options, behaviour)
+    }
+
+    pub(super) fn build(server: ServerOptions, options: EndpointOptions, behaviour: Behaviour) -> Self {
+        let mut engine = Engine::new(server, 0, 0);
         engine.mount("/e", options);
         Self {
             engine,
@@ -99,6 +104,7 @@ impl World {
             received: HashMap::new(),
             hung_up: HashSet::new(),
             blocked: HashSet::new(),
+            room: HashMap::new(),
             ended: HashSet::new(),
         }
     }
@@ -197,7 +203,17 @@ impl World {
                     let bytes: Vec<u8> = slices.iter().flat_map(|slice| slice.to_vec()).collect();
                     bytes
                 });
-                let bytes = sent.unwrap_or_default();
+                let mut bytes = sent.unwrap_or_default();
+                if let Some(room) = self.room.get_mut(&key) {
+                    let whole = bytes.len();
+                    bytes.truncate(*room);
+                    *room -= bytes.len();
+                    if bytes.len() < whole {
+                        self.received.entry(key).or_default().extend_from_slice(&bytes);
+                        self.engine.sent(key, bytes.len(), true);
+                        continue;
+                    }
+                }
                 self.received.entry(key).or_default().extend_from_slice(&bytes);
                 self.engine.sent(key, bytes.len(), false);
             }
@@ -260,7 +276,8 @@ impl World {
         }
         self.pass(200_000);
         let counters = self.engine.counters();
-        assert_eq!((counters.connections, counters.sessions, counters.timers), (0, 0, 0), "{counters:?}");
+        let left = (counters.connections, counters.sessions, counters.timers, counters.buffered);
+        assert_eq!(left, (0, 0, 0, 0), "{counters:?}");
         assert_eq!(counters.opened, counters.closed);
     }
 }

@@ -1,0 +1,67 @@
+//! The bound on what the whole server buffers.
+
+use super::world::{Moment, World, echo};
+use crate::engine::{EndpointOptions, ServerOptions};
+
+fn small() -> ServerOptions {
+    ServerOptions { buffered_bytes: 1 << 20, ..ServerOptions::default() }
+}
+
+#[test]
+fn an_unfinished_body_beyond_the_bound_is_refused_and_its_neighbour_goes_on() {
+    let mut world = World::build(small(), EndpointOptions::default(), echo);
+    let (greedy, neighbour) = (world.connect(), world.connect());
+    world.post(neighbour, "s/xhr", "");
+    world.take(neighbour);
+    world.send(greedy, "POST /e/000/s/xhr_send HTTP/1.1\r\nHost: h\r\nContent-Length: 1000000\r\n\r\n");
+    world.send(greedy, vec![b'x'; 300 << 10]);
+    assert_eq!(world.take(greedy), "");
+    world.send(greedy, vec![b'x'; 300 << 10]);
+    assert!(world.take(greedy).starts_with("HTTP/1.1 503 "));
+    assert_eq!(world.engine.counters().buffered, 0);
+    world.post(neighbour, "s/xhr_send", r#"["x"]"#);
+    assert!(world.take(neighbour).starts_with("HTTP/1.1 204 "));
+    world.finish();
+}
+
+#[test]
+fn an_unfinished_message_beyond_the_bound_fails_its_websocket() {
+    let mut world = World::build(small(), EndpointOptions::default(), echo);
+    let socket = world.websocket("websocket");
+    let header = [&[0x81, 0xff], &1_000_000_u64.to_be_bytes()[..], &[0; 4]].concat();
+    world.send(socket, header);
+    world.send(socket, vec![b'x'; 300 << 10]);
+    world.send(socket, vec![b'x'; 300 << 10]);
+    assert!(world.take(socket).contains("out of memory"));
+    assert_eq!(world.heard(), ["0 open", "0 close 1013 Protocol"]);
+    world.finish();
+}
+
+#[test]
+fn sends_beyond_the_bound_are_full_and_told_later() {
+    let fill = |engine: &mut crate::engine::Engine, key, moment: Moment<'_>| {
+        if let Moment::Message(_) = moment {
+            while engine.send(key, &"x".repeat(1000)).is_ok() {}
+        }
+    };
+    let mut world = World::build(small(), EndpointOptions::default(), fill);
+    let socket = world.websocket("000/w/websocket");
+    world.take(socket);
+    world.blocked.insert(socket);
+    world.send(socket, World::frame(1, br#"["go"]"#));
+    let buffered = world.engine.counters().buffered;
+    assert!((512 << 10..=1100 << 10).contains(&buffered), "{buffered}");
+    world.unblock(socket);
+    world.pass(0);
+    assert_eq!(world.heard(), ["0 open", "0 message go", "0 drain"]);
+    world.finish();
+}
+
+#[test]
+fn the_ceiling_follows_the_options() {
+    let ceiling = |server, endpoint| World::build(server, endpoint, echo).engine.memory_ceiling();
+    let default = ceiling(ServerOptions::default(), EndpointOptions::default());
+    let less = ceiling(small(), EndpointOptions::default());
+    assert_eq!(default - less, 2 * ((256 << 20) - (1 << 20)));
+    assert!(ceiling(small(), EndpointOptions { sessions: 1, ..EndpointOptions::default() }) < less);
+}

@@ -1,0 +1,131 @@
+//! What every answer says: where it ends, when it was made, which methods there are (sections 1 and 10).
+
+use sockjs_server::{EndpointOptions, Response, ServerOptions};
+
+use crate::support::client::Client;
+use crate::support::{TestServer, endpoints};
+use crate::{GREETING, conversation};
+
+/// Section 1: a known path with another method.
+#[test]
+fn other_methods_are_405_with_allow_and_nothing_else() {
+    let server = TestServer::echo();
+    let mut client = Client::connect(server.address);
+    for (target, allowed) in [
+        ("/echo", "GET, HEAD"),
+        ("/echo/", "GET, HEAD"),
+        ("/echo/info", "OPTIONS, GET, HEAD"),
+        ("/echo/iframe.html", "GET, HEAD"),
+        ("/echo/iframe-0.3.4.html", "GET, HEAD"),
+        ("/echo/websocket", "GET"),
+        ("/echo/000/s/websocket", "GET"),
+        ("/echo/000/s/xhr", "OPTIONS, POST"),
+        ("/echo/000/s/xhr_streaming", "OPTIONS, POST"),
+        ("/echo/000/s/xhr_send", "OPTIONS, POST"),
+        ("/echo/000/s/eventsource", "GET, HEAD"),
+        ("/echo/000/s/htmlfile?c=f", "GET, HEAD"),
+        ("/echo/000/s/jsonp?c=f", "GET, HEAD"),
+        ("/echo/000/s/jsonp_send", "POST"),
+    ] {
+        let allows = |method: &&str| !allowed.split(", ").any(|allowed| allowed == *method);
+        let methods = ["GET", "HEAD", "POST", "OPTIONS", "PUT", "DELETE", "PATCH", "get", "BREW"];
+        for method in methods.into_iter().filter(allows) {
+            let answer = client.ask(method, target, "", b"");
+            assert_eq!(answer.status, 405, "{method} {target}");
+            assert_eq!(answer.header("Allow"), Some(allowed), "{method} {target}");
+            assert_eq!(answer.header("Content-Length"), Some("0"), "{method} {target}");
+            assert_eq!(answer.header("Content-Type"), None, "{method} {target}");
+        }
+    }
+    assert_eq!(server.counters().opened, 0);
+}
+
+/// Section 10: every answer but 101, 204 and 304 says where it ends, and those three do not (RFC 9110 §8.6).
+#[test]
+fn every_answer_says_where_it_ends_and_when_it_was_made() {
+    let server = TestServer::echo();
+    let mut client = Client::connect(server.address);
+    for (method, target, headers, body) in [
+        ("GET", "/echo", "", ""),
+        ("GET", "/echo/info", "", ""),
+        ("OPTIONS", "/echo/info", "", ""),
+        ("GET", "/echo/iframe.html", "", ""),
+        ("GET", "/echo/iframe.html", "If-None-Match: *\r\n", ""),
+        ("GET", "/nowhere", "", ""),
+        ("GET", "/echo/nowhere", "", ""),
+        ("PUT", "/echo", "", "body"),
+        ("POST", "/echo/000/s/xhr", "", ""),
+        ("POST", "/echo/000/s/xhr_send", "", "[\"x\"]"),
+        ("POST", "/echo/000/s/xhr_send", "", "{"),
+        ("POST", "/echo/000/s/jsonp_send", "", "[\"x\"]"),
+        ("GET", "/echo/000/s/jsonp?c=f", "", ""),
+        ("GET", "/echo/000/s/jsonp", "", ""),
+        ("POST", "/close/000/s/xhr_streaming", "", ""),
+        ("GET", "/close/000/e/eventsource", "", ""),
+        ("GET", "/close/000/h/htmlfile?c=f", "", ""),
+        ("GET", "/echo/websocket", "", ""),
+        (
+            "GET",
+            "/echo/websocket",
+            "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 1\r\n",
+            "",
+        ),
+    ] {
+        let answer = client.ask(method, target, headers, body.as_bytes());
+        let ends = [
+            answer.header("Content-Length").is_some(),
+            answer.header("Transfer-Encoding") == Some("chunked"),
+        ];
+        let expected = if matches!(answer.status, 204 | 304) { 0 } else { 1 };
+        let said = ends.into_iter().filter(|end| *end).count();
+        assert_eq!(said, expected, "{method} {target}: {}", answer.head);
+        assert_date(answer.header("Date").expect("a Date"));
+    }
+    // One more for those that end the connection.
+    let refusal = conversation(&server, "\r\n\r\n\r\n\r\n");
+    assert!(refusal.contains("\r\nContent-Length: ") && refusal.contains("\r\nConnection: close\r\n"));
+}
+
+/// `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110 §5.6.7).
+fn assert_date(date: &str) {
+    let shape: String = date
+        .chars()
+        .map(|letter| match letter {
+            '0'..='9' => '0',
+            'a'..='z' => 'a',
+            'A'..='Z' => 'A',
+            other => other,
+        })
+        .collect();
+    assert_eq!(shape, "Aaa, 00 Aaa 0000 00:00:00 AAA");
+    assert!(date.ends_with(" GMT"));
+}
+
+/// Section 1: paths under no prefix belong to the program; its answers are framed by the server.
+#[test]
+fn a_program_answers_what_is_under_no_prefix() {
+    let server = TestServer::start(ServerOptions::default(), |server| {
+        endpoints::mount(server, &EndpointOptions::default()).expect("mount");
+        server.fallback(|_, request, body| {
+            Response::new(if request.path() == "/none" { 204 } else { 200 })
+                .header("X-Method", request.method())
+                .header("Content-Length", "9999")
+                .header("Transfer-Encoding", "chunked")
+                .header("X-Split", "a\r\nInjected: b")
+                .header("Bad Name", "c")
+                .body(body)
+        });
+    });
+    let mut client = Client::connect(server.address);
+    for (method, target, body) in
+        [("POST", "/other", "the body"), ("PUT", "/", ""), ("HEAD", "/other", ""), ("DELETE", "/none", "")]
+    {
+        let answer = client.ask(method, target, "", body.as_bytes());
+        assert_eq!(answer.header("X-Method"), Some(method));
+        assert_eq!(answer.header("Transfer-Encoding"), None);
+        assert_eq!(answer.header("Injected"), None);
+        assert!(!answer.head.contains("Bad Name"), "{}", answer.head);
+        assert_eq!(answer.text(), body);
+    }
+    assert_eq!(client.ask("GET", "/echo", "", b"").text(), GREETING);
+}

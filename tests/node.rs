@@ -1,0 +1,54 @@
+//! The released `sockjs-client`, in Node, against this server: the one client that everybody uses.
+
+mod support;
+
+use std::fs;
+use std::io::Read;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use support::TestServer;
+
+/// Installing needs the network, and is given time for it; the client itself takes seconds.
+const INSTALL: Duration = Duration::from_secs(180);
+const RUN: Duration = Duration::from_secs(60);
+
+/// Runs a command to its end, or ends it when its time is over.
+fn run(command: &mut Command, time: Duration) {
+    let spawned = command.stdout(Stdio::piped()).spawn();
+    let mut child = spawned.unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let mut output = child.stdout.take().expect("a pipe");
+    let (sender, receiver) = mpsc::channel();
+    std::thread::spawn(move || {
+        let mut text = String::new();
+        let outcome = output.read_to_string(&mut text).map(|_| text);
+        // Nobody listens any more if it came too late.
+        let _ = sender.send(outcome);
+    });
+    // The output ends when the command does.
+    let Ok(text) = receiver.recv_timeout(time) else {
+        child.kill().expect("kill");
+        child.wait().expect("wait");
+        panic!("{command:?} took longer than {time:?}");
+    };
+    let status = child.wait().expect("wait");
+    assert!(status.success(), "{command:?}: {status}\n{}", text.expect("UTF-8"));
+}
+
+#[test]
+#[ignore = "needs Node and npm, and installs sockjs-client; .ci/run runs it"]
+fn the_released_client_works_over_every_transport_that_node_has() {
+    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/node");
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("node");
+    fs::create_dir_all(&folder).expect("a folder");
+    for file in ["package.json", "client.js"] {
+        fs::copy(sources.join(file), folder.join(file)).expect("copy");
+    }
+    run(Command::new("npm").args(["install", "--no-audit", "--no-fund"]).current_dir(&folder), INSTALL);
+    let server = TestServer::echo();
+    let base = format!("http://{}", server.address);
+    run(Command::new("node").arg("client.js").arg(&base).current_dir(&folder), RUN);
+    assert_eq!(server.counters().messages_in, 4 * 1000, "four transports");
+}

@@ -1,0 +1,98 @@
+//! Clients that send without pause: one never slows the others (section 12, rule 5).
+
+use std::io::Write;
+use std::net::Shutdown;
+use std::net::TcpStream;
+use std::thread::JoinHandle;
+
+use crate::REQUEST;
+use crate::support::TestServer;
+use crate::support::client::Client;
+use crate::support::frames::{BINARY, FIN, frame, text};
+
+/// What a flooding client sends again and again, and whether it gets answers.
+fn floods() -> [(&'static str, &'static str, Vec<u8>); 4] {
+    [
+        ("greetings", "", REQUEST.as_bytes().to_vec()),
+        ("large echoes", "/echo/websocket", frame(FIN | BINARY, &[7; 40_000])),
+        ("small echoes", "/echo/000/f/websocket", text(format!("{:?}", "x".repeat(60)))),
+        ("messages without answer", "/echo/000/f/websocket", text(format!("[{:4000}]", ""))),
+    ]
+}
+
+/// A client that sends without pause, and reads all that comes back, until it is dropped.
+struct Flood {
+    stream: TcpStream,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Flood {
+    /// Returns when the flood has risen.
+    fn begin(server: &TestServer, target: &str, unit: &[u8]) -> Self {
+        let mut client = Client::connect(server.address);
+        if !target.is_empty() {
+            client.upgrade(target);
+        }
+        let clone = || client.stream.try_clone().expect("clone");
+        let (stream, mut writer) = (clone(), clone());
+        let bytes = unit.repeat((256 << 10) / unit.len() + 1);
+        let writes = std::thread::spawn(move || while writer.write_all(&bytes).is_ok() {});
+        let reads = std::thread::spawn(move || {
+            while client.fill() {
+                client.buffer.clear();
+            }
+        });
+        let risen = server.counters().bytes_in + (1 << 20);
+        server.wait_for("the flood to rise", |counters| counters.bytes_in > risen);
+        Self { stream, threads: vec![writes, reads] }
+    }
+}
+
+impl Drop for Flood {
+    fn drop(&mut self) {
+        // Ends both threads, unless they have ended.
+        let _ = self.stream.shutdown(Shutdown::Both);
+        for thread in self.threads.drain(..) {
+            let _ = thread.join();
+        }
+    }
+}
+
+#[test]
+fn others_are_served_beside_a_flood() {
+    for (what, target, unit) in floods() {
+        let server = TestServer::echo();
+        let _flood = Flood::begin(&server, target, &unit);
+        let mut socket = Client::connect(server.address);
+        socket.upgrade("/echo/000/s/websocket").expect_text("o");
+        let mut http = Client::connect(server.address);
+        assert_eq!(http.ask("POST", "/echo/000/h/xhr", "", b"").text(), "o\n", "{what}");
+        for number in 0..20 {
+            socket.send(text(format!("\"{number}\"")));
+            socket.expect_text(format!("a[\"{number}\"]"));
+            let body = format!("[\"{number}\"]");
+            assert_eq!(http.ask("POST", "/echo/000/h/xhr_send", "", body.as_bytes()).status, 204);
+            assert_eq!(http.ask("POST", "/echo/000/h/xhr", "", b"").text(), format!("a{body}\n"));
+        }
+    }
+}
+
+/// Work per turn is bounded: a connection gets one read of the shared buffer, however fast it floods. Two looks at the
+/// counters are one turn apart, or two where the second came too late for the next; the least of many shows it.
+#[test]
+fn a_flood_gets_one_buffer_of_each_turn() {
+    for (what, target, unit) in floods() {
+        let server = TestServer::echo();
+        let _flood = Flood::begin(&server, target, &unit);
+        let mut shares = Vec::new();
+        let mut before = server.counters().bytes_in;
+        for _ in 0..200 {
+            let now = server.counters().bytes_in;
+            shares.push(now - before);
+            before = now;
+        }
+        let late = &shares[100..];
+        let least = late.iter().min().expect("a hundred");
+        assert!(*least <= 2 * (64 << 10), "{what}: {least} bytes at least in two turns");
+    }
+}

@@ -1,0 +1,368 @@
+//! What issue 3 asks every transport to show: ten thousand messages, all of Unicode, and a hundred thousand sessions that
+//! nobody comes back to. Requests are pipelined and messages batched, so that it takes seconds.
+
+#[path = "conformance/client/mod.rs"]
+mod client;
+mod support;
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::channel;
+use std::time::Duration;
+
+use client::Target;
+use client::http::Connection;
+use client::transport::{Receiver, Transport, json, messages, sending};
+use client::websocket::{TEXT, append_masked};
+use sockjs_server::{Close, EndpointOptions, Handler, Request, ServerOptions, Session};
+use support::TestServer;
+
+/// How many numbered messages go each way.
+const COUNT: usize = 10_000;
+
+/// How many of them one send request carries.
+const BATCH: usize = 50;
+
+/// How many send requests may be on their way. Their answers are what slows the sender down, as in a browser.
+const IN_FLIGHT: usize = 4;
+
+/// Pieces of any length, as a network would make them; the same ones in each run.
+struct Cuts(u64);
+
+impl Cuts {
+    fn next(&mut self, most: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % most as u64) as usize + 1
+    }
+
+    /// Sends bytes in pieces, each in a packet of its own.
+    fn send(&mut self, connection: &mut Connection, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            let (piece, rest) = bytes.split_at(self.next(2000).min(bytes.len()));
+            connection.send(piece);
+            bytes = rest;
+        }
+    }
+}
+
+/// Receives until told to stop, with one receiver after the other on one connection; says how many there were.
+fn receive(
+    target: &Target,
+    transport: Transport,
+    session: &str,
+    mut take: impl FnMut(Vec<String>) -> ControlFlow<()>,
+) -> usize {
+    let mut connection = target.connect();
+    for responses in 1.. {
+        let mut receiver = Receiver::open_on(connection, transport, session);
+        while let Some(frame) = receiver.next() {
+            if frame != "h" && take(messages(&frame)).is_break() {
+                return responses;
+            }
+        }
+        connection = receiver.connection;
+    }
+    unreachable!("receivers are opened for ever")
+}
+
+/// A session that is open, with its `o` taken.
+fn open(target: &Target, transport: Transport) -> String {
+    let session = target.session("/echo");
+    let opener = if transport == Transport::JsonpPolling { transport } else { Transport::XhrPolling };
+    assert_eq!(Receiver::open(target, opener, &session).frame(), "o");
+    session
+}
+
+/// Sends bodies as a transport's client does, pipelined and cut at arbitrary bytes.
+fn send_all(target: &Target, transport: Transport, session: &str, bodies: impl Iterator<Item = String>) {
+    let mut connection = target.connect();
+    let mut cuts = Cuts(0x9e37_79b9_7f4a_7c15);
+    let mut in_flight = 0;
+    for body in bodies {
+        let (path, headers, body, status) = sending(transport, session, &body);
+        let bytes = connection.bytes_of("POST", &path, headers, &body);
+        cuts.send(&mut connection, &bytes);
+        in_flight += 1;
+        if in_flight == IN_FLIGHT {
+            connection.answer().expect(status);
+            in_flight -= 1;
+        }
+    }
+    for _ in 0..in_flight {
+        let answer = connection.answer();
+        assert!(answer.status == 204 || answer.status == 200, "{}", answer.head);
+    }
+}
+
+fn numbered(number: usize) -> String {
+    format!("message {number}")
+}
+
+/// Ten thousand messages there and back: once each, in order, across every end of a response.
+fn ten_thousand(transport: Transport) {
+    let server = TestServer::echo();
+    let target = Target::at(server.address);
+    let session = open(&target, transport);
+    let mut received = 0;
+    let responses = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let batches = (0..COUNT).step_by(BATCH);
+            let bodies = batches.map(|first| json(&(first..first + BATCH).map(numbered).collect::<Vec<_>>()));
+            send_all(&target, transport, &session, bodies);
+        });
+        receive(&target, transport, &session, |messages| {
+            for message in messages {
+                assert_eq!(message, numbered(received), "once each, and in order");
+                received += 1;
+            }
+            if received == COUNT { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })
+    });
+    assert!(responses > 1, "the response limit was never reached");
+    let counters = server.counters();
+    assert_eq!((counters.messages_in, counters.messages_out), (COUNT as u64, COUNT as u64));
+}
+
+#[test]
+fn ten_thousand_messages_through_xhr_polling() {
+    ten_thousand(Transport::XhrPolling);
+}
+
+#[test]
+fn ten_thousand_messages_through_xhr_streaming() {
+    ten_thousand(Transport::XhrStreaming);
+}
+
+#[test]
+fn ten_thousand_messages_through_eventsource() {
+    ten_thousand(Transport::EventSource);
+}
+
+#[test]
+fn ten_thousand_messages_through_htmlfile() {
+    ten_thousand(Transport::HtmlFile);
+}
+
+#[test]
+fn ten_thousand_messages_through_jsonp_polling() {
+    ten_thousand(Transport::JsonpPolling);
+}
+
+/// Sends frames in arbitrary pieces on a second handle of the socket, and receives on the first.
+fn websocket_both_ways(
+    path: &str,
+    frame: impl Fn(usize) -> String + Sync,
+    mut take: impl FnMut(&str) -> usize,
+) {
+    let server = TestServer::echo();
+    let mut websocket = Target::at(server.address).websocket(path);
+    let mut sender = Connection::on(websocket.connection.stream.try_clone().expect("a second handle"));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut cuts = Cuts(42);
+            for first in (0..COUNT).step_by(BATCH) {
+                let mut bytes = Vec::new();
+                for number in first..first + BATCH {
+                    append_masked(&mut bytes, TEXT, frame(number).as_bytes());
+                }
+                cuts.send(&mut sender, &bytes);
+            }
+        });
+        while take(&websocket.text()) < COUNT {}
+    });
+}
+
+#[test]
+fn ten_thousand_messages_through_websocket() {
+    let mut received = 0;
+    let path = "/echo/000/session/websocket";
+    let array = |number| json(&[numbered(number)]);
+    websocket_both_ways(path, array, |frame| {
+        for message in if frame == "o" { Vec::new() } else { messages(frame) } {
+            assert_eq!(message, numbered(received), "once each, and in order");
+            received += 1;
+        }
+        received
+    });
+}
+
+#[test]
+fn ten_thousand_messages_through_raw_websocket() {
+    let mut received = 0;
+    websocket_both_ways("/echo/websocket", numbered, |message| {
+        assert_eq!(message, numbered(received), "once each, and in order");
+        received += 1;
+        received
+    });
+}
+
+/// Every code point, in messages of a few thousand each.
+fn all_of_unicode() -> Vec<String> {
+    let all: Vec<char> = ('\0'..=char::MAX).collect();
+    assert_eq!(all.len(), 0x11_0000 - 0x800);
+    all.chunks(4096).map(|part| part.iter().collect()).collect()
+}
+
+/// Every code point out and back, as a browser's side of the transport decodes it.
+fn unicode(transport: Transport) {
+    let server = TestServer::echo();
+    let target = Target::at(server.address);
+    let session = open(&target, transport);
+    let all = all_of_unicode();
+    let mut expected = all.iter();
+    // An echo drops what its queue does not take, so no more is sent than was received, and a little.
+    let (permit, permits) = channel();
+    (0..16).for_each(|_| permit.send(()).expect("open"));
+    std::thread::scope(|scope| {
+        let bodies = all.iter().map(move |message| {
+            permits.recv().expect("the other side receives");
+            json(&[message])
+        });
+        let (target, session) = (&target, &session);
+        scope.spawn(move || send_all(target, transport, session, bodies));
+        receive(target, transport, session, |messages| {
+            for message in messages {
+                // At the end nobody asks for more.
+                let _ = permit.send(());
+                let original = expected.next().expect("no more than was sent");
+                assert!(message == *original, "the part that begins with {:?}", original.chars().next());
+            }
+            if expected.len() == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })
+    });
+}
+
+#[test]
+fn every_code_point_through_xhr_polling() {
+    unicode(Transport::XhrPolling);
+}
+
+#[test]
+fn every_code_point_through_xhr_streaming() {
+    unicode(Transport::XhrStreaming);
+}
+
+#[test]
+fn every_code_point_through_eventsource() {
+    unicode(Transport::EventSource);
+}
+
+#[test]
+fn every_code_point_through_htmlfile() {
+    unicode(Transport::HtmlFile);
+}
+
+#[test]
+fn every_code_point_through_jsonp_polling() {
+    unicode(Transport::JsonpPolling);
+}
+
+#[test]
+fn every_code_point_through_the_websockets() {
+    let server = TestServer::echo();
+    let target = Target::at(server.address);
+    let mut framed = target.websocket("/echo/000/session/websocket");
+    let mut raw = target.websocket("/echo/websocket");
+    assert_eq!(framed.text(), "o");
+    for part in all_of_unicode() {
+        assert!(messages(&framed.send(&json(&[&part])).text()) == [part.as_str()]);
+        assert!(raw.send(&part).text() == part);
+    }
+}
+
+/// What a message's JSON comes back as, over every transport with frames.
+fn comes_back(body: &str, expected: &str) {
+    let server = TestServer::echo();
+    let target = Target::at(server.address);
+    for transport in Transport::ALL {
+        let session = open(&target, transport);
+        send_all(&target, transport, &session, std::iter::once(body.to_owned()));
+        assert_eq!(
+            messages(&Receiver::open(&target, transport, &session).frame()),
+            [expected],
+            "{transport:?}"
+        );
+    }
+    let mut websocket = target.websocket("/echo/000/session/websocket");
+    assert_eq!(websocket.text(), "o");
+    assert_eq!(messages(&websocket.send(body).text()), [expected]);
+}
+
+#[test]
+fn a_lone_surrogate_arrives_as_the_replacement_character() {
+    comes_back(r#"["a\ud800b"]"#, "a\u{fffd}b");
+    comes_back(r#"["\udc00"]"#, "\u{fffd}");
+    comes_back(r#"["\ud83d\ud83d\ude00"]"#, "\u{fffd}\u{1f600}");
+}
+
+#[test]
+fn a_percent_sign_survives() {
+    comes_back(r#"["%41 %25 100% %"]"#, "%41 %25 100% %");
+}
+
+#[test]
+fn the_end_of_a_script_survives() {
+    comes_back(r#"["</script><script>"]"#, "</script><script>");
+}
+
+/// Counts what it is told.
+#[derive(Default)]
+struct Census {
+    opened: AtomicU64,
+    closed: AtomicU64,
+    /// Sessions whose close was told a second time.
+    again: AtomicU64,
+}
+
+struct Counting(Arc<Census>);
+
+impl Handler<bool> for Counting {
+    fn on_open(&mut self, _: &mut Session<'_, bool>, _: &Request<'_>) {
+        self.0.opened.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn on_message(&mut self, _: &mut Session<'_, bool>, _: &str) {}
+
+    fn on_close(&mut self, session: &mut Session<'_, bool>, _: &Close) {
+        self.0.closed.fetch_add(1, Ordering::Relaxed);
+        if std::mem::replace(session.state(), true) {
+            self.0.again.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+#[test]
+fn a_hundred_thousand_abandoned_sessions_are_told_once_and_gone() {
+    const SESSIONS: u64 = 100_000;
+    const PIPELINED: u64 = 250;
+    let census = Arc::new(Census::default());
+    let server = TestServer::start(ServerOptions::default(), |server| {
+        let mut options = EndpointOptions::default();
+        // Most of them are there at once.
+        options.disconnect_delay = Duration::from_secs(2);
+        options.sessions = SESSIONS as usize;
+        server.mount_with("/echo", options, Counting(Arc::clone(&census))).expect("mount");
+    });
+    let target = Target::at(server.address);
+    let mut connection = target.connect();
+    for first in (0..SESSIONS).step_by(PIPELINED as usize) {
+        let mut requests = Vec::new();
+        for id in first..first + PIPELINED {
+            requests.extend(connection.bytes_of("POST", &format!("/echo/0/{id}/xhr"), "", b""));
+        }
+        connection.send(requests);
+        for _ in 0..PIPELINED {
+            connection.answer().expect(200).expect_body("o\n");
+        }
+    }
+    drop(connection);
+    let counters = server.wait_for("all of them to be gone", |counters| {
+        (counters.sessions, counters.connections, counters.timers) == (0, 0, 0)
+    });
+    assert_eq!((counters.opened, counters.closed), (SESSIONS, SESSIONS));
+    let told = [&census.opened, &census.closed, &census.again].map(|count| count.load(Ordering::Relaxed));
+    assert_eq!(told, [SESSIONS, SESSIONS, 0]);
+}
