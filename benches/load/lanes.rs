@@ -56,7 +56,7 @@ pub(crate) struct Fan {
     pub(crate) trigger: Vec<u8>,
     pub(crate) receivers: Vec<Connection>,
     pub(crate) reply: Reply,
-    /// How many times each receiver gets it.
+    /// How many messages there are in one reply.
     pub(crate) times: usize,
 }
 
@@ -64,7 +64,7 @@ impl Lane for Fan {
     fn exchange(&mut self) -> io::Result<usize> {
         self.sender.send(&self.trigger)?;
         for receiver in &mut self.receivers {
-            receiver.expect(&self.reply, self.times)?;
+            receiver.expect(&self.reply, 1)?;
         }
         Ok(self.receivers.len() * self.times)
     }

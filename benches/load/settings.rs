@@ -195,12 +195,14 @@ fn fan(
         false => Connection::upgrade(child.address, &format!("{prefix}/000/{number}/websocket")),
     };
     let receivers = (0..count).map(open).collect::<io::Result<Vec<_>>>()?;
+    // All in one frame: fewer would be a wrong echo.
+    let messages = vec![json(text); times].join(&b',');
     let mut lane = Fan {
         // It shares the endpoint, and gets nothing: the handler broadcasts to all others.
         sender: Connection::upgrade(child.address, &format!("{prefix}/websocket"))?,
         trigger: client_frame(Opcode::Text, text.as_bytes()),
         receivers,
-        reply: if streaming { Reply::Chunks(json(text)) } else { Reply::Frames(json(text)) },
+        reply: if streaming { Reply::Chunks(messages) } else { Reply::Frames(messages) },
         times,
     };
     let received = |lane: &Fan| lane.receivers.first().map_or(0, |receiver| receiver.received);
