@@ -89,7 +89,11 @@ impl Engine {
         let framed = length + if is_raw { 0 } else { QUOTES };
         let limit = endpoint.options.send_queue;
         let reads = connection.is_some_and(|connection| connection.flow == Flow::Open);
-        let slight = if is_raw { SLIGHT_RAW.min(limit) } else { SLIGHT };
+        let slight = match is_raw {
+            true if limit < SLIGHT => 0,
+            true => SLIGHT_RAW,
+            false => SLIGHT,
+        };
         let is_empty = waiting == 0 || (reads && session.queue.is_empty() && unsent <= slight);
         if reads && waiting >= PRESSING {
             self.pressed = true;

@@ -143,7 +143,6 @@ mod foreign {
     /// More sockets have something to say than one turn hears. An outer poll that is edge-triggered, as mio's is, was
     /// told of them once; so what is left over is for `next_timeout` to tell.
     #[test]
-    #[ignore = "BUG: `next_timeout` does not know of events that one turn did not take"]
     fn more_events_than_a_turn_takes_are_not_forgotten() {
         const SESSIONS: usize = 1_100;
         if descriptors() < 3 * SESSIONS {

@@ -141,7 +141,6 @@ fn a_path_that_names_a_session_ends_with_the_prefix() {
 }
 
 #[test]
-#[ignore = "BUG: `on_open` and `admit` see the prefix where the observer sees the path"]
 fn a_path_that_names_no_session_is_whole() {
     let server = TestServer::start(ServerOptions::default(), |server| {
         server.mount("/a/b", Path).expect("mount");

@@ -110,7 +110,7 @@ fn the_observer_hears_everything_in_order() {
     ]);
     let mut client = Client::connect(server.address);
     client.ask("GET", "/elsewhere", "", b"");
-    client.ask("POST", "/echo?no", "", b"");
+    client.ask("POST", "/echo/0/s/xhr?no", "", b"");
     client.send("broken\r\n\r\n");
     assert_eq!(client.read_head().status, 400);
     expect(&[
