@@ -12,8 +12,11 @@ use super::memory::Memory;
 /// Bytes that several chains hold at once: one broadcast, encoded once.
 pub(super) type Shared = Arc<[u8]>;
 
-/// Pieces smaller than this are copied: the copy costs less than a list entry and an I/O slice.
+/// Shared pieces smaller than this are copied: the copy costs less than a list entry and an I/O slice.
 const WORTH_SHARING: usize = 2048;
+
+/// Owned ones up to this size too when a queue moves into an outbox: the list of pieces would cost an allocation.
+const WORTH_MOVING: usize = 32 << 10;
 
 /// Capacity below which nothing is gained by giving it back.
 const WORTH_SHRINKING: usize = 1024;
@@ -98,7 +101,7 @@ impl Chain {
             other.pieces_length = 0;
         }
         let tail = std::mem::take(&mut other.tail);
-        if tail.len() < WORTH_SHARING {
+        if tail.len() < WORTH_MOVING {
             self.write(memory, |own| own.extend_from_slice(&tail));
             memory.release(tail.capacity());
             memory.give(tail);

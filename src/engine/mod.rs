@@ -204,7 +204,14 @@ impl Engine {
         match connection.phase {
             // Whole requests wait for the answers before theirs to leave.
             Phase::Idle { .. } if unsent && !connection.inbox.is_empty() => connection.hung_up = true,
-            Phase::Idle { .. } | Phase::Head(_) | Phase::Body(_) | Phase::Finishing { .. } if unsent => {
+            Phase::Idle { .. }
+            | Phase::Head(_)
+            | Phase::Body(_)
+            | Phase::Farewell(_)
+            | Phase::Finishing { .. }
+                if unsent =>
+            {
+                self.memory.release(connection.phase.buffered());
                 connection.phase = Phase::Finishing { peer_done: true };
                 self.mark_dirty(key);
             }

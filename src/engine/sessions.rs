@@ -67,7 +67,7 @@ impl Engine {
             self.note_refusal(exchange.key, 503);
             return Err(503);
         }
-        let path = endpoint.prefix_of(exchange.request.path());
+        let path = endpoint.shown(exchange.request.path(), transport);
         let connection = self.connections.get(exchange.key);
         let request = Request::new(exchange.request, path, connection, Some(transport));
         application.admit(number, &request).inspect_err(|status| self.note_refusal(exchange.key, *status))
@@ -106,7 +106,7 @@ impl Engine {
             self.emit(exchange.key, Frame::Whole(OPEN_FRAME));
         }
         self.arm_session(key);
-        let path = self.endpoints.get(number).map_or("", |it| it.prefix_of(exchange.request.path()));
+        let path = self.endpoints.get(number).map_or("", |it| it.shown(exchange.request.path(), transport));
         let connection = self.connections.get(exchange.key);
         let request = Request::new(exchange.request, path, connection, Some(transport));
         application.opened(self, key, &request);

@@ -53,6 +53,8 @@ pub(crate) struct Reactor {
     accept_after: Option<Millis>,
     started: Instant,
     woken: bool,
+    /// The last sleep ended with as many events as one turn takes: there may be more.
+    crowded: bool,
 }
 
 /// The calendar's clock, in seconds since 1970.
@@ -75,6 +77,7 @@ impl Reactor {
             accept_after: None,
             started: Instant::now(),
             woken: false,
+            crowded: false,
         })
     }
 
@@ -107,7 +110,11 @@ impl Reactor {
     /// How long the next sleep may be; `None`: until an event.
     pub(crate) fn next_timeout(&self, engine: &Engine) -> Option<Duration> {
         let accepts = engine.can_accept() && self.listeners.iter().any(|listener| listener.pending);
-        if !self.unread.is_empty() || engine.is_pending() || (accepts && self.accept_after.is_none()) {
+        if self.crowded
+            || !self.unread.is_empty()
+            || engine.is_pending()
+            || (accepts && self.accept_after.is_none())
+        {
             return Some(Duration::ZERO);
         }
         let retry = self.accept_after.filter(|_| accepts);
@@ -132,6 +139,7 @@ impl Reactor {
         }
         self.tell_time(engine);
         self.woken = false;
+        self.crowded = self.events.iter().count() == EVENTS;
         let left_over = self.unread.len();
         let events = std::mem::replace(&mut self.events, Events::with_capacity(0));
         for event in &events {

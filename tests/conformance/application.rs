@@ -154,7 +154,9 @@ impl Handler for Curious {
 pub fn id_is_secret() {
     let (sender, told) = channel();
     let server = TestServer::start(ServerOptions::default(), |server| {
-        server.mount("/curious", Curious(sender)).expect("mount");
+        let mut options = EndpointOptions::default();
+        options.disconnect_delay = Duration::from_millis(10);
+        server.mount_with("/curious", options, Curious(sender)).expect("mount");
     });
     let target = Target::at(server.address);
     for transport in Transport::ALL {

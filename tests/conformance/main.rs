@@ -36,7 +36,7 @@ mod websocket;
 use std::process::ExitCode;
 
 use client::Target;
-use rule::{Check, Rule};
+use rule::Rule;
 use runner::Plan;
 use support::TestServer;
 
@@ -66,17 +66,15 @@ fn title(rule: &Rule) -> &'static str {
 /// What the command line asks for. Options of the usual test harness are taken and ignored.
 struct Arguments {
     list: bool,
-    pending_only: bool,
     filters: Vec<String>,
 }
 
 impl Arguments {
     fn parse(mut words: impl Iterator<Item = String>) -> Self {
-        let mut arguments = Self { list: false, pending_only: false, filters: Vec::new() };
+        let mut arguments = Self { list: false, filters: Vec::new() };
         while let Some(word) = words.next() {
             match word.as_str() {
                 "--list" => arguments.list = true,
-                "--ignored" => arguments.pending_only = true,
                 // These have a value, which is no filter.
                 "--test-threads" | "--format" | "--color" | "--skip" | "--logfile" | "--shuffle-seed"
                 | "-Z" => {
@@ -91,9 +89,7 @@ impl Arguments {
 
     fn wants(&self, rule: &Rule) -> bool {
         let text = format!("{} {}", rule.section, rule.says).to_lowercase();
-        let is_pending = matches!(rule.check, Check::Pending(..));
-        (is_pending || !self.pending_only)
-            && (self.filters.is_empty() || self.filters.iter().any(|filter| text.contains(filter)))
+        self.filters.is_empty() || self.filters.iter().any(|filter| text.contains(filter))
     }
 }
 
@@ -108,12 +104,7 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let named = std::env::var("SOCKJS_URL").ok();
-    let plan = Plan {
-        rules: &wanted,
-        filtered: all().count() - wanted.len(),
-        is_ours: named.is_none(),
-        with_pending: arguments.pending_only,
-    };
+    let plan = Plan { rules: &wanted, filtered: all().count() - wanted.len(), is_ours: named.is_none() };
     let passed = match named.as_deref().map(Target::named) {
         Some(Ok(target)) => {
             println!("\nrunning {} rules against {}", wanted.len(), target.host);

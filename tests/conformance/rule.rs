@@ -18,8 +18,6 @@ pub enum Check {
     Anywhere(fn(&Target)),
     /// On a server of its own in this process: with short delays, other options, or a handler that takes notes.
     InProcess(fn()),
-    /// Not yet: this server is known to break it, for the reason given. `--ignored` checks these alone.
-    Pending(&'static str, fn()),
 }
 
 /// A rule for every server.
@@ -30,9 +28,4 @@ pub const fn rule(section: &'static str, says: &'static str, check: fn(&Target))
 /// A rule that needs a server with options of its own, or that holds for this server alone.
 pub const fn here(section: &'static str, says: &'static str, check: fn()) -> Rule {
     Rule { section, says, check: Check::InProcess(check) }
-}
-
-/// A rule that this server is known to break.
-pub const fn pending(section: &'static str, says: &'static str, why: &'static str, check: fn()) -> Rule {
-    Rule { section, says, check: Check::Pending(why, check) }
 }

@@ -21,8 +21,8 @@ enum Outcome {
     Passed,
     /// With what was found instead.
     Failed(String),
-    /// With the reason.
-    Skipped(&'static str),
+    /// It needs a server of this process.
+    Skipped,
 }
 
 thread_local! {
@@ -37,8 +37,6 @@ pub struct Plan<'r> {
     pub filtered: usize,
     /// The target is a server of this process, so rules may start others like it.
     pub is_ours: bool,
-    /// Rules that are known to be broken are checked too.
-    pub with_pending: bool,
 }
 
 /// Checks all rules; `true` if none is broken.
@@ -54,7 +52,7 @@ pub fn run(plan: &Plan<'_>, target: &Target) -> bool {
                 while let Some(index) =
                     Some(next.fetch_add(1, Ordering::Relaxed)).filter(|index| *index < rules.len())
                 {
-                    let outcome = check(&rules[index], target, plan.is_ours, plan.with_pending);
+                    let outcome = check(&rules[index], target, plan.is_ours);
                     *outcomes[index].lock().expect("nobody panics here") = Some(outcome);
                 }
             };
@@ -68,13 +66,11 @@ pub fn run(plan: &Plan<'_>, target: &Target) -> bool {
     print(rules, &outcomes, plan.filtered, start.elapsed())
 }
 
-fn check(rule: &Rule, target: &Target, is_ours: bool, with_pending: bool) -> Outcome {
+fn check(rule: &Rule, target: &Target, is_ours: bool) -> Outcome {
     let result = match rule.check {
         Check::Anywhere(check) => panic::catch_unwind(AssertUnwindSafe(|| check(target))),
         Check::InProcess(check) if is_ours => panic::catch_unwind(check),
-        Check::Pending(_, check) if is_ours && with_pending => panic::catch_unwind(check),
-        Check::InProcess(_) => return Outcome::Skipped(""),
-        Check::Pending(why, _) => return Outcome::Skipped(why),
+        Check::InProcess(_) => return Outcome::Skipped,
     };
     match result {
         Ok(()) => Outcome::Passed,
@@ -111,17 +107,12 @@ fn print(rules: &[Rule], outcomes: &[Outcome], filtered: usize, time: Duration) 
         let mark = match outcome {
             Outcome::Passed => "ok  ",
             Outcome::Failed(_) => "FAIL",
-            Outcome::Skipped(_) => "skip",
+            Outcome::Skipped => "skip",
         };
         println!("{mark} {:<5} {}", rule.section, rule.says);
         match outcome {
             Outcome::Passed => passed += 1,
-            Outcome::Skipped(why) => {
-                skipped += 1;
-                if !why.is_empty() {
-                    println!("           | {why}");
-                }
-            }
+            Outcome::Skipped => skipped += 1,
             Outcome::Failed(complaint) => {
                 failed += 1;
                 for line in complaint.lines() {

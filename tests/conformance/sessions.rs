@@ -8,7 +8,7 @@ use crate::application;
 use crate::client::http::Connection;
 use crate::client::transport::{Receiver, Transport, json, messages};
 use crate::client::{Target, eventually};
-use crate::rule::{Rule, here, pending, rule};
+use crate::rule::{Rule, here, rule};
 use crate::support::TestServer;
 
 pub const RULES: &[Rule] = &[
@@ -70,12 +70,7 @@ pub const RULES: &[Rule] = &[
         "a WebSocket session lives exactly as long as its connection",
         websocket_lives_with_connection,
     ),
-    pending(
-        "7.9",
-        "the application never sees the session id",
-        "BUG: Request::path() of admit() and on_open() is the whole path, the id in it",
-        application::id_is_secret,
-    ),
+    here("7.9", "the application never sees the session id", application::id_is_secret),
     here("7.10", "a session whose receiver never got its answer out expires like any other", never_answered),
     rule(
         "7.11",

@@ -161,3 +161,21 @@ fn idle_connections_are_closed_without_a_word() {
     client.expect_end();
     server.wait_until_empty("idle connections");
 }
+
+/// A head's time runs from its first byte, not from the answer before it: an idle connection loses nothing.
+#[test]
+fn idle_time_is_not_the_next_heads() {
+    let server = with_options(|options| options.head_timeout = Duration::from_millis(50));
+    let mut idle = Client::connect(server.address);
+    assert_eq!(idle.ask("GET", "/echo", "", b"").text(), GREETING);
+    // The time of a whole head passes.
+    assert_eq!(statuses(&conversation(&server, "G")), ["408"]);
+    let mut earlier = Client::connect(server.address);
+    earlier.send("G");
+    server.wait_for("it to be read", |counters| counters.accepted == 3 && counters.connections == 2);
+    idle.send("G");
+    // Who began later has later until.
+    assert_eq!(idle.read_head().status, 408);
+    assert!(!earlier.is_quiet());
+    assert_eq!(earlier.read_head().status, 408);
+}

@@ -146,6 +146,14 @@ impl Client {
         (size > 0).then_some(data)
     }
 
+    /// Whether nothing has come that was not read: no byte, and no end either.
+    pub fn is_quiet(&self) -> bool {
+        self.stream.set_nonblocking(true).expect("nonblocking");
+        let peeked = self.stream.peek(&mut [0]);
+        self.stream.set_nonblocking(false).expect("blocking");
+        self.buffer.is_empty() && peeked.is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
+    }
+
     /// Everything until the server closes.
     pub fn rest(&mut self) -> Vec<u8> {
         while self.fill() {}

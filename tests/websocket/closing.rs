@@ -10,6 +10,7 @@ use tungstenite::protocol::frame::coding::CloseCode;
 use crate::support::TestServer;
 use crate::support::client::Client;
 use crate::support::frames::{CLOSE, FIN, PING, PONG, TEXT, close, close_payload, frame, text};
+use crate::support::recorder::recorder;
 use crate::{RAW, SOCKJS, connect, recording, tungstenite};
 
 #[test]
@@ -104,6 +105,27 @@ fn the_servers_close_comes_behind_what_waits() {
     client.send(close(1000, ""));
     client.expect_end();
     assert_eq!(record.until_close().len(), 5);
+}
+
+/// A client that reads slowly would lose the reason to the end of TCP.
+#[test]
+fn a_server_that_closed_waits_for_the_answer() {
+    let (handler, _record) = recorder();
+    let mut options = ServerOptions::default();
+    options.close_timeout = Duration::from_secs(600);
+    let server = TestServer::start(options, |server| {
+        server.mount("/raw", handler).expect("mount");
+    });
+    for (target, order) in [(RAW, "close 3000 x"), (SOCKJS, "\"close 3000 x\"")] {
+        let mut client = connect(&server, target);
+        client.send(text(order));
+        while client.read_frame().0 != FIN | CLOSE {}
+        // Whatever else the turn of the close brought about has happened by now.
+        server.counters();
+        assert!(client.is_quiet());
+        client.send(close(3000, ""));
+        client.expect_end();
+    }
 }
 
 #[test]

@@ -1,0 +1,195 @@
+//! The server from other threads.
+
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use sockjs_server::{EndpointId, Handler, Request, Server, ServerOptions, Session, SessionId};
+
+use crate::clients::{Frame, Polling, WebSocket};
+use crate::support::{PATIENCE, TestServer};
+
+/// Tells who came.
+struct Lobby {
+    opened: mpsc::Sender<SessionId>,
+}
+
+impl Handler for Lobby {
+    fn on_open(&mut self, session: &mut Session<'_>, _: &Request<'_>) {
+        // Tests that are over no longer listen.
+        let _ = self.opened.send(session.id());
+    }
+
+    fn on_message(&mut self, _: &mut Session<'_>, _: &str) {}
+}
+
+fn lobby() -> (TestServer, EndpointId, mpsc::Receiver<SessionId>) {
+    let (opened, heard) = mpsc::channel();
+    let mut endpoint = None;
+    let server = TestServer::start(ServerOptions::default(), |server| {
+        endpoint = server.mount("/lobby", Lobby { opened }).ok();
+    });
+    (server, endpoint.expect("mounted"), heard)
+}
+
+#[test]
+fn a_handle_does_all_that_a_callback_can() {
+    let (server, endpoint, opened) = lobby();
+    let handle = server.handle.clone();
+    let mut raw = WebSocket::raw(server.address, "/lobby");
+    let raw_id = opened.recv_timeout(PATIENCE).expect("opened");
+    let mut polling = Polling::open(server.address, "/lobby", "a");
+    let polling_id = opened.recv_timeout(PATIENCE).expect("opened");
+
+    handle.send(raw_id, "to one");
+    handle.send_binary(raw_id, [1, 2, 3]);
+    handle.send_binary(polling_id, [1, 2, 3]);
+    handle.broadcast(endpoint, "to all");
+    assert_eq!(raw.next_text(), "to one");
+    assert_eq!(raw.next(), Frame::Binary(vec![1, 2, 3]));
+    assert_eq!(raw.next_text(), "to all");
+    assert_eq!(polling.poll(), r#"a["to all"]"#);
+
+    let (count, counted) = mpsc::channel();
+    handle.run(move |context| {
+        let mut endpoint = context.endpoint(endpoint);
+        endpoint.broadcast_except("to all but one", raw_id);
+        count.send(endpoint.session_count()).expect("the test is waiting");
+    });
+    assert_eq!(counted.recv_timeout(PATIENCE), Ok(2));
+    assert_eq!(polling.poll(), r#"a["to all but one"]"#);
+
+    handle.close(raw_id, 4000, "from afar");
+    handle.send(raw_id, "too late");
+    handle.close(raw_id, 4001, "twice");
+    raw.expect_close(4000, "from afar");
+
+    handle.shutdown();
+    assert_eq!(polling.poll(), r#"c[1001,"Server shutdown"]"#);
+    drop(polling);
+    server.stop();
+    // Nobody is there, and nothing happens.
+    handle.send(raw_id, "hello?");
+    handle.broadcast(endpoint, "hello?");
+    handle.shutdown();
+}
+
+const THREADS: usize = 8;
+const SESSIONS: usize = 100;
+const MESSAGES: usize = 100_000;
+
+/// None is lost for a session that lives, and each thread's are in order, while sessions come and go.
+#[test]
+fn many_threads_send_many_messages_to_many_sessions() {
+    let (server, _, opened) = lobby();
+    let mut sockets: Vec<_> = (0..SESSIONS).map(|_| WebSocket::raw(server.address, "/lobby")).collect();
+    let ids: Vec<_> = opened.iter().take(SESSIONS).collect();
+    let of_each = MESSAGES / THREADS / SESSIONS;
+
+    thread::scope(|scope| {
+        let (stop_coming, stopped) = mpsc::channel::<()>();
+        let (passing, passed) = (server.handle.clone(), &server);
+        scope.spawn(move || {
+            // Until the senders are done, sessions come, are sent to, and go, in three ways.
+            let mut number = 0;
+            while stopped.try_recv() == Err(mpsc::TryRecvError::Empty) {
+                let mut socket = WebSocket::raw(passed.address, "/lobby");
+                let id = opened.recv_timeout(PATIENCE).expect("opened");
+                passing.send(id, "hello");
+                match number % 3 {
+                    0 => assert_eq!(socket.next_text(), "hello"),
+                    1 => passing.close(id, 4000, "Go away!"),
+                    _ => _ = socket.close(1000),
+                }
+                number += 1;
+                drop(socket);
+                passing.send(id, "to nobody");
+            }
+        });
+        let senders: Vec<_> = (0..THREADS)
+            .map(|thread| {
+                let (handle, ids) = (server.handle.clone(), &ids);
+                scope.spawn(move || {
+                    for number in 0..of_each {
+                        for id in ids {
+                            handle.send(*id, format!("{thread} {number}"));
+                        }
+                    }
+                })
+            })
+            .collect();
+        for sender in senders {
+            sender.join().expect("a sender");
+        }
+        drop(stop_coming);
+    });
+
+    for socket in &mut sockets {
+        let mut next = [0; THREADS];
+        for _ in 0..THREADS * of_each {
+            let text = socket.next_text();
+            let (thread, number) = text.split_once(' ').expect("two numbers");
+            let thread: usize = thread.parse().expect("a thread");
+            assert_eq!(number.parse(), Ok(next[thread]), "from thread {thread}");
+            next[thread] += 1;
+        }
+        assert_eq!(next, [of_each; THREADS]);
+    }
+}
+
+/// One wake for all that was posted since the last turn, one turn to do it, and then silence.
+#[test]
+#[cfg(unix)]
+fn the_loop_wakes_only_when_it_must() {
+    use std::os::fd::AsRawFd;
+
+    use mio::unix::SourceFd;
+    use mio::{Events, Interest, Poll, Token};
+
+    let mut server = Server::new(ServerOptions::default()).expect("server");
+    let address = server.listen("127.0.0.1:0").expect("listen");
+    let (opened, ids) = mpsc::channel();
+    server.mount("/lobby", Lobby { opened }).expect("mount");
+    let client = thread::spawn(move || WebSocket::raw(address, "/lobby"));
+    while server.counters().opened == 0 {
+        server.turn(Some(PATIENCE)).expect("turn");
+    }
+    let mut socket = client.join().expect("the client");
+    let id = ids.recv().expect("opened");
+
+    let mut poll = Poll::new().expect("poll");
+    let mut events = Events::with_capacity(8);
+    let descriptor = server.as_raw_fd();
+    poll.registry().register(&mut SourceFd(&descriptor), Token(0), Interest::READABLE).expect("register");
+    let mut is_readable = move || {
+        // Registered anew it tells what is so now, not only what is news.
+        poll.registry()
+            .reregister(&mut SourceFd(&descriptor), Token(0), Interest::READABLE)
+            .expect("register");
+        poll.poll(&mut events, Some(Duration::ZERO)).expect("poll");
+        !events.is_empty()
+    };
+    // Until the writable event of the new socket is taken.
+    while is_readable() {
+        server.turn(Some(Duration::ZERO)).expect("turn");
+    }
+
+    thread::scope(|scope| {
+        for _ in 0..THREADS {
+            let handle = server.handle();
+            scope.spawn(move || (0..1_000).for_each(|_| handle.send(id, "x")));
+        }
+    });
+    assert!(is_readable());
+    let before = server.counters().messages_out;
+    server.turn(None).expect("turn");
+    assert_eq!(server.counters().messages_out - before, 8_000);
+    assert!(!is_readable(), "woken once for all of them");
+    for _ in 0..8_000 {
+        assert_eq!(socket.next_text(), "x");
+    }
+    server.handle().send(id, "y");
+    assert!(is_readable(), "and again for the next");
+    server.turn(None).expect("turn");
+    assert_eq!(socket.next_text(), "y");
+}

@@ -1,0 +1,104 @@
+//! The paths outside of every endpoint.
+
+use sockjs_server::{Context, EndpointId, Request, Response, ServerOptions, Session};
+
+use crate::clients::WebSocket;
+use crate::support::TestServer;
+use crate::support::client::Client;
+
+fn answer(context: &mut Context<'_>, request: &Request<'_>, body: &[u8], news: EndpointId) -> Response {
+    assert_eq!(request.transport(), None);
+    match (request.method(), request.path()) {
+        ("GET" | "HEAD", "/") => {
+            Response::new(200).header("Content-Type", "text/html; charset=UTF-8").body("<h1>Hello</h1>")
+        }
+        ("GET", "/sessions") => Response::new(200).body(context.counters().sessions.to_string()),
+        ("POST", "/news") => {
+            let text = String::from_utf8_lossy(body);
+            let reached = context.endpoint(news).broadcast(&text);
+            Response::new(202).body(reached.to_string())
+        }
+        ("GET", "/headers") => Response::new(200)
+            .header("X-Own", "a\r\nb")
+            .header("Set-Cookie", "a=1")
+            .header("Set-Cookie", "b=2")
+            .header("Content-Length", "999")
+            .header("Transfer-Encoding", "chunked")
+            .header("Connection", "upgrade")
+            .header("not a name", "x"),
+        ("GET", "/nothing") => Response::new(204).body("dropped"),
+        ("GET", "/absurd") => Response::new(99),
+        ("GET", "/query") => {
+            let query = request.query().unwrap_or("none");
+            Response::new(200).body(format!("{query} {:?}", request.cookie("c")))
+        }
+        _ => Response::new(404),
+    }
+}
+
+fn start() -> TestServer {
+    TestServer::start(ServerOptions::default(), |server| {
+        let news = server.mount("/sockjs", |_: &mut Session<'_>, _: &str| {}).expect("mount");
+        server.fallback(move |context, request, body| answer(context, request, body, news));
+    })
+}
+
+#[test]
+fn pages_are_answered_beside_the_endpoints() {
+    let server = start();
+    let mut client = Client::connect(server.address);
+    let page = client.ask("GET", "/", "", b"");
+    assert_eq!((page.status, page.text()), (200, "<h1>Hello</h1>"));
+    assert_eq!(page.header("Content-Type"), Some("text/html; charset=UTF-8"));
+    let head = client.ask("HEAD", "/", "", b"");
+    assert_eq!((head.status, head.header("Content-Length")), (200, Some("14")));
+    assert_eq!(client.ask("GET", "/else", "", b"").status, 404);
+    assert_eq!(client.ask("GET", "/sockjs", "", b"").text(), "Welcome to SockJS!\n");
+    assert_eq!(client.ask("GET", "/sockjs/else", "", b"").status, 404);
+    assert_eq!(client.ask("GET", "/query?a=%20b", "Cookie: c=d\r\n", b"").text(), "a=%20b Some(\"d\")");
+}
+
+#[test]
+fn a_page_reaches_the_sessions() {
+    let server = start();
+    let mut socket = WebSocket::raw(server.address, "/sockjs");
+    let mut client = Client::connect(server.address);
+    assert_eq!(client.ask("GET", "/sessions", "", b"").text(), "1");
+    let answer = client.ask("POST", "/news", "", b"the news of the day");
+    assert_eq!((answer.status, answer.text()), (202, "1"));
+    assert_eq!(socket.next_text(), "the news of the day");
+}
+
+/// RFC 9112 §6: how an answer is framed is the server's affair, and no value ends its line.
+#[test]
+fn headers_cannot_break_the_answer() {
+    let server = start();
+    let mut client = Client::connect(server.address);
+    let answer = client.ask("GET", "/headers", "", b"");
+    assert_eq!(answer.header("X-Own"), Some("ab"));
+    assert_eq!(answer.header("Content-Length"), Some("0"));
+    assert_eq!((answer.header("Transfer-Encoding"), answer.header("Connection")), (None, None));
+    assert_eq!(answer.headers.iter().filter(|(name, _)| name == "Set-Cookie").count(), 2);
+    assert!(!answer.head.contains("not a name"));
+    // Still in step.
+    let answer = client.ask("GET", "/nothing", "", b"");
+    assert_eq!((answer.status, answer.header("Content-Length")), (204, None));
+    assert_eq!(client.ask("GET", "/absurd", "", b"").status, 500);
+}
+
+#[test]
+fn bodies_have_a_limit() {
+    let mut options = ServerOptions::default();
+    options.body_size = 10;
+    let server = TestServer::start(options, |server| {
+        server.fallback(|_, _, body| Response::new(200).body(body));
+    });
+    let mut client = Client::connect(server.address);
+    assert_eq!(client.ask("POST", "/", "", b"0123456789").text(), "0123456789");
+    let chunked = "Transfer-Encoding: chunked\r\n";
+    client.send(format!("POST / HTTP/1.1\r\nHost: localhost\r\n{chunked}\r\n3\r\nabc\r\n0\r\n\r\n"));
+    let mut answer = client.read_head();
+    client.read_body(&mut answer);
+    assert_eq!(answer.text(), "abc");
+    assert_eq!(client.ask("POST", "/", "", b"01234567890").status, 413);
+}

@@ -1,0 +1,132 @@
+//! Sending, broadcasting, counting and closing; and what happens to clients that do not read.
+
+use std::sync::mpsc;
+
+use sockjs_server::{Cause, Close, EndpointOptions, Handler, SendError, ServerOptions, Session};
+
+use crate::clients::{Polling, WebSocket};
+use crate::support::{PATIENCE, TestServer};
+
+/// A telephone exchange: the first word says what to do.
+struct Exchange;
+
+impl Handler for Exchange {
+    fn on_message(&mut self, session: &mut Session<'_>, text: &str) {
+        match text.split_once(' ').unwrap_or((text, "")) {
+            ("all", text) => _ = session.broadcast(text),
+            ("others", text) => _ = session.broadcast_others(text),
+            ("count", _) => {
+                let endpoint = session.endpoint();
+                let text = format!("{} {}", endpoint.session_count(), endpoint.sessions().len());
+                session.send(&text).expect("it is open");
+            }
+            ("oldest", text) => {
+                let oldest = session.endpoint().sessions()[0];
+                session.endpoint().send(oldest, text).expect("it is open");
+            }
+            ("close", code) => session.close(code.parse().expect("a code"), "as you wish"),
+            _ => session.close(1003, "what?"),
+        }
+    }
+}
+
+#[test]
+fn messages_reach_one_all_or_all_but_one() {
+    let server = TestServer::start(ServerOptions::default(), |server| {
+        server.mount("/exchange", Exchange).expect("mount");
+    });
+    let mut polling = Polling::open(server.address, "/exchange", "a");
+    let mut raw = WebSocket::raw(server.address, "/exchange");
+    let mut sockjs = WebSocket::sockjs(server.address, "/exchange");
+
+    assert_eq!(sockjs.text(r#""count""#).next_text(), r#"a["3 3"]"#);
+    // One encoding for each wire format: characters that SockJS escapes, and the same as they are.
+    raw.text("all \u{200d}<\"\u{1f600}");
+    assert_eq!(raw.next_text(), "\u{200d}<\"\u{1f600}");
+    assert_eq!(sockjs.next_text(), "a[\"\\u200d<\\\"\u{1f600}\"]");
+    assert_eq!(polling.poll(), "a[\"\\u200d<\\\"\u{1f600}\"]");
+    raw.text("others but me");
+    assert_eq!(polling.poll(), r#"a["but me"]"#);
+    assert_eq!(sockjs.next_text(), r#"a["but me"]"#);
+    raw.text("oldest to the first");
+    assert_eq!(polling.poll(), r#"a["to the first"]"#);
+    raw.text("close 4242");
+    raw.expect_close(4242, "as you wish");
+    assert_eq!(polling.send(r#"["count"]"#), 204);
+    assert_eq!(polling.poll(), r#"a["2 2"]"#);
+}
+
+/// Fills its own queue, and says what it was told.
+struct Filler {
+    told: mpsc::Sender<String>,
+}
+
+impl Handler for Filler {
+    fn on_message(&mut self, session: &mut Session<'_>, text: &str) {
+        match text {
+            "fill" => {
+                let kilobyte = "x".repeat(1 << 10);
+                let taken = (0..1 << 20).take_while(|_| session.send(&kilobyte).is_ok()).count();
+                assert_eq!(session.send(&kilobyte), Err(SendError::Full));
+                self.told.send(format!("took {taken}")).expect("the test is waiting");
+            }
+            "all" => {
+                let reached = session.broadcast(&"x".repeat(1 << 10));
+                self.told.send(format!("reached {reached}")).expect("the test is waiting");
+            }
+            _ => {}
+        }
+    }
+
+    fn on_drain(&mut self, session: &mut Session<'_>) {
+        assert_eq!(session.send("after the drain"), Ok(()));
+        self.told.send("drained".to_owned()).expect("the test is waiting");
+    }
+
+    fn on_close(&mut self, _: &mut Session<'_>, close: &Close) {
+        if close.cause == Cause::Overflow {
+            self.told.send(close.to_string()).expect("the test is waiting");
+        }
+    }
+}
+
+fn filler() -> (TestServer, mpsc::Receiver<String>) {
+    let (told, heard) = mpsc::channel();
+    let server = TestServer::start(ServerOptions::default(), |server| {
+        let mut options = EndpointOptions::default();
+        options.send_queue = 64 << 10;
+        server.mount_with("/filler", options, Filler { told }).expect("mount");
+    });
+    (server, heard)
+}
+
+#[test]
+fn a_full_queue_is_said_and_its_drain_is_told() {
+    let (server, heard) = filler();
+    let mut polling = Polling::open(server.address, "/filler", "a");
+    assert_eq!(polling.send(r#"["fill"]"#), 204);
+    // 1024 bytes, two quotes, and a comma but for the first.
+    assert_eq!(heard.recv_timeout(PATIENCE).as_deref(), Ok("took 63"));
+    let frame = polling.poll();
+    assert_eq!(frame.matches("xxxx").count(), 63 * 256);
+    assert_eq!(heard.recv_timeout(PATIENCE).as_deref(), Ok("drained"));
+    assert_eq!(polling.poll(), r#"a["after the drain"]"#);
+    assert!(heard.try_recv().is_err(), "told once");
+}
+
+/// A gap is never silent: who cannot take a broadcast is closed, and the others do not notice.
+#[test]
+fn a_broadcast_closes_the_session_it_would_overflow() {
+    let (server, heard) = filler();
+    let mut stuck = Polling::open(server.address, "/filler", "stuck");
+    let mut reader = WebSocket::raw(server.address, "/filler");
+    assert_eq!(stuck.send(r#"["fill"]"#), 204);
+    assert_eq!(heard.recv_timeout(PATIENCE).as_deref(), Ok("took 63"));
+    reader.text("all");
+    assert_eq!(heard.recv_timeout(PATIENCE).as_deref(), Ok("reached 1"));
+    assert_eq!(heard.recv_timeout(PATIENCE).as_deref(), Ok(r#"1013 "Send queue full" (Overflow)"#));
+    assert_eq!(reader.next_text().len(), 1 << 10);
+    // What waited is delivered, and then the reason.
+    assert!(stuck.poll().starts_with(r#"a["xxxx"#));
+    assert_eq!(stuck.poll(), r#"c[1013,"Send queue full"]"#);
+}

@@ -1,0 +1,116 @@
+//! Timers of the application: one for each session, one for each endpoint.
+
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use sockjs_server::{Endpoint, Handler, Request, ServerOptions, Session};
+
+use crate::clients::WebSocket;
+use crate::support::{PATIENCE, TestServer};
+
+/// Long beside anything that a test does.
+const FAR: Duration = Duration::from_secs(3600);
+
+#[derive(Default)]
+struct Clock {
+    beats: usize,
+}
+
+/// What is kept with each session: when the timer was set.
+#[derive(Default)]
+struct Set(Option<Instant>);
+
+const DELAY: Duration = Duration::from_millis(20);
+
+impl Handler<Set> for Clock {
+    fn on_message(&mut self, session: &mut Session<'_, Set>, text: &str) {
+        session.state().0 = Some(Instant::now());
+        match text {
+            "set" => session.set_timer(DELAY),
+            "move nearer" => {
+                session.set_timer(FAR);
+                session.set_timer(DELAY);
+            }
+            "move away" => {
+                session.set_timer(Duration::ZERO);
+                session.set_timer(DELAY);
+            }
+            "cancel" => {
+                session.set_timer(Duration::ZERO);
+                session.cancel_timer();
+                // Later than the other would have been.
+                session.endpoint().set_timer(DELAY);
+            }
+            _ => session.endpoint().set_timer(DELAY),
+        }
+    }
+
+    fn on_timer(&mut self, session: &mut Session<'_, Set>) {
+        let set = session.state().0.expect("it was set");
+        assert!(set.elapsed() >= DELAY - Duration::from_millis(1), "early");
+        session.send("timer").expect("it is open");
+    }
+
+    fn on_endpoint_timer(&mut self, endpoint: &mut Endpoint<'_>) {
+        self.beats += 1;
+        endpoint.broadcast(&format!("beat {}", self.beats));
+        if self.beats < 3 {
+            endpoint.set_timer(Duration::ZERO);
+        }
+    }
+}
+
+#[test]
+fn timers_are_set_moved_stopped_and_set_again() {
+    let server = TestServer::start(ServerOptions::default(), |server| {
+        server.mount("/clock", Clock::default()).expect("mount");
+    });
+    let mut socket = WebSocket::raw(server.address, "/clock");
+    assert_eq!(socket.text("set").next_text(), "timer");
+    assert_eq!(socket.text("move nearer").next_text(), "timer");
+    assert_eq!(socket.text("move away").next_text(), "timer");
+    let mut other = WebSocket::raw(server.address, "/clock");
+    socket.text("cancel");
+    for beat in ["beat 1", "beat 2", "beat 3"] {
+        assert_eq!(socket.next_text(), beat);
+        assert_eq!(other.next_text(), beat);
+    }
+    // Nothing else was on its way.
+    socket.leave();
+    other.leave();
+}
+
+/// Tells of timers.
+struct Last {
+    told: mpsc::Sender<&'static str>,
+}
+
+impl Handler for Last {
+    fn on_open(&mut self, session: &mut Session<'_>, _: &Request<'_>) {
+        session.set_timer(Duration::from_millis(1));
+        session.close(4000, "before its time");
+        session.endpoint().set_timer(Duration::from_millis(30));
+    }
+
+    fn on_message(&mut self, _: &mut Session<'_>, _: &str) {}
+
+    fn on_timer(&mut self, _: &mut Session<'_>) {
+        self.told.send("of a closed session").expect("the test is waiting");
+    }
+
+    fn on_endpoint_timer(&mut self, _: &mut Endpoint<'_>) {
+        self.told.send("of the endpoint").expect("the test is waiting");
+    }
+}
+
+#[test]
+fn a_timer_ends_with_its_session() {
+    let (told, heard) = mpsc::channel();
+    let server = TestServer::start(ServerOptions::default(), |server| {
+        server.mount("/last", Last { told }).expect("mount");
+    });
+    WebSocket::raw(server.address, "/last").expect_close(4000, "before its time");
+    assert_eq!(heard.recv_timeout(PATIENCE), Ok("of the endpoint"));
+    let counters = server.wait_for("the end", |counters| counters.connections == 0);
+    assert_eq!(counters.timers, 0);
+}
