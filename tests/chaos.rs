@@ -41,7 +41,7 @@ fn chaos_leaves_nothing_behind() {
         threads.into_iter().flat_map(|thread| thread.join().expect("no client fails")).collect();
     assert!(!silent.is_empty());
     let counters = server.wait_for("everything to end", |counters| {
-        (counters.connections, counters.sessions, counters.timers) == (0, 0, 0)
+        (counters.connections, counters.sessions, counters.timers, counters.buffered) == (0, 0, 0, 0)
     });
     assert_eq!(counters.opened, counters.closed);
     assert!(counters.opened > 0, "there was some chaos: {counters:?}");

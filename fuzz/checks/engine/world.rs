@@ -38,7 +38,8 @@ pub struct Client {
     /// Written by the client, and not read by the server.
     unread: Vec<u8>,
     hung_up: bool,
-    reset: bool,
+    /// It left before the end.
+    left: bool,
     /// The server stopped reading.
     paused: bool,
     /// Bytes that its socket takes yet.
@@ -62,6 +63,16 @@ impl Client {
     /// It read everything, and stayed until the server had said all it had to say.
     pub fn is_faithful(&self) -> bool {
         self.shut && !self.was_hungry
+    }
+
+    /// It stopped reading for a while.
+    pub fn was_hungry(&self) -> bool {
+        self.was_hungry
+    }
+
+    /// It left, or stopped reading for a while: how much it received depends on when that was.
+    pub fn is_cut_short(&self) -> bool {
+        self.left || self.was_hungry
     }
 
     /// What it received, but for what is random there; and but for the invitations to send a body, which nobody gets
@@ -156,7 +167,7 @@ impl<'s> World<'s> {
             Step::Send(client, bytes) => self.send(*client, bytes, false),
             Step::HangUp(client) => {
                 let Some(socket) = self.clients.get_mut(*client) else { return };
-                (socket.hung_up, socket.wrote_other) = (true, true);
+                (socket.hung_up, socket.left) = (true, true);
                 self.read(*client);
             }
             Step::Reset(client) => self.reset(*client),
@@ -243,7 +254,7 @@ impl<'s> World<'s> {
 
     fn reset(&mut self, client: usize) {
         let Some(socket) = self.clients.get_mut(client) else { return };
-        socket.reset = true;
+        socket.left = true;
         if let Some(key) = socket.key {
             self.engine.reset(key, &mut self.program);
         }
@@ -388,7 +399,7 @@ impl<'s> World<'s> {
         let is_there = |client: &Client| client.key.is_some() && !client.hung_up && !client.shut;
         for (port, client) in self.clients.iter_mut().enumerate().filter(|(_, client)| is_there(client)) {
             let answered = self.program.asked.get(&(port as u16)).map_or(0, Vec::len);
-            let is_patient = !client.wrote_other && !self.stopped;
+            let is_patient = !client.wrote_other && !client.left && !self.stopped;
             assert!(
                 !is_patient || answered == client.questions,
                 "{answered} of {} answered",
