@@ -49,7 +49,7 @@ use std::net::SocketAddr;
 
 pub use application::{Application, Event, Message, Request, Response};
 pub use connection::Connection;
-pub use counters::Counters;
+pub use counters::{Counters, Refusals};
 pub use options::{EndpointOptions, OptionError, ServerOptions};
 pub use session::{Cause, Close, SendError, Session, SessionId};
 
@@ -273,7 +273,17 @@ impl Engine {
 
     /// Counts a refusal, and has it told.
     fn note_refusal(&mut self, key: Key<Connection>, status: u16) {
-        self.counters.refused += 1;
+        self.counters.refused.count(status);
+        self.tell_refusal(key, status);
+    }
+
+    /// The same for what the endpoint's origins, or the handler, did not admit.
+    fn note_not_admitted(&mut self, key: Key<Connection>, status: u16) {
+        self.counters.refused.not_admitted += 1;
+        self.tell_refusal(key, status);
+    }
+
+    fn tell_refusal(&mut self, key: Key<Connection>, status: u16) {
         let peer = self.connections.get(key).and_then(Connection::peer);
         self.notices.push_back(Notice::Refused(peer, status));
     }

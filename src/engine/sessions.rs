@@ -70,7 +70,9 @@ impl Engine {
         let path = endpoint.shown(exchange.request.path(), transport);
         let connection = self.connections.get(exchange.key);
         let request = Request::new(exchange.request, path, connection, Some(transport));
-        application.admit(number, &request).inspect_err(|status| self.note_refusal(exchange.key, *status))
+        application
+            .admit(number, &request)
+            .inspect_err(|status| self.note_not_admitted(exchange.key, *status))
     }
 
     /// A new session, listed where it can be found. It has no receiver yet.
@@ -89,6 +91,9 @@ impl Engine {
             }
         }
         self.counters.opened += 1;
+        if let Some(count) = self.counters.session_by(transport) {
+            *count += 1;
+        }
         key
     }
 
@@ -253,7 +258,10 @@ impl Engine {
         }
         session.queue.clear(&mut self.memory);
         self.timers.cancel(&mut session.timer);
-        let (number, has_id) = (session.endpoint, session.id.is_some());
+        let (number, has_id, transport) = (session.endpoint, session.id.is_some(), session.transport);
+        if let Some(count) = self.counters.session_by(transport) {
+            *count = count.saturating_sub(1);
+        }
         self.unflushed.remove(&mut self.sessions, key);
         if let Some(endpoint) = self.endpoints.get_mut(usize::from(number)) {
             endpoint.sessions -= 1;

@@ -30,9 +30,11 @@ impl Engine {
         self.timers.next_deadline()
     }
 
-    /// Whether something is to be told in the next turn, which should be at once.
+    /// Whether something is to be told or sent, so that the next turn should be at once.
     pub fn is_pending(&self) -> bool {
-        !self.drained.is_empty()
+        let told = self.drained.is_empty() && self.notices.is_empty();
+        let sent = self.dirty.is_empty() && self.unflushed.is_empty();
+        !(told && sent)
     }
 
     /// Lets everything happen that is due.
