@@ -101,7 +101,8 @@ pub use engine::{
 };
 pub use handle::Handle;
 pub use handler::{Admission, Context, Endpoint, EndpointId, Handler, Session};
-pub use server::{MountError, Report, Server};
+pub use http::{Network, NetworkError};
+pub use server::{MountError, Preamble, Report, Server};
 pub use sockjs::{Transport, Transports};
 
 /// The README's snippets compile as they stand.

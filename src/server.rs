@@ -52,6 +52,17 @@ enum Stage {
     Stopped(Report),
 }
 
+/// What the connections of a listener begin with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Preamble {
+    /// The first request.
+    #[default]
+    None,
+    /// A PROXY header, version 1 or 2, in which a load balancer names its client. All of them must: a connection that
+    /// begins otherwise is dropped. Only for listeners that nobody but the balancer can reach.
+    Proxy,
+}
+
 /// What was left when a server stopped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -130,7 +141,7 @@ impl Server {
     pub fn listen(&mut self, address: impl ToSocketAddrs) -> io::Result<SocketAddr> {
         let listener = TcpListener::bind(address)?;
         let address = listener.local_addr()?;
-        self.add_listener(listener)?;
+        self.add_listener(listener, Preamble::None)?;
         Ok(address)
     }
 
@@ -138,10 +149,11 @@ impl Server {
     ///
     /// # Errors
     /// Those of the operating system.
-    pub fn add_listener(&mut self, listener: TcpListener) -> io::Result<()> {
+    pub fn add_listener(&mut self, listener: TcpListener, preamble: Preamble) -> io::Result<()> {
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
-        self.reactor.listen(Acceptor::Tcp(mio::net::TcpListener::from_std(listener)))?;
+        let acceptor = Acceptor::Tcp(mio::net::TcpListener::from_std(listener));
+        self.reactor.listen(acceptor, preamble == Preamble::Proxy)?;
         self.addresses.push(address);
         Ok(())
     }
@@ -151,9 +163,10 @@ impl Server {
     /// # Errors
     /// Those of the operating system.
     #[cfg(unix)]
-    pub fn add_unix_listener(&mut self, listener: UnixListener) -> io::Result<()> {
+    pub fn add_unix_listener(&mut self, listener: UnixListener, preamble: Preamble) -> io::Result<()> {
         listener.set_nonblocking(true)?;
-        self.reactor.listen(Acceptor::Unix(mio::net::UnixListener::from_std(listener)))
+        let acceptor = Acceptor::Unix(mio::net::UnixListener::from_std(listener));
+        self.reactor.listen(acceptor, preamble == Preamble::Proxy)
     }
 
     /// The addresses it listens on, in the order in which they were added; Unix sockets have none.

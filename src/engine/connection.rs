@@ -55,6 +55,8 @@ impl Linked<Dirty> for Connection {
 
 /// Where a connection stands.
 pub(super) enum Phase {
+    /// A load balancer is to say who its client is.
+    Proxied,
     /// Between two requests. The first one has the head's time, the others the longer idle time.
     Idle { first: bool },
     /// A part of a request's head is in the inbox.
@@ -170,6 +172,11 @@ impl Connection {
     /// The client's address; `None` on a Unix socket.
     pub(super) fn peer(&self) -> Option<SocketAddr> {
         self.peer.map(SocketAddr::from)
+    }
+
+    /// A load balancer has said who its client is.
+    pub(super) fn set_peer(&mut self, peer: SocketAddr) {
+        self.peer = Some((peer.ip(), peer.port()));
     }
 
     /// The session whose receiver this connection is, or whose last frame it still holds.

@@ -46,6 +46,7 @@ mod upgrade;
 use std::collections::VecDeque;
 use std::hash::{BuildHasher, RandomState};
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 pub use application::{Application, Event, Message, Request, Response};
 pub use connection::Connection;
@@ -54,7 +55,7 @@ pub use options::{EndpointOptions, OptionError, ServerOptions};
 pub use session::{Cause, Close, SendError, Session, SessionId};
 
 use crate::collections::{Key, List, Slab, Wheel};
-use crate::http::Date;
+use crate::http::{Date, Network};
 use connection::{Dirty, Flow, Phase};
 use endpoint::Endpoint;
 use memory::Memory;
@@ -67,6 +68,8 @@ pub type Millis = u64;
 /// The machine.
 pub struct Engine {
     options: ServerOptions,
+    /// Of the options; requests in the hands of handlers hold it too.
+    trusted: Arc<[Network]>,
     endpoints: Vec<Endpoint>,
     connections: Slab<Connection>,
     sessions: Slab<Session>,
@@ -123,6 +126,7 @@ impl Engine {
     /// A server without endpoints, at `now` on its own clock.
     pub fn new(options: ServerOptions, now: Millis, unix_seconds: u64) -> Self {
         Self {
+            trusted: options.trusted_proxies.as_slice().into(),
             options,
             endpoints: Vec::new(),
             connections: Slab::new(),
@@ -200,6 +204,15 @@ impl Engine {
         self.notices.push_back(Notice::Accepted(peer));
         let key = self.connections.insert(Connection::new(peer, self.now));
         self.arm_connection(key);
+        key
+    }
+
+    /// The same for a connection that must begin with a PROXY header.
+    pub fn accept_proxied(&mut self, peer: Option<SocketAddr>) -> Key<Connection> {
+        let key = self.accept(peer);
+        if let Some(connection) = self.connections.get_mut(key) {
+            connection.phase = Phase::Proxied;
+        }
         key
     }
 
@@ -313,13 +326,15 @@ impl Engine {
         let keys: Vec<_> = self.connections.iter().map(|(key, _)| key).collect();
         for key in keys {
             let Some(connection) = self.connections.get_mut(key) else { continue };
-            if matches!(connection.phase, Phase::Idle { .. }) {
-                // A client between two polls comes back on it for its close frame.
-                connection.since = self.now;
-                if !awaits_receivers {
+            match connection.phase {
+                // Nobody needs it any more.
+                Phase::Idle { first: false } if !awaits_receivers => {
                     connection.phase = Phase::Finishing { peer_done: false };
                     self.mark_dirty(key);
                 }
+                // Its first request may be on its way, or a client between two polls, who comes for the close frame.
+                Phase::Idle { .. } => connection.since = self.now,
+                _ => {}
             }
             self.arm_connection(key);
         }

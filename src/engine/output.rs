@@ -126,7 +126,8 @@ impl Engine {
                     self.go_on_with(session);
                 }
             }
-            Phase::Idle { first: true }
+            Phase::Proxied
+            | Phase::Idle { first: true }
             | Phase::Head(_)
             | Phase::Body(_)
             | Phase::Lingering

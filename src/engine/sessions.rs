@@ -6,7 +6,7 @@ use super::answers::Exchange;
 use super::connection::{Connection, Phase};
 use super::receivers::Frame;
 use super::session::{Cause, Close, Session, State};
-use super::{Application, Engine, Message, Notice, Request, Stage};
+use super::{Application, Engine, Message, Notice, Stage};
 use crate::collections::Key;
 use crate::sockjs::{Messages, OPEN_FRAME, Transport};
 use crate::websocket::close::{self, write_close};
@@ -68,8 +68,7 @@ impl Engine {
             return Err(503);
         }
         let path = endpoint.shown(exchange.request.path(), transport);
-        let connection = self.connections.get(exchange.key);
-        let request = Request::new(exchange.request, path, connection, Some(transport));
+        let request = self.show(exchange, path, Some(transport));
         application
             .admit(number, &request)
             .inspect_err(|status| self.note_not_admitted(exchange.key, *status))
@@ -112,8 +111,7 @@ impl Engine {
         }
         self.arm_session(key);
         let path = self.endpoints.get(number).map_or("", |it| it.shown(exchange.request.path(), transport));
-        let connection = self.connections.get(exchange.key);
-        let request = Request::new(exchange.request, path, connection, Some(transport));
+        let request = self.show(exchange, path, Some(transport));
         application.opened(self, key, &request);
     }
 

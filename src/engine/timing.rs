@@ -186,7 +186,7 @@ impl Engine {
 /// whether it reads at all is the stall's affair.
 fn patience(options: &ServerOptions, stage: Stage, connection: &Connection) -> Option<Millis> {
     let patience = match connection.phase {
-        Phase::Idle { first: true } | Phase::Head(_) => options.head_timeout,
+        Phase::Proxied | Phase::Idle { first: true } | Phase::Head(_) => options.head_timeout,
         Phase::Body(_) => options.body_timeout,
         Phase::Idle { first: false } | Phase::Farewell(_) if !connection.outbox.is_empty() => return None,
         Phase::Idle { first: false } => options.keep_alive,

@@ -10,7 +10,6 @@ mod socket;
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::SocketAddr;
 use std::time::{Duration, Instant, SystemTime};
 
 use mio::{Events, Poll, Token, Waker};
@@ -92,10 +91,10 @@ impl Reactor {
         std::os::fd::AsRawFd::as_raw_fd(&self.poll)
     }
 
-    pub(crate) fn listen(&mut self, mut acceptor: Acceptor) -> io::Result<()> {
+    pub(crate) fn listen(&mut self, mut acceptor: Acceptor, proxied: bool) -> io::Result<()> {
         let token = Token(usize::MAX - 1 - self.listeners.len());
         acceptor.register(self.poll.registry(), token)?;
-        self.listeners.push(Listener { acceptor, pending: true });
+        self.listeners.push(Listener { acceptor, proxied, pending: true });
         Ok(())
     }
 
@@ -302,7 +301,13 @@ impl Reactor {
                     break;
                 }
                 match listener.acceptor.accept() {
-                    Ok((stream, peer)) => self.add(stream, peer, engine, application),
+                    Ok((stream, peer)) => {
+                        let key = match listener.proxied {
+                            true => engine.accept_proxied(peer),
+                            false => engine.accept(peer),
+                        };
+                        self.add(key, stream, engine, application);
+                    }
                     Err(error) => match error.kind() {
                         io::ErrorKind::WouldBlock => listener.pending = false,
                         io::ErrorKind::Interrupted
@@ -321,12 +326,11 @@ impl Reactor {
 
     fn add(
         &mut self,
+        key: Key<Connection>,
         mut stream: Stream,
-        peer: Option<SocketAddr>,
         engine: &mut Engine,
         application: &mut dyn Application,
     ) {
-        let key = engine.accept(peer);
         let index = key.index() as usize;
         if stream.register(self.poll.registry(), token(key)).is_err() {
             // Dropped at the end of the turn, like any other.

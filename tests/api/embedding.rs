@@ -4,7 +4,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use sockjs_server::{Handler, Server, ServerOptions, Session};
+use sockjs_server::{Handler, Preamble, Server, ServerOptions, Session};
 
 use crate::clients::{Frame, Polling, WebSocket};
 use crate::support::client::Client;
@@ -227,7 +227,7 @@ fn one_server_listens_in_several_places() {
     let mut addresses = vec![inherited_address];
     let server = TestServer::start(ServerOptions::default(), |server| {
         server.mount("/echo", Echo).expect("mount");
-        server.add_listener(inherited).expect("a listener from elsewhere");
+        server.add_listener(inherited, Preamble::None).expect("a listener from elsewhere");
         addresses.push(server.listen("127.0.0.1:0").expect("another"));
         // A machine may have no IPv6.
         if TcpListener::bind("[::1]:0").is_ok() {
@@ -267,7 +267,7 @@ fn a_unix_socket_serves() {
     let (told, heard) = mpsc::channel();
     let _server = TestServer::start(ServerOptions::default(), |server| {
         server.mount("/echo", Echo).expect("mount");
-        server.add_unix_listener(listener).expect("a listener from elsewhere");
+        server.add_unix_listener(listener, Preamble::None).expect("a listener from elsewhere");
         server.observe(move |event| {
             if let Event::Accepted { peer } = event {
                 told.send(*peer).expect("the test is waiting");
