@@ -61,16 +61,31 @@ impl Script {
         Self { seed, steps, goes_silent: flags & 1 != 0, is_poor: flags & 2 != 0 }
     }
 
-    /// Whether something in it depends on turns, and may: two receivers that meet, and who is asked first.
+    /// Whether something in it depends on turns, and may: receivers that meet, and clients that write and leave, or
+    /// write and stop reading, in one turn.
     pub fn is_entangled(&self) -> bool {
-        let receivers = |bytes: &[u8]| {
-            let names = [&b"/xhr "[..], b"/xhr_streaming ", b"/eventsource ", b"/htmlfile?", b"/jsonp?"];
-            let mut windows = (0..bytes.len()).map(|at| &bytes[at..]);
-            windows.any(|window| names.iter().any(|name| window.starts_with(name)))
-        };
-        let all = self.steps.iter().filter(|step| matches!(step, Step::Send(_, bytes) if receivers(bytes)));
-        all.count() > 1
+        let mut receivers = 0;
+        let mut has_sent = false;
+        for step in &self.steps {
+            match step {
+                Step::Send(_, bytes) => receivers += usize::from(asks_for_frames(bytes)),
+                Step::HangUp(_) | Step::Reset(_) | Step::Appetite(..) if has_sent => return true,
+                _ => {}
+            }
+            has_sent = match step {
+                Step::EndTurn | Step::Wait(_) => false,
+                Step::Send(..) | Step::Ask(..) => true,
+                _ => has_sent,
+            };
+        }
+        receivers > 1
     }
+}
+
+fn asks_for_frames(bytes: &[u8]) -> bool {
+    let names = [&b"/xhr "[..], b"/xhr_streaming ", b"/eventsource ", b"/htmlfile?", b"/jsonp?"];
+    let mut windows = (0..bytes.len()).filter_map(|at| bytes.get(at..));
+    windows.any(|window| names.iter().any(|name| window.starts_with(name)))
 }
 
 fn step(input: &mut Input<'_>, code: u8, client: usize) -> Step {
