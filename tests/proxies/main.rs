@@ -37,15 +37,9 @@ impl Site {
         Some(Self { address, addresses, processes, _proxy: proxy.start(address, addresses)? })
     }
 
-    fn open(&self, way: Way, endpoint: &str, server: &str) -> Sock {
-        static NEXT: AtomicUsize = AtomicUsize::new(0);
-        let session = format!("session{}", NEXT.fetch_add(1, Ordering::Relaxed));
-        Sock::open(self.address, way, endpoint, server, &session)
-    }
-
     /// Opens a session, and says at which process it is.
     fn open_somewhere(&self, way: Way, endpoint: &str, server: &str) -> (Sock, usize) {
-        let sock = self.open(way, endpoint, server);
+        let sock = open(self.address, way, endpoint, server);
         let start = Instant::now();
         loop {
             if let Some(at) = self.processes.iter().position(|process| process.has_printed("opened")) {
@@ -68,6 +62,13 @@ impl Site {
         }
         panic!("{way:?}: one process got all sessions");
     }
+}
+
+/// Opens a session through the proxy.
+fn open(proxy: SocketAddr, way: Way, endpoint: &str, server: &str) -> Sock {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    let session = format!("session{}", NEXT.fetch_add(1, Ordering::Relaxed));
+    Sock::open(proxy, way, endpoint, server, &session)
 }
 
 fn echo(address: SocketAddr) -> Program {
@@ -172,8 +173,7 @@ fn a_process_is_replaced(proxy: Proxy) {
     }
     for way in Way::ALL {
         for number in 0..10 {
-            let mut sock =
-                Sock::open(site.address, way, "/echo", &format!("{number:03}"), &format!("meanwhile{way:?}"));
+            let mut sock = open(site.address, way, "/echo", &format!("{number:03}"));
             exchange(&mut sock, 10);
         }
     }
