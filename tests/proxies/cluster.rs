@@ -82,11 +82,11 @@ impl Guest {
     }
 }
 
-/// Guests of two processes: one over a WebSocket, one by polling.
+/// Guests of two processes: one over a WebSocket, one over a stream.
 fn two_guests(address: SocketAddr) -> [Guest; 2] {
     let mut first = Guest::open(address, Way::WebSocket, "000");
     let mut second = (1..200)
-        .map(|server| Guest::open(address, Way::Xhr, &server.to_string()))
+        .map(|server| Guest::open(address, Way::XhrStreaming, &server.to_string()))
         .find(|guest| guest.process() != first.process())
         .expect("both processes are used");
     call(&mut first, &mut second);
@@ -120,6 +120,25 @@ fn talk(speaker: &mut Guest, listener: &mut Guest, topic: &str) {
     assert_eq!(of_topic, lines);
 }
 
+/// The room is told that it is on its own, and goes on.
+fn expect_alone(guests: &mut [Guest; 2]) {
+    for guest in guests {
+        guest.wait_for(LOST);
+        guest.say("alone");
+        let own = format!("{}: alone", guest.name);
+        guest.wait_for(&own);
+    }
+}
+
+fn expect_back(guests: &mut [Guest; 2], topic: &str) {
+    for guest in &mut *guests {
+        guest.wait_for(BACK);
+    }
+    let [first, second] = guests;
+    talk(first, second, topic);
+    talk(second, first, topic);
+}
+
 #[test]
 #[ignore = "needs HAProxy, nginx, Redis; .ci/run runs it"]
 fn guests_of_two_processes_share_a_room_for_as_long_as_there_is_redis() {
@@ -127,24 +146,19 @@ fn guests_of_two_processes_share_a_room_for_as_long_as_there_is_redis() {
     let Some(broker) = redis(redis_address) else { return };
     let _processes = [one, two].map(|address| chat(address, redis_address));
     let Some(_proxy) = Proxy::HaProxy.start(address, [one, two]) else { return };
-    let [mut first, mut second] = two_guests(address);
+    let mut guests = two_guests(address);
+    let [first, second] = &mut guests;
+    talk(first, second, "hello");
+    talk(second, first, "hello to you");
 
-    talk(&mut first, &mut second, "hello");
-    talk(&mut second, &mut first, "hello to you");
+    // It stands still: only the beats tell.
+    broker.signal("STOP");
+    expect_alone(&mut guests);
+    broker.signal("CONT");
+    expect_back(&mut guests, "awake again");
 
     drop(broker);
-    for guest in [&mut first, &mut second] {
-        guest.wait_for(LOST);
-        // The room of this process goes on.
-        guest.say("alone");
-        let own = format!("{}: alone", guest.name);
-        guest.wait_for(&own);
-    }
-
+    expect_alone(&mut guests);
     let _broker = redis(redis_address).expect("it was there before");
-    for guest in [&mut first, &mut second] {
-        guest.wait_for(BACK);
-    }
-    talk(&mut first, &mut second, "hello again");
-    talk(&mut second, &mut first, "again hello to you");
+    expect_back(&mut guests, "here again");
 }

@@ -155,7 +155,7 @@ fn a_process_is_replaced(proxy: Proxy) {
         sock.listen();
     }
 
-    site.processes[0].terminate();
+    site.processes[0].signal("TERM");
     for sock in &mut leaving {
         match sock.next() {
             Event::Closed(1001, reason) => assert_eq!(reason, "Server shutdown", "{:?}", sock.way),

@@ -62,9 +62,9 @@ impl Program {
         }
     }
 
-    /// SIGTERM.
-    pub fn terminate(&self) {
-        let kill = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status();
+    /// Sends it a signal: `TERM`, `STOP`, `CONT`.
+    pub fn signal(&self, name: &str) {
+        let kill = Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status();
         assert!(kill.expect("kill").success());
     }
 
