@@ -14,7 +14,8 @@ use std::time::Duration;
 use sockjs_server::{Context, EndpointOptions, Request, Response, ServerOptions, Session};
 use support::TestServer;
 
-/// Installing needs the network, and is given time for it; the browser takes well under a minute.
+/// Installing needs the network, and is given time for it; the browser takes well under a minute, and `main.js` gives up
+/// a little sooner, to end what it started.
 const INSTALL: Duration = Duration::from_secs(180);
 const RUN: Duration = Duration::from_secs(90);
 

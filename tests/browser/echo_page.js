@@ -8,7 +8,6 @@ const path = require('node:path');
 const DESKTOP = { width: 1280, height: 800 };
 const PHONE = { width: 390, height: 844 };
 
-const log = page => page.locator('#log');
 const state = (page, text) => page.locator('#state').filter({ hasText: text }).waitFor();
 const line = (page, list, text) => page.locator(`#${list} li`).filter({ hasText: text }).first().waitFor();
 
@@ -19,28 +18,30 @@ async function open(page, base) {
   assert(await page.locator('#notice').isHidden());
 }
 
-// Connects, sends, and disconnects by each transport in the list of the page.
-async function echoes(page, base) {
-  await open(page, base);
+// What its list offers: automatic, the nine of the client, and raw WebSocket.
+async function transports(page) {
   const names = await page.locator('#transport option').allTextContents();
   assert.strictEqual(names.length, 11);
-  for (const name of names) {
-    await page.locator('#clear').click();
-    await page.locator('#transport').selectOption({ label: name });
-    await page.locator('#connect').click();
-    await state(page, /^open$/);
-    const used = await page.locator('#used').textContent();
-    assert.strictEqual(used, name === 'automatic' ? 'websocket' : name);
-    await page.locator('#text').fill('Grüße, \u{1f600} </script>');
-    await page.keyboard.press('Enter');
-    await line(page, 'log', 'received Grüße, \u{1f600} </script>');
-    await page.locator('#send-ten').click();
-    await page.locator('#median').filter({ hasText: 'of 11' }).waitFor();
-    await page.locator('#connect').click();
-    await state(page, /^closed$/);
-    assert(await page.locator('#send').isDisabled());
-    assert.strictEqual(await log(page).locator('.received').count(), 11);
-  }
+  return names;
+}
+
+// Connects by one of them, sends, and disconnects.
+async function echoes(page, name) {
+  await page.locator('#clear').click();
+  await page.locator('#transport').selectOption({ label: name });
+  await page.locator('#connect').click();
+  await state(page, /^open$/);
+  const used = await page.locator('#used').textContent();
+  assert.strictEqual(used, name === 'automatic' ? 'websocket' : name);
+  await page.locator('#text').fill('Grüße, \u{1f600} </script>');
+  await page.keyboard.press('Enter');
+  await line(page, 'log', 'received Grüße, \u{1f600} </script>');
+  await page.locator('#send-ten').click();
+  await page.locator('#median').filter({ hasText: 'of 11' }).waitFor();
+  await page.locator('#connect').click();
+  await state(page, /^closed$/);
+  assert(await page.locator('#send').isDisabled());
+  assert.strictEqual(await page.locator('#log .received').count(), 11);
 }
 
 // Two tabs hear each other, by different transports, and what is said after one has left is not lost to the other.
@@ -120,4 +121,24 @@ async function worksWithoutClient(context, base, pictures) {
   await page.close();
 }
 
-module.exports = { echoes, chats, fits, worksWithoutClient };
+// The server stops: both halves of the page say so, and can be used for another try.
+async function seesTheEnd(context, server, pictures) {
+  const page = await context.newPage();
+  await open(page, server.url);
+  await page.locator('#connect').click();
+  await state(page, /^open$/);
+  await page.locator('#join').click();
+  await line(page, 'chat', 'You joined by websocket.');
+  await server.stop();
+  await state(page, 'closed: 1001 Server shutdown');
+  await line(page, 'log', 'closed: 1001 Server shutdown');
+  await line(page, 'chat', 'Connection closed: 1001 Server shutdown');
+  if (pictures) await page.screenshot({ path: path.join(pictures, 'stopped.png'), fullPage: true });
+  for (const [id, text] of [['connect', 'Connect'], ['join', 'Join']]) {
+    assert.strictEqual(await page.locator(`#${id}`).textContent(), text);
+    assert(await page.locator(`#${id}`).isEnabled());
+  }
+  await page.close();
+}
+
+module.exports = { open, transports, echoes, chats, fits, worksWithoutClient, seesTheEnd };

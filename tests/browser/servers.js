@@ -14,6 +14,10 @@ async function startEcho(binary, library, port = 0) {
   const child = spawn(binary, ['--listen', `127.0.0.1:${port}`, '--client-js', library], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
+  // It does not outlive a run that fails.
+  const kill = () => child.kill('SIGKILL');
+  process.on('exit', kill);
+  child.on('exit', () => process.off('exit', kill));
   const [line] = await Promise.race([
     once(readline.createInterface(child.stdout), 'line'),
     once(child, 'exit').then(([code]) => { throw new Error(`sockjs-echo ended with ${code}`); }),
