@@ -68,7 +68,12 @@ fn a_browser_uses_every_transport_that_it_has() {
     for file in ["package.json", "main.js", "servers.js", "transports.js", "client.js", "echo_page.js"] {
         fs::copy(sources.join(file), folder.join(file)).expect("copy");
     }
-    run(Command::new("npm").args(["install", "--no-audit", "--no-fund", "--ignore-scripts"]).current_dir(&folder), INSTALL);
+    run(
+        Command::new("npm")
+            .args(["install", "--no-audit", "--no-fund", "--ignore-scripts"])
+            .current_dir(&folder),
+        INSTALL,
+    );
     let client = fs::read(folder.join("node_modules/sockjs-client/dist/sockjs.min.js")).expect("the client");
     let server = impatient(client);
     let mut node = Command::new("node");
