@@ -51,6 +51,8 @@ function echo(url, transports) {
       const wanted = message(seen.messages).toWellFormed();
       if (data !== wanted) {
         seen.wrong ??= `message ${seen.messages}: ${JSON.stringify(data)} for ${JSON.stringify(wanted)}`.slice(0, 200);
+        socket.close(4000, 'Wrong');
+        return;
       }
       if (sent < COUNT) send(socket);
       if (seen.messages === COUNT - 1) socket.close(1000, 'Done');
