@@ -96,8 +96,8 @@ mod reactor;
 mod server;
 
 pub use engine::{
-    Cause, Close, Counters, EndpointOptions, Event, OptionError, Request, Response, SendError, ServerOptions,
-    SessionId,
+    Cause, Close, Counters, EndpointOptions, Event, OptionError, Refusals, Request, Response, SendError,
+    ServerOptions, SessionId,
 };
 pub use handle::Handle;
 pub use handler::{Admission, Context, Endpoint, EndpointId, Handler, Session};

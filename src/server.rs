@@ -14,7 +14,7 @@ use crate::engine::{
     Counters, EndpointOptions, Engine, Event, OptionError, Request, Response, ServerOptions,
 };
 use crate::handle::{Command, Handle, Mailbox};
-use crate::handler::{Context, EndpointId, Handler};
+use crate::handler::{Context, Endpoint, EndpointId, Handler};
 use crate::mounts::Mounts;
 use crate::reactor::{Acceptor, Reactor, calendar};
 
@@ -38,6 +38,7 @@ pub struct Server {
     mailbox: Arc<Mailbox>,
     /// What was taken out of the mailbox; kept for its memory.
     commands: Vec<Command>,
+    addresses: Vec<SocketAddr>,
     stage: Stage,
 }
 
@@ -117,6 +118,7 @@ impl Server {
             reactor,
             mailbox,
             commands: Vec::new(),
+            addresses: Vec::new(),
             stage: Stage::Running,
         })
     }
@@ -138,7 +140,10 @@ impl Server {
     /// Those of the operating system.
     pub fn add_listener(&mut self, listener: TcpListener) -> io::Result<()> {
         listener.set_nonblocking(true)?;
-        self.reactor.listen(Acceptor::Tcp(mio::net::TcpListener::from_std(listener)))
+        let address = listener.local_addr()?;
+        self.reactor.listen(Acceptor::Tcp(mio::net::TcpListener::from_std(listener)))?;
+        self.addresses.push(address);
+        Ok(())
     }
 
     /// Takes a listening Unix socket. Its clients have no address.
@@ -149,6 +154,17 @@ impl Server {
     pub fn add_unix_listener(&mut self, listener: UnixListener) -> io::Result<()> {
         listener.set_nonblocking(true)?;
         self.reactor.listen(Acceptor::Unix(mio::net::UnixListener::from_std(listener)))
+    }
+
+    /// The addresses it listens on, in the order in which they were added; Unix sockets have none.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// One of its endpoints, for a program that turns the server itself: what is sent leaves in the next turn, for which
+    /// [`Server::next_timeout`] is zero then.
+    pub fn endpoint(&mut self, endpoint: EndpointId) -> Endpoint<'_> {
+        Endpoint::new(&mut self.engine, endpoint.0)
     }
 
     /// Mounts an endpoint with the default options. A trailing slash of the prefix does not count.

@@ -115,7 +115,8 @@ fn nothing_below_the_reactor_has_a_socket_or_a_clock() {
             return false;
         }
         // Addresses are plain data; of the network there is nothing else.
-        let net = line.code.replace("std::net::SocketAddr;", "").replace("std::net::Ipv6Addr;", "");
+        let plain = ["std::net::SocketAddr;", "std::net::Ipv6Addr;", "std::net::{IpAddr, SocketAddr};"];
+        let net = plain.iter().fold(line.code.clone(), |code, address| code.replace(address, ""));
         let net = net.replace("core::net::Ipv6Addr;", "");
         net.contains("::net")
             || words(&line.code).any(|word| matches!(word, "mio" | "Instant" | "SystemTime" | "thread"))

@@ -28,14 +28,14 @@ impl Handler<Guest> for Chat {
     }
 
     fn on_message(&mut self, session: &mut Session<'_, Guest>, text: &str) {
-        let line = format!("{}: {text}", session.state().name);
-        session.broadcast(&line);
+        let (guest, endpoint) = session.split();
+        endpoint.broadcast(&format!("{}: {text}", guest.name));
     }
 
     fn on_close(&mut self, session: &mut Session<'_, Guest>, _: &Close) {
         // Whoever left is no longer among those who hear it.
-        let left = format!("{} left", session.state().name);
-        session.broadcast(&left);
+        let (guest, endpoint) = session.split();
+        endpoint.broadcast(&format!("{} left", guest.name));
     }
 }
 

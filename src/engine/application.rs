@@ -109,7 +109,7 @@ impl<'r> Request<'r> {
         connection: Option<&Connection>,
         transport: Option<Transport>,
     ) -> Self {
-        Self { http, path, peer: connection.and_then(|connection| connection.peer), transport }
+        Self { http, path, peer: connection.and_then(Connection::peer), transport }
     }
 
     /// The method, in upper case as it came.

@@ -54,6 +54,11 @@ impl Endpoint {
         path.get(..self.prefix.len()).unwrap_or_default()
     }
 
+    /// What of a path is the program's to see when a session opens by this transport: not the session's name.
+    pub(super) fn shown<'p>(&self, path: &'p str, transport: Transport) -> &'p str {
+        if transport == Transport::RawWebSocket { path } else { self.prefix_of(path) }
+    }
+
     pub(super) fn offers(&self, transport: Transport) -> bool {
         self.options.transports.contains(transport)
     }

@@ -49,7 +49,7 @@ use std::net::SocketAddr;
 
 pub use application::{Application, Event, Message, Request, Response};
 pub use connection::Connection;
-pub use counters::Counters;
+pub use counters::{Counters, Refusals};
 pub use options::{EndpointOptions, OptionError, ServerOptions};
 pub use session::{Cause, Close, SendError, Session, SessionId};
 
@@ -97,6 +97,8 @@ pub struct Engine {
     /// For frames that a transport rewrites, and for strings decoded from payloads.
     scratch: Vec<u8>,
     decoded: String,
+    /// Lent to whichever WebSocket begins a message that does not arrive whole.
+    assembly: Vec<u8>,
     randomness: RandomState,
     draws: u64,
     counters: Counters,
@@ -142,6 +144,7 @@ impl Engine {
             memory: Memory::default(),
             scratch: Vec::new(),
             decoded: String::new(),
+            assembly: Vec::new(),
             randomness: RandomState::new(),
             draws: 0,
             counters: Counters::default(),
@@ -172,8 +175,12 @@ impl Engine {
     }
 
     /// Moves the clock. Everything that follows happens at this time.
-    pub fn set_time(&mut self, now: Millis, unix_seconds: u64) {
+    pub fn set_time(&mut self, now: Millis) {
         self.now = self.now.max(now);
+    }
+
+    /// Tells the calendar's time, in seconds since 1970, for the `Date` of answers.
+    pub fn set_date(&mut self, unix_seconds: u64) {
         self.date.update(unix_seconds);
     }
 
@@ -266,8 +273,18 @@ impl Engine {
 
     /// Counts a refusal, and has it told.
     fn note_refusal(&mut self, key: Key<Connection>, status: u16) {
-        self.counters.refused += 1;
-        let peer = self.connections.get(key).and_then(|connection| connection.peer);
+        self.counters.refused.count(status);
+        self.tell_refusal(key, status);
+    }
+
+    /// The same for what the endpoint's origins, or the handler, did not admit.
+    fn note_not_admitted(&mut self, key: Key<Connection>, status: u16) {
+        self.counters.refused.not_admitted += 1;
+        self.tell_refusal(key, status);
+    }
+
+    fn tell_refusal(&mut self, key: Key<Connection>, status: u16) {
+        let peer = self.connections.get(key).and_then(Connection::peer);
         self.notices.push_back(Notice::Refused(peer, status));
     }
 

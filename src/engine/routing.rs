@@ -28,7 +28,7 @@ impl Engine {
             return self.answer_not_allowed(exchange, label, allowed);
         }
         if !self.endpoints.get(usize::from(number)).is_some_and(|it| it.admits_origin(exchange.origin())) {
-            self.note_refusal(exchange.key, 403);
+            self.note_not_admitted(exchange.key, 403);
             return self.answer_error(exchange, 403, "Origin not allowed.");
         }
         if let (Method::Options, Some(methods)) = (request.method(), route.preflight_methods()) {

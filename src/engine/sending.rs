@@ -19,6 +19,9 @@ const QUOTES: usize = 3;
 /// As much as this waits in a queue that is empty as its user sees it: the head of an answer, a prelude, a frame.
 const SLIGHT: usize = 4096;
 
+/// The same on a raw WebSocket, where what the user sent waits there too.
+const SLIGHT_RAW: usize = 512;
+
 impl Engine {
     /// Queues a text message for one client.
     pub fn send(&mut self, key: Key<Session>, text: &str) -> Result<(), SendError> {
@@ -80,18 +83,25 @@ impl Engine {
         let session = self.sessions.get(key).filter(|session| session.is_open()).ok_or(SendError::Gone)?;
         let endpoint = self.endpoints.get(usize::from(session.endpoint)).ok_or(SendError::Gone)?;
         let connection = session.receiver.and_then(|receiver| self.connections.get(receiver));
-        let waiting = session.queue.len() + connection.map_or(0, |connection| connection.outbox.len());
+        let unsent = connection.map_or(0, |connection| connection.outbox.len());
+        let waiting = session.queue.len() + unsent;
         let is_raw = session.transport == Transport::RawWebSocket;
         let framed = length + if is_raw { 0 } else { QUOTES };
         let limit = endpoint.options.send_queue;
         let reads = connection.is_some_and(|connection| connection.flow == Flow::Open);
+        let slight = match is_raw {
+            true if limit < SLIGHT => 0,
+            true => SLIGHT_RAW,
+            false => SLIGHT,
+        };
+        let is_empty = waiting == 0 || (reads && session.queue.is_empty() && unsent <= slight);
         if reads && waiting >= PRESSING {
             self.pressed = true;
         }
         Ok(Room {
             raw: session.receiver.filter(|_| is_raw),
-            is_empty: waiting == 0,
-            is_full: (waiting + framed > limit && (waiting > SLIGHT || framed <= limit))
+            is_empty,
+            is_full: (!is_empty && waiting + framed > limit)
                 || (waiting > 0 && self.is_short_of_memory(framed))
                 || self.memory.held() + framed > self.options.buffered_bytes,
             may_overflow: reads && self.memory.held() + framed <= self.options.buffered_bytes,

@@ -45,7 +45,7 @@ pub(crate) struct Reactor {
     events: Events,
     listeners: Vec<Listener>,
     /// By the index of the connection's key.
-    sockets: Vec<Option<(Key<Connection>, Socket)>>,
+    sockets: Vec<Option<Socket>>,
     buffer: Box<[u8]>,
     /// Sockets with bytes unread whose turn is over.
     unread: VecDeque<Key<Connection>>,
@@ -53,6 +53,8 @@ pub(crate) struct Reactor {
     accept_after: Option<Millis>,
     started: Instant,
     woken: bool,
+    /// The last sleep ended with as many events as one turn takes: there may be more.
+    crowded: bool,
 }
 
 /// The calendar's clock, in seconds since 1970.
@@ -75,6 +77,7 @@ impl Reactor {
             accept_after: None,
             started: Instant::now(),
             woken: false,
+            crowded: false,
         })
     }
 
@@ -107,7 +110,11 @@ impl Reactor {
     /// How long the next sleep may be; `None`: until an event.
     pub(crate) fn next_timeout(&self, engine: &Engine) -> Option<Duration> {
         let accepts = engine.can_accept() && self.listeners.iter().any(|listener| listener.pending);
-        if !self.unread.is_empty() || engine.is_pending() || (accepts && self.accept_after.is_none()) {
+        if self.crowded
+            || !self.unread.is_empty()
+            || engine.is_pending()
+            || (accepts && self.accept_after.is_none())
+        {
             return Some(Duration::ZERO);
         }
         let retry = self.accept_after.filter(|_| accepts);
@@ -132,6 +139,7 @@ impl Reactor {
         }
         self.tell_time(engine);
         self.woken = false;
+        self.crowded = self.events.iter().count() == EVENTS;
         let left_over = self.unread.len();
         let events = std::mem::replace(&mut self.events, Events::with_capacity(0));
         for event in &events {
@@ -158,7 +166,10 @@ impl Reactor {
     /// Lets the engine know the time.
     pub(crate) fn tell_time(&self, engine: &mut Engine) {
         let now = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        engine.set_time(now, calendar());
+        if now / 1000 != engine.now() / 1000 {
+            engine.set_date(calendar());
+        }
+        engine.set_time(now);
     }
 
     fn take_event(
@@ -321,17 +332,22 @@ impl Reactor {
             // Dropped at the end of the turn, like any other.
             engine.reset(key, application);
         }
+        if index >= self.sockets.capacity() {
+            // By an eighth, not to twice as much: most of it would be for nobody.
+            let missing = index + 1 - self.sockets.len();
+            self.sockets.reserve_exact(missing.max(self.sockets.len() / 8));
+        }
         if index >= self.sockets.len() {
             self.sockets.resize_with(index + 1, || None);
         }
         if let Some(slot) = self.sockets.get_mut(index) {
-            *slot = Some((key, Socket::new(stream)));
+            *slot = Some(Socket::new(key.generation(), stream));
         }
     }
 
     fn remove(&mut self, key: Key<Connection>) {
         let Some(slot) = self.sockets.get_mut(key.index() as usize) else { return };
-        if let Some((_, mut socket)) = slot.take_if(|(holder, _)| *holder == key) {
+        if let Some(mut socket) = slot.take_if(|socket| socket.generation == key.generation()) {
             // Closing it would do, but the documented order is this.
             let _ = socket.stream.deregister(self.poll.registry());
         }
@@ -348,8 +364,9 @@ impl Reactor {
     /// The connection of a token, unless the event is a stale one.
     fn key(&self, token: usize) -> Option<Key<Connection>> {
         let index = token & ((1 << INDEX_BITS) - 1);
-        let (key, _) = self.sockets.get(index)?.as_ref()?;
-        (self::token(*key) == Token(token)).then_some(*key)
+        let socket = self.sockets.get(index)?.as_ref()?;
+        let key = Key::from_parts(u32::try_from(index).ok()?, socket.generation)?;
+        (self::token(key) == Token(token)).then_some(key)
     }
 }
 
@@ -357,7 +374,7 @@ fn token(key: Key<Connection>) -> Token {
     Token((key.generation() as usize) << INDEX_BITS | key.index() as usize)
 }
 
-fn find(sockets: &mut [Option<(Key<Connection>, Socket)>], key: Key<Connection>) -> Option<&mut Socket> {
-    let (holder, socket) = sockets.get_mut(key.index() as usize)?.as_mut()?;
-    (*holder == key).then_some(socket)
+fn find(sockets: &mut [Option<Socket>], key: Key<Connection>) -> Option<&mut Socket> {
+    let socket = sockets.get_mut(key.index() as usize)?.as_mut()?;
+    (socket.generation == key.generation()).then_some(socket)
 }

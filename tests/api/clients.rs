@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use crate::support::client::{Answer, Client};
+use crate::support::frames::{self, BINARY, CLOSE, FIN, PING, TEXT, handshake};
 
 /// A session over xhr-polling.
 pub struct Polling {
@@ -51,9 +52,6 @@ pub enum Frame {
     Close(u16, String),
 }
 
-/// The masking key of all frames: any will do, but for zero, which would hide a server that forgets to unmask.
-const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
-
 /// A WebSocket, raw or with SockJS frames.
 pub struct WebSocket {
     pub client: Client,
@@ -75,63 +73,39 @@ impl WebSocket {
     /// An upgrade with header lines of its own, and the answer to it.
     pub fn upgrade(address: SocketAddr, target: &str, headers: &str) -> (Self, Answer) {
         let mut client = Client::connect(address);
-        let headers = format!(
-            "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
-             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{headers}"
-        );
-        client.request("GET", target, &headers, b"");
-        let answer = client.read_head();
-        assert_eq!(answer.status, 101, "{}", answer.head);
+        let answer = client.send(handshake(target, headers)).expect_upgrade();
         (Self { client }, answer)
     }
 
     pub fn text(&mut self, text: &str) -> &mut Self {
-        self.frame(0x1, text.as_bytes())
+        self.client.send(frames::text(text));
+        self
     }
 
     pub fn binary(&mut self, bytes: &[u8]) -> &mut Self {
-        self.frame(0x2, bytes)
+        self.client.send(frames::frame(FIN | BINARY, bytes));
+        self
     }
 
     pub fn close(&mut self, code: u16) -> &mut Self {
-        self.frame(0x8, &code.to_be_bytes())
-    }
-
-    fn frame(&mut self, opcode: u8, payload: &[u8]) -> &mut Self {
-        let mut bytes = vec![0x80 | opcode];
-        match payload.len() {
-            length @ 0..126 => bytes.push(0x80 | length as u8),
-            length @ 126..0x1_0000 => {
-                bytes.push(0x80 | 126);
-                bytes.extend_from_slice(&(length as u16).to_be_bytes());
-            }
-            length => {
-                bytes.push(0x80 | 127);
-                bytes.extend_from_slice(&(length as u64).to_be_bytes());
-            }
-        }
-        bytes.extend_from_slice(&MASK);
-        bytes.extend(payload.iter().zip(MASK.iter().cycle()).map(|(byte, mask)| byte ^ mask));
-        self.client.send(bytes);
+        self.client.send(frames::close(code, ""));
         self
     }
 
     /// The next frame.
     pub fn next(&mut self) -> Frame {
-        let head = self.client.take(2);
-        let length = match head[1] {
-            126 => u16::from_be_bytes(self.client.take(2).try_into().expect("two bytes")).into(),
-            127 => u64::from_be_bytes(self.client.take(8).try_into().expect("eight bytes")) as usize,
-            length => usize::from(length),
-        };
-        let payload = self.client.take(length);
+        const WHOLE_TEXT: u8 = FIN | TEXT;
+        const WHOLE_BINARY: u8 = FIN | BINARY;
+        const WHOLE_CLOSE: u8 = FIN | CLOSE;
+        const WHOLE_PING: u8 = FIN | PING;
+        let (first, payload) = self.client.read_frame();
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("only valid UTF-8 goes out");
-        match (head[0], payload.split_first_chunk()) {
-            (0x81, _) => Frame::Text(text(&payload)),
-            (0x82, _) => Frame::Binary(payload),
-            (0x89, _) => Frame::Ping,
-            (0x88, Some((code, reason))) => Frame::Close(u16::from_be_bytes(*code), text(reason)),
-            (first, _) => panic!("a frame that begins with {first:#x}: {payload:?}"),
+        match (first, payload.split_first_chunk()) {
+            (WHOLE_TEXT, _) => Frame::Text(text(&payload)),
+            (WHOLE_BINARY, _) => Frame::Binary(payload),
+            (WHOLE_PING, _) => Frame::Ping,
+            (WHOLE_CLOSE, Some((code, reason))) => Frame::Close(u16::from_be_bytes(*code), text(reason)),
+            _ => panic!("a frame that begins with {first:#x}: {payload:?}"),
         }
     }
 

@@ -10,6 +10,7 @@ use sockjs_server::{
 
 use crate::clients::{Frame, Polling, WebSocket};
 use crate::support::client::Client;
+use crate::support::frames::handshake;
 use crate::support::{PATIENCE, TestServer};
 
 /// The program moves a server to its thread, and handles to wherever they are needed.
@@ -32,8 +33,8 @@ struct Tally {
 }
 
 impl Handler<Tally> for Counting {
-    fn on_open(&mut self, session: &mut Session<'_, Tally>, request: &Request<'_>) {
-        let text = format!("{} by {}", request.path(), session.transport().name());
+    fn on_open(&mut self, session: &mut Session<'_, Tally>, _: &Request<'_>) {
+        let text = format!("by {}", session.transport().name());
         session.send(&text).expect("a session that opens has room");
     }
 
@@ -52,8 +53,8 @@ fn a_handler_and_each_session_have_state_of_their_own() {
     });
     let mut first = WebSocket::raw(server.address, "/count");
     let mut second = WebSocket::raw(server.address, "/count");
-    assert_eq!(first.next_text(), "/count/websocket by websocket-raw");
-    assert_eq!(second.next_text(), "/count/websocket by websocket-raw");
+    assert_eq!(first.next_text(), "by websocket-raw");
+    assert_eq!(second.next_text(), "by websocket-raw");
     assert_eq!(first.text("a").next_text(), "a 1 1");
     assert_eq!(second.text("b").next_text(), "b 1 2");
     assert_eq!(first.text("c").next_text(), "c 2 3");
@@ -115,6 +116,36 @@ fn the_state_is_dropped_with_the_session() {
     server.stop();
     expect_end();
     assert!(heard.try_recv().is_err(), "once for each");
+}
+
+/// Says under which path its session was opened.
+struct Path;
+
+impl Handler for Path {
+    fn on_open(&mut self, session: &mut Session<'_>, request: &Request<'_>) {
+        session.send(request.path()).expect("a session that opens has room");
+    }
+
+    fn on_message(&mut self, _: &mut Session<'_>, _: &str) {}
+}
+
+/// Section 7, clause 9 of the wire contract: the client's name of its session is a secret.
+#[test]
+fn a_path_that_names_a_session_ends_with_the_prefix() {
+    let server = TestServer::start(ServerOptions::default(), |server| {
+        server.mount("/a/b", Path).expect("mount");
+    });
+    let mut polling = Polling::open(server.address, "/a/b", "secret");
+    assert_eq!(polling.poll(), r#"a["/a/b"]"#);
+    assert_eq!(WebSocket::sockjs(server.address, "/a/b").next_text(), r#"a["/a/b"]"#);
+}
+
+#[test]
+fn a_path_that_names_no_session_is_whole() {
+    let server = TestServer::start(ServerOptions::default(), |server| {
+        server.mount("/a/b", Path).expect("mount");
+    });
+    assert_eq!(WebSocket::raw(server.address, "/a/b").next_text(), "/a/b/websocket");
 }
 
 /// Section 7, clause 11 of the wire contract; and the same for the names that the program knows.
@@ -200,18 +231,16 @@ fn admission_runs_for_every_transport_before_there_is_a_session() {
             Transport::HtmlFile => ("GET", "/door/0/s/htmlfile?c=f&", false),
             Transport::JsonpPolling => ("GET", "/door/0/s/jsonp?c=f&", false),
         };
-        let headers = match upgrade {
-            true => {
-                "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
-                 Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
-            }
-            false => "",
-        };
         // A status that is none of a refusal becomes 403.
         for (status, expected) in [(403, 403), (401, 401), (503, 503), (200, 403), (999, 403)] {
-            let headers = format!("{headers}Cookie: a=b; status={status}\r\nUser-Agent: test\r\n");
+            let target = format!("{path}badge=7");
+            let headers = format!("Cookie: a=b; status={status}\r\nUser-Agent: test\r\n");
             let mut client = Client::connect(server.address);
-            let answer = client.ask(method, &format!("{path}badge=7"), &headers, b"");
+            match upgrade {
+                true => client.send(handshake(&target, &headers)),
+                false => client.request(method, &target, &headers, b""),
+            };
+            let answer = client.read_head();
             assert_eq!(answer.status, expected, "{transport:?}");
             let asked = heard.recv_timeout(PATIENCE).expect("it was asked");
             assert_eq!(asked, format!("{method} {} badge=7 agent=test", transport.name()));
@@ -236,12 +265,10 @@ fn origins_can_be_listed() {
         options.origins = vec!["https://example.org".to_owned()];
         server.mount_with("/listed", options, |_: &mut Session<'_>, _: &str| {}).expect("mount");
     });
-    let upgrade = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
-                   Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nOrigin: https://example.com\r\n";
-    let mut client = Client::connect(server.address);
-    assert_eq!(client.ask("GET", "/listed/websocket", upgrade, b"").status, 403);
-    let mut client = Client::connect(server.address);
     let foreign = "Origin: https://example.com\r\n";
+    let mut client = Client::connect(server.address);
+    assert_eq!(client.send(handshake("/listed/websocket", foreign)).read_head().status, 403);
+    let mut client = Client::connect(server.address);
     assert_eq!(client.ask("POST", "/listed/0/s/xhr", foreign, b"").status, 403);
     let known = "Origin: https://example.org\r\n";
     let (mut socket, _) = WebSocket::upgrade(server.address, "/listed/0/s/websocket", known);

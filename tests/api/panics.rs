@@ -90,7 +90,8 @@ fn fragile(place: &'static str) -> (TestServer, Ears) {
     let (tell, panicked) = mpsc::channel();
     let server = TestServer::start(ServerOptions::default(), |server| {
         let mut options = EndpointOptions::default();
-        options.send_queue = 1;
+        // Room for one `more`, and not for two.
+        options.send_queue = 8;
         server.mount_with("/fragile", options, Fragile { place, closed: told }).expect("mount");
         server.observe(move |event| {
             if let Event::Panicked { session } = event {
@@ -170,6 +171,7 @@ fn without_a_session_there_is_none_to_lose() {
     ears.expect_panic(false);
     assert_eq!(client.ask("GET", "/else", "", b"").status, 204);
     server.handle.run(|_| panic!("as it was asked to"));
+    ears.expect_panic(false);
     assert_eq!(socket.text("sound").next_text(), "and safe");
     assert!(ears.closed.try_recv().is_err());
 }
@@ -179,30 +181,11 @@ fn in_admission_it_refuses() {
     let (server, ears) = fragile("admit");
     let mut client = Client::connect(server.address);
     assert_eq!(client.ask("POST", "/fragile/0/s/xhr", "", b"").status, 500);
+    ears.expect_panic(false);
     assert_eq!(client.ask("GET", "/else", "", b"").status, 204);
     let counters = server.counters();
-    assert_eq!((counters.opened, counters.refused), (0, 1));
+    assert_eq!((counters.opened, counters.refused.total()), (0, 1));
     assert!(ears.closed.try_recv().is_err());
-}
-
-/// The observer hears of every panic of a handler: that is how a person gets to know.
-#[test]
-#[ignore = "BUG: a panic in `admit` is not observed"]
-fn in_admission_it_is_observed() {
-    let (server, ears) = fragile("admit");
-    let mut client = Client::connect(server.address);
-    assert_eq!(client.ask("POST", "/fragile/0/s/xhr", "", b"").status, 500);
-    server.counters();
-    assert_eq!(ears.panicked.try_recv(), Ok(false));
-}
-
-#[test]
-#[ignore = "BUG: a panic in a task of `Handle::run` is not observed"]
-fn in_a_task_it_is_observed() {
-    let (server, ears) = fragile("");
-    server.handle.run(|_| panic!("as it was asked to"));
-    server.counters();
-    assert_eq!(ears.panicked.try_recv(), Ok(false));
 }
 
 #[test]

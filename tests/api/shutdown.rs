@@ -217,3 +217,16 @@ fn an_empty_server_stops_at_once() {
     assert_eq!(server.run_until_stopped().expect("run"), Report::default());
     assert!(start.elapsed() < PATIENCE);
 }
+
+/// Without a shutdown nobody is told goodbye; but the program hears of the end of each session, and handles do nothing.
+#[test]
+fn a_dropped_server_tells_its_handlers() {
+    let (mut server, address, closes) = own(Duration::from_secs(10));
+    let handle = server.handle();
+    let (_polling, mut raw) =
+        beside(&mut server, move || (Polling::open(address, "/all", "a"), WebSocket::raw(address, "/all")));
+    drop(server);
+    assert_eq!(closes.iter().count(), 2);
+    raw.client.expect_end();
+    handle.shutdown();
+}

@@ -1,0 +1,36 @@
+//! The server under load: echo and broadcast endpoints, with the limits that would end a long run lifted.
+
+use std::io;
+use std::net::SocketAddr;
+
+use sockjs_server::{EndpointOptions, Handler, Server, Session};
+
+/// Serves until the process ends; says on which port when it begins.
+pub(crate) fn run(ready: impl FnOnce(SocketAddr)) -> io::Result<()> {
+    let mut server = Server::new(sockjs_server::ServerOptions::default())?;
+    let mut options = EndpointOptions::default();
+    // Streams measure messages, not how often a response is opened anew.
+    options.response_limit = 1 << 30;
+    // Room for 1 MiB as a JSON string, and for the echoes of those that are pipelined.
+    options.message_size = 2 << 20;
+    options.send_queue = 64 << 20;
+    server.mount_with("/echo", options.clone(), Echo)?;
+    for (prefix, times) in [("/broadcast", 1), ("/broadcast4", 4)] {
+        server.mount_with(prefix, options.clone(), move |session: &mut Session<'_>, text: &str| {
+            for _ in 0..times {
+                session.broadcast_others(text);
+            }
+        })?;
+    }
+    ready(server.listen("127.0.0.1:0")?);
+    server.run()
+}
+
+struct Echo;
+
+impl Handler for Echo {
+    fn on_message(&mut self, session: &mut Session<'_>, text: &str) {
+        // What could not be sent is missed by the client.
+        let _ = session.send(text);
+    }
+}

@@ -1,0 +1,270 @@
+//! What is measured: servers, ways, and what they may cost.
+
+use std::io;
+
+use sockjs_server::websocket::frame::Opcode;
+
+use crate::child::Child;
+use crate::client::{
+    Connection, Reply, client_frame, get, handshake, json, payload, post, server_frame, text,
+};
+use crate::floor::Duty;
+use crate::idle;
+use crate::lanes::{Crowd, Fan, Lane, Pipe, TwoWay, Visit};
+use crate::measure::{Contestant, Effort, Target, compete};
+
+/// A message as people write them.
+const SIZE: usize = 125;
+
+const FLOOR: &str = "floor";
+const RAW: &str = "raw";
+const SOCKJS: &str = "SockJS";
+
+/// A setting with its name.
+pub(crate) struct Setting {
+    pub(crate) name: String,
+    pub(crate) run: Run,
+}
+
+type Run = Box<dyn Fn(&str, Effort) -> io::Result<()>>;
+
+/// All of them, in the order in which they run.
+pub(crate) fn all() -> Vec<Setting> {
+    let mut settings = Vec::new();
+    let mut add = |name: String, run: Run| settings.push(Setting { name, run });
+    for (size, words) in [(20, "20 B"), (SIZE, "125 B"), (16 << 10, "16 KiB"), (1 << 20, "1 MiB")] {
+        for depth in [1, 16] {
+            let name = format!("websocket echo, {words}, depth {depth}");
+            add(name, Box::new(move |name, effort| websocket_echo(name, size, depth, effort)));
+        }
+    }
+    add("xhr-streaming echo".into(), Box::new(|name, effort| http_echo(name, "xhr_streaming", 2.0, effort)));
+    add("xhr-polling echo".into(), Box::new(|name, effort| http_echo(name, "xhr", 2.5, effort)));
+    add("greeting".into(), Box::new(greeting));
+    add("broadcast, websocket".into(), Box::new(|name, effort| broadcast(name, false, effort)));
+    add("broadcast, xhr-streaming".into(), Box::new(|name, effort| broadcast(name, true, effort)));
+    add("open and close, websocket".into(), Box::new(open_and_close));
+    add("100 and 10,000 sessions".into(), Box::new(crowds));
+    add("idle, websocket".into(), Box::new(|name, effort| idle_sessions(name, "websocket", 400.0, effort)));
+    add(
+        "idle, xhr-streaming".into(),
+        Box::new(|name, effort| idle_sessions(name, "xhr_streaming", 700.0, effort)),
+    );
+    settings
+}
+
+/// One connection; `depth` messages go out together, and the next ones when all have come back.
+fn websocket_echo(name: &str, size: usize, depth: usize, effort: Effort) -> io::Result<()> {
+    let text = text(size);
+    let frame = client_frame(Opcode::Text, text.as_bytes());
+    let floor = {
+        let child = Child::floor(Duty::Echo)?;
+        let lane = Pipe {
+            connection: Connection::open(child.address)?,
+            requests: frame.repeat(depth),
+            reply: Reply::Exact(frame.clone()),
+            depth,
+        };
+        Contestant { name: FLOOR, child, lane: Box::new(lane) }
+    };
+    let raw = raw_echo(RAW, &text, depth)?;
+    let sockjs = {
+        let child = Child::server()?;
+        let lane = Pipe {
+            connection: Connection::upgrade(child.address, "/echo/000/session/websocket")?,
+            requests: client_frame(Opcode::Text, &payload(&text)).repeat(depth),
+            reply: Reply::Frames(json(&text)),
+            depth,
+        };
+        Contestant { name: SOCKJS, child, lane: Box::new(lane) }
+    };
+    let target = |who, against, limit| Target { who, against, limit };
+    let targets = match (size, depth) {
+        (SIZE, 1) => vec![target(RAW, FLOOR, 1.05), target(SOCKJS, RAW, 1.05)],
+        (SIZE, _) => vec![target(RAW, FLOOR, 1.2), target(SOCKJS, RAW, 1.6)],
+        (0x4000, _) => vec![target(SOCKJS, RAW, 2.0)],
+        (0x10_0000, _) => vec![target(RAW, FLOOR, 1.5)],
+        _ => Vec::new(),
+    };
+    compete(name, vec![floor, raw, sockjs], &targets, effort)
+}
+
+fn raw_echo(name: &'static str, text: &str, depth: usize) -> io::Result<Contestant> {
+    let child = Child::server()?;
+    let lane = Pipe {
+        connection: Connection::upgrade(child.address, "/echo/websocket")?,
+        requests: client_frame(Opcode::Text, text.as_bytes()).repeat(depth),
+        reply: Reply::Exact(server_frame(Opcode::Text, text.as_bytes())),
+        depth,
+    };
+    Ok(Contestant { name, child, lane: Box::new(lane) })
+}
+
+/// Up by `xhr_send`, down by the receiver. The floor answers a request as large as the `xhr_send` with as many bytes as
+/// our server sends for the whole echo, all on one connection.
+fn http_echo(name: &str, receiver: &str, limit: f64, effort: Effort) -> io::Result<()> {
+    let child = Child::server()?;
+    let text = text(SIZE);
+    let path = format!("/echo/000/session/{receiver}");
+    let frame = [b"a[", &*json(&text), b"]\n"].concat();
+    let request = post("/echo/000/session/xhr_send", &payload(&text));
+    let (down, poll, message) = match receiver {
+        "xhr" => {
+            let mut down = Connection::open(child.address)?;
+            let poll = post(&path, b"");
+            down.exchange(&poll, &Reply::Answer(200, b"o\n".to_vec()), 1)?;
+            (down, Some(poll), Reply::Answer(200, frame))
+        }
+        _ => (Connection::xhr_stream(child.address, &path)?, None, Reply::Chunks(json(&text))),
+    };
+    let accepted = Reply::Answer(204, Vec::new());
+    let up = Connection::open(child.address)?;
+    let mut lane = TwoWay { up, down, poll, request, accepted, message };
+    let before = lane.up.received + lane.down.received;
+    lane.exchange()?;
+    let floor = answering_floor(lane.request.clone(), lane.up.received + lane.down.received - before)?;
+    let ours = Contestant { name: SOCKJS, child, lane: Box::new(lane) };
+    compete(name, vec![floor, ours], &[Target { who: SOCKJS, against: FLOOR, limit }], effort)
+}
+
+/// A floor that knows how long requests and responses are, and nothing else of them.
+fn answering_floor(request: Vec<u8>, response: usize) -> io::Result<Contestant> {
+    let child = Child::floor(Duty::Answer { request: request.len(), response })?;
+    let lane = Pipe {
+        connection: Connection::open(child.address)?,
+        requests: request,
+        reply: Reply::Exact(vec![b'x'; response]),
+        depth: 1,
+    };
+    Ok(Contestant { name: FLOOR, child, lane: Box::new(lane) })
+}
+
+/// The smallest HTTP answer, on a connection that is kept alive.
+fn greeting(name: &str, effort: Effort) -> io::Result<()> {
+    let child = Child::server()?;
+    let reply = Reply::Answer(200, b"Welcome to SockJS!\n".to_vec());
+    let mut connection = Connection::open(child.address)?;
+    connection.exchange(&get("/echo"), &reply, 1)?;
+    let floor = answering_floor(get("/echo"), connection.received)?;
+    let lane = Pipe { connection, requests: get("/echo"), reply, depth: 1 };
+    let ours = Contestant { name: SOCKJS, child, lane: Box::new(lane) };
+    compete(name, vec![floor, ours], &[Target { who: SOCKJS, against: FLOOR, limit: 1.15 }], effort)
+}
+
+/// One message to a thousand sessions; a message here is one delivery. The floor has a thousand bare writes of the same
+/// bytes. With four broadcasts in one turn each receiver gets one frame with four messages.
+fn broadcast(name: &str, streaming: bool, effort: Effort) -> io::Result<()> {
+    let count = 1_000 / effort.crowd_divisor;
+    let text = text(SIZE);
+    let once = fan(SOCKJS, "/broadcast", count, streaming, &text, 1)?;
+    let four = fan("four at once", "/broadcast4", count, streaming, &text, 4)?;
+    let trigger = client_frame(Opcode::Text, text.as_bytes());
+    let floor = {
+        let response = once.response;
+        let child = Child::floor(Duty::Spread { request: trigger.len(), response })?;
+        let receivers = (0..count).map(|_| Connection::open(child.address)).collect::<io::Result<_>>()?;
+        let sender = Connection::open(child.address)?;
+        let reply = Reply::Exact(vec![b'x'; response]);
+        let lane = Fan { sender, trigger, receivers, reply, times: 1 };
+        Contestant { name: FLOOR, child, lane: Box::new(lane) }
+    };
+    let targets = [
+        Target { who: SOCKJS, against: FLOOR, limit: 1.1 },
+        Target { who: "four at once", against: FLOOR, limit: 0.4 },
+    ];
+    compete(name, vec![floor, once.contestant, four.contestant], &targets, effort)
+}
+
+struct Fanned {
+    contestant: Contestant,
+    /// Bytes that a receiver gets in one exchange.
+    response: usize,
+}
+
+fn fan(
+    name: &'static str,
+    prefix: &str,
+    count: usize,
+    streaming: bool,
+    text: &str,
+    times: usize,
+) -> io::Result<Fanned> {
+    let child = Child::server()?;
+    let open = |number: usize| match streaming {
+        true => Connection::xhr_stream(child.address, &format!("{prefix}/000/{number}/xhr_streaming")),
+        false => Connection::upgrade(child.address, &format!("{prefix}/000/{number}/websocket")),
+    };
+    let receivers = (0..count).map(open).collect::<io::Result<Vec<_>>>()?;
+    // All in one frame: fewer would be a wrong echo.
+    let messages = vec![json(text); times].join(&b',');
+    let mut lane = Fan {
+        // It shares the endpoint, and gets nothing: the handler broadcasts to all others.
+        sender: Connection::upgrade(child.address, &format!("{prefix}/websocket"))?,
+        trigger: client_frame(Opcode::Text, text.as_bytes()),
+        receivers,
+        reply: if streaming { Reply::Chunks(messages) } else { Reply::Frames(messages) },
+        times,
+    };
+    let received = |lane: &Fan| lane.receivers.first().map_or(0, |receiver| receiver.received);
+    let before = received(&lane);
+    lane.exchange()?;
+    let response = received(&lane) - before;
+    Ok(Fanned { contestant: Contestant { name, child, lane: Box::new(lane) }, response })
+}
+
+/// Connect, open a session, close it, hang up. The floor takes a request as large as the handshake, and sends as many
+/// bytes as our server does.
+fn open_and_close(name: &str, effort: Effort) -> io::Result<()> {
+    let visitor = |name, path: &str, greets: bool| {
+        let child = Child::server()?;
+        let close = |frame: fn(Opcode, &[u8]) -> Vec<u8>| frame(Opcode::Close, &1000_u16.to_be_bytes());
+        let mut words = vec![(handshake(path), Reply::Answer(101, Vec::new()))];
+        if greets {
+            words.push((Vec::new(), Reply::Exact(server_frame(Opcode::Text, b"o"))));
+        }
+        words.push((close(client_frame), Reply::Exact(close(server_frame))));
+        let lane = Visit { address: child.address, words };
+        let received = lane.pay()?;
+        io::Result::Ok((Contestant { name, child, lane: Box::new(lane) }, received))
+    };
+    let (raw, _) = visitor(RAW, "/echo/websocket", false)?;
+    let path = "/echo/000/session/websocket";
+    let (sockjs, received) = visitor(SOCKJS, path, true)?;
+    let request = handshake(path);
+    let child = Child::floor(Duty::Answer { request: request.len(), response: received })?;
+    let words = vec![(request, Reply::Exact(vec![b'x'; received]))];
+    let lane = Visit { address: child.address, words };
+    let floor = Contestant { name: FLOOR, child, lane: Box::new(lane) };
+    compete(name, vec![floor, raw, sockjs], &[], effort)
+}
+
+/// A hundred sessions that talk in turn, alone and among ten thousand.
+fn crowds(name: &str, effort: Effort) -> io::Result<()> {
+    let talkers = 100 / effort.crowd_divisor;
+    let text = text(SIZE);
+    let crowd = |name, stride: usize| {
+        let child = Child::server()?;
+        let open = |_| Connection::upgrade(child.address, "/echo/websocket");
+        let lane = Crowd {
+            connections: (0..talkers * stride).map(open).collect::<io::Result<_>>()?,
+            stride,
+            next: 0,
+            request: client_frame(Opcode::Text, text.as_bytes()),
+            reply: Reply::Exact(server_frame(Opcode::Text, text.as_bytes())),
+        };
+        io::Result::Ok(Contestant { name, child, lane: Box::new(lane) })
+    };
+    let targets = [Target { who: "10,000", against: "100", limit: 1.15 }];
+    compete(name, vec![crowd("100", 1)?, crowd("10,000", 100)?], &targets, effort)
+}
+
+fn idle_sessions(name: &str, transport: &'static str, limit: f64, effort: Effort) -> io::Result<()> {
+    let count = 10_000 / effort.crowd_divisor;
+    idle::watch(name, count, limit, effort, |child, number| {
+        let path = format!("/echo/000/{number:08x}/{transport}");
+        match transport {
+            "websocket" => Connection::upgrade(child.address, &path),
+            _ => Connection::xhr_stream(child.address, &path),
+        }
+    })
+}

@@ -1,0 +1,471 @@
+//! Plays a script as the reactor would: the same calls in the same order, with made-up sockets and a made-up clock.
+
+use std::collections::{HashMap, VecDeque};
+use std::io::IoSlice;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use sockjs_server::collections::Key;
+use sockjs_server::engine::{Connection, Engine};
+use sockjs_server::{EndpointOptions, ServerOptions};
+
+use super::program::{Asked, Program, Told};
+use super::script::{Script, Step};
+use crate::checks::Random;
+
+/// How the bytes of one step reach the engine.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Cut {
+    Whole,
+    WithinTurn,
+    TurnForEach,
+}
+
+/// What was seen when all was over.
+pub struct Record {
+    pub clients: Vec<Client>,
+    pub told: Vec<Told>,
+    pub sent: Vec<Vec<usize>>,
+    /// Somewhere reading had to wait, so that what was read when depends on how it was cut.
+    pub throttled: bool,
+    pub full: bool,
+}
+
+/// A client and its socket.
+#[derive(Default)]
+pub struct Client {
+    key: Option<Key<Connection>>,
+    /// Written by the client, and not read by the server.
+    unread: Vec<u8>,
+    hung_up: bool,
+    /// It left before the end.
+    left: bool,
+    /// The server stopped reading.
+    paused: bool,
+    /// Bytes that its socket takes yet.
+    appetite: Option<usize>,
+    was_hungry: bool,
+    blocked: bool,
+    /// The server ended its side.
+    shut: bool,
+    /// How many requests it wrote, as long as it wrote nothing else.
+    questions: usize,
+    wrote_other: bool,
+    pub received: Vec<u8>,
+    pub asked: Vec<Asked>,
+    /// The session, if it became a WebSocket's.
+    pub websocket: Option<usize>,
+    /// The messages sent to that when everybody had read all there was.
+    pub due: Vec<usize>,
+}
+
+impl Client {
+    /// It read everything, and stayed until the server had said all it had to say.
+    pub fn is_faithful(&self) -> bool {
+        self.shut && !self.was_hungry
+    }
+
+    /// It stopped reading for a while.
+    pub fn was_hungry(&self) -> bool {
+        self.was_hungry
+    }
+
+    /// It left, or stopped reading for a while: how much it received depends on when that was.
+    pub fn is_cut_short(&self) -> bool {
+        self.left || self.was_hungry
+    }
+
+    /// What it received, but for what is random there; and but for the invitations to send a body, which nobody gets
+    /// who began with it (RFC 9110 §10.1.1).
+    pub fn output(&self) -> Option<String> {
+        let output = self.received.escape_ascii().to_string();
+        let is_random = output.contains("entropy");
+        (!is_random).then(|| output.replace("HTTP/1.1 100 Continue\\r\\n\\r\\n", ""))
+    }
+
+    pub fn shown(&self) -> String {
+        self.received.escape_ascii().to_string().replace("\\r\\n", "\n")
+    }
+}
+
+pub struct World<'s> {
+    script: &'s Script,
+    cut: Cut,
+    random: Random,
+    engine: Engine,
+    program: Program,
+    clients: Vec<Client>,
+    numbers: HashMap<Key<Connection>, usize>,
+    /// Sockets that paused, and may go on in the next turn.
+    resumed: VecDeque<usize>,
+    /// What others ask of the engine waits for the end of the turn.
+    mail: Vec<Step>,
+    throttled: bool,
+    stopped: bool,
+}
+
+/// Of the endpoints here.
+pub const RESPONSE_LIMIT: usize = 4096;
+
+/// No answer to a small input is larger than this, and none is queued behind it while it waits.
+const MOST_WAITING: usize = 160 << 10;
+
+impl<'s> World<'s> {
+    pub fn play(script: &'s Script, cut: Cut) -> Record {
+        let mut options = ServerOptions::default();
+        options.request_line = 256;
+        options.header_section = 1024;
+        options.header_count = 16;
+        options.connections = 64;
+        options.body_size = 4096;
+        if script.is_poor {
+            options.buffered_bytes = 48 << 10;
+        }
+        let mut engine = Engine::new(options, 1_000_000, 1_700_000_000);
+        let mut options = EndpointOptions::default();
+        options.response_limit = RESPONSE_LIMIT;
+        options.message_size = 2048;
+        options.send_queue = 8192;
+        options.sessions = 6;
+        options.jsessionid = Some("Secure".into());
+        options.subprotocols = vec!["chat".into()];
+        engine.mount("/e", options.clone());
+        options.heartbeat_delay = Duration::from_millis(700);
+        options.pong_timeout = Duration::from_millis(400);
+        options.origins = vec!["http://a".into()];
+        options.cors = false;
+        engine.mount("/o", options);
+        let random = Random::new(script.seed);
+        let (program, clients, numbers) = Default::default();
+        let (resumed, mail) = Default::default();
+        let (throttled, stopped) = (false, false);
+        let mut world = Self {
+            script,
+            cut,
+            random,
+            engine,
+            program,
+            clients,
+            numbers,
+            resumed,
+            mail,
+            throttled,
+            stopped,
+        };
+        for step in &script.steps {
+            world.step(step);
+        }
+        world.end_turn();
+        world.finish()
+    }
+
+    fn step(&mut self, step: &Step) {
+        match step {
+            Step::Accept if self.engine.can_accept() => self.accept(),
+            Step::Accept => {}
+            Step::Ask(client, bytes) => self.send(*client, bytes, true),
+            Step::Send(client, bytes) => self.send(*client, bytes, false),
+            Step::HangUp(client) => {
+                let Some(socket) = self.clients.get_mut(*client) else { return };
+                (socket.hung_up, socket.left) = (true, true);
+                self.read(*client);
+            }
+            Step::Reset(client) => self.reset(*client),
+            Step::Appetite(client, appetite) => self.feed(*client, *appetite),
+            Step::Wait(by) => {
+                self.end_turn();
+                self.wait(*by);
+            }
+            Step::Program(actions) => self.program.actions.clone_from(actions),
+            Step::Call(_) | Step::Stop => self.mail.push(step.clone()),
+            Step::EndTurn => self.end_turn(),
+        }
+        self.relieve();
+    }
+
+    /// Flushes before the end of the turn if queues have grown for want of it.
+    fn relieve(&mut self) {
+        if self.engine.take_pressed() {
+            self.flush();
+        }
+    }
+
+    fn accept(&mut self) {
+        let port = self.clients.len() as u16;
+        let key = self.engine.accept(Some(SocketAddr::from((Ipv4Addr::LOCALHOST, port))));
+        self.numbers.insert(key, self.clients.len());
+        self.clients.push(Client { key: Some(key), ..Client::default() });
+    }
+
+    fn send(&mut self, client: usize, bytes: &[u8], is_question: bool) {
+        let Some(socket) = self.clients.get_mut(client) else { return };
+        socket.questions += usize::from(is_question);
+        socket.wrote_other |= !is_question;
+        if socket.hung_up || socket.key.is_none() {
+            return;
+        }
+        if self.cut != Cut::TurnForEach {
+            socket.unread.extend_from_slice(bytes);
+            return self.read(client);
+        }
+        // It waits for the turn in which all has come.
+        let mail = std::mem::take(&mut self.mail);
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let count = 1 + self.random.below(rest.len().min(2 + usize::from(self.script.seed)));
+            let (piece, more) = rest.split_at(count);
+            self.clients[client].unread.extend_from_slice(piece);
+            self.read(client);
+            if !more.is_empty() {
+                self.end_turn();
+            }
+            rest = more;
+        }
+        self.mail = mail;
+    }
+
+    /// As the reactor's: whatever is there, and then the end of it.
+    fn read(&mut self, client: usize) {
+        loop {
+            let Some(socket) = self.clients.get_mut(client) else { return };
+            let Some(key) = socket.key else { return };
+            if !self.engine.can_read(key) {
+                self.throttled |= !socket.unread.is_empty() || socket.hung_up;
+                socket.paused = true;
+                return;
+            }
+            socket.paused = false;
+            if socket.unread.is_empty() {
+                if socket.hung_up {
+                    self.engine.eof(key, &mut self.program);
+                }
+                return;
+            }
+            let count = match self.cut {
+                Cut::WithinTurn => {
+                    1 + self.random.below(socket.unread.len().min(2 + usize::from(self.script.seed)))
+                }
+                _ => socket.unread.len(),
+            };
+            let mut piece: Vec<u8> = socket.unread.drain(..count).collect();
+            self.engine.receive(key, &mut piece, &mut self.program);
+        }
+    }
+
+    fn reset(&mut self, client: usize) {
+        let Some(socket) = self.clients.get_mut(client) else { return };
+        socket.left = true;
+        if let Some(key) = socket.key {
+            self.engine.reset(key, &mut self.program);
+        }
+    }
+
+    /// The client reads, or stops to.
+    fn feed(&mut self, client: usize, appetite: Option<usize>) {
+        let Some(socket) = self.clients.get_mut(client) else { return };
+        socket.appetite = appetite;
+        socket.was_hungry |= appetite.is_some();
+        if let (true, Some(key)) = (socket.blocked && appetite != Some(0), socket.key) {
+            socket.blocked = false;
+            self.engine.writable(key);
+        }
+    }
+
+    fn wait(&mut self, by: u64) {
+        let end = self.engine.now() + by;
+        // As a loop that sleeps until the next deadline would.
+        for _ in 0..10_000 {
+            let Some(next) = self.engine.next_deadline().filter(|next| *next < end) else { break };
+            self.set_time(next);
+        }
+        self.set_time(end);
+    }
+
+    fn set_time(&mut self, now: u64) {
+        self.engine.set_time(now);
+        self.end_turn();
+        assert!(
+            self.engine.next_deadline().is_none_or(|next| next > self.engine.now()),
+            "due, and not dealt with"
+        );
+    }
+
+    fn end_turn(&mut self) {
+        self.turn();
+        // The next turn does not sleep.
+        for more in 0.. {
+            if !self.engine.is_pending() {
+                break;
+            }
+            assert!(more < 1000, "turns without end");
+            self.turn();
+        }
+    }
+
+    fn turn(&mut self) {
+        for _ in 0..self.resumed.len() {
+            let Some(client) = self.resumed.pop_front() else { break };
+            self.read(client);
+        }
+        self.engine.tick(&mut self.program);
+        for step in std::mem::take(&mut self.mail) {
+            match step {
+                Step::Call(action) => self.program.act(&mut self.engine, action, None),
+                _ => {
+                    self.engine.stop(1001, "Server shutdown", &mut self.program);
+                    self.stopped = true;
+                }
+            }
+            self.relieve();
+        }
+        self.flush();
+        self.check();
+    }
+
+    fn flush(&mut self) {
+        for round in 0.. {
+            assert!(round < 1000, "a turn without end");
+            while let Some(key) = self.engine.next_suspect() {
+                if let Some(client) = self.numbers.get(&key) {
+                    self.read(*client);
+                }
+            }
+            let more = self.engine.settle(&mut self.program);
+            while let Some(key) = self.engine.next_dirty() {
+                self.write(key);
+            }
+            while let Some(key) = self.engine.next_shut() {
+                if let Some(client) = self.numbers.get(&key) {
+                    self.clients[*client].shut = true;
+                }
+            }
+            while let Some(key) = self.engine.next_gone() {
+                if let Some(client) = self.numbers.remove(&key) {
+                    self.clients[client].key = None;
+                }
+            }
+            if !more {
+                return;
+            }
+        }
+    }
+
+    fn write(&mut self, key: Key<Connection>) {
+        let Some(client) = self.numbers.get(&key).copied() else { return };
+        let socket = &mut self.clients[client];
+        let written = self.engine.outgoing(key, |slices| socket.take(slices));
+        let (count, blocked) = written.unwrap_or_default();
+        socket.blocked = blocked;
+        self.engine.sent(key, count, blocked);
+        if socket.paused && self.engine.can_read(key) {
+            socket.paused = false;
+            self.resumed.push_back(client);
+        }
+    }
+
+    /// What holds at the end of every turn.
+    fn check(&self) {
+        let counters = self.engine.counters();
+        assert_eq!(counters.connections, self.numbers.len());
+        let open = (counters.opened - counters.closed) as usize;
+        assert!(open <= counters.sessions);
+        // One for each connection and session, and the application's own of open sessions and of endpoints.
+        let most = counters.connections + counters.sessions + open + 2;
+        assert!(counters.timers <= most, "{} timers for {most} owners", counters.timers);
+        // A buffer that grows may be half empty.
+        let held = counters.buffered;
+        assert!(held <= 2 * self.engine.options().buffered_bytes, "{held} bytes are held");
+        for (key, client) in &self.numbers {
+            let socket = &self.clients[*client];
+            let sum = |slices: &[IoSlice<'_>]| slices.iter().map(|slice| slice.len()).sum::<usize>();
+            let waiting = self.engine.outgoing(*key, sum).unwrap_or_default();
+            assert!(waiting == 0 || socket.blocked, "{waiting} bytes wait, and the socket takes them");
+            assert!(waiting < MOST_WAITING, "{waiting} bytes wait");
+            let forgotten = socket.paused && self.engine.can_read(*key) && !self.resumed.contains(client);
+            assert!(!forgotten, "reading paused, and never goes on");
+        }
+    }
+
+    /// Who reads again gets all that waits for it: answers, and the messages of its WebSocket.
+    fn satisfy(&mut self) {
+        for client in 0..self.clients.len() {
+            self.feed(client, None);
+        }
+        // What was left unread is read in the turns that follow.
+        for _ in 0..100 {
+            self.end_turn();
+        }
+        assert!(self.resumed.is_empty());
+        let is_there = |client: &Client| client.key.is_some() && !client.hung_up && !client.shut;
+        for (port, client) in self.clients.iter_mut().enumerate().filter(|(_, client)| is_there(client)) {
+            let answered = self.program.asked.get(&(port as u16)).map_or(0, Vec::len);
+            let is_patient = !client.wrote_other && !client.left && !self.stopped;
+            assert!(
+                !is_patient || answered == client.questions,
+                "{answered} of {} answered",
+                client.questions
+            );
+            let session = self.program.websockets.iter().position(|opener| *opener == Some(port as u16));
+            if let Some(session) = session.filter(|session| self.program.is_open(&self.engine, *session)) {
+                client.due.clone_from(&self.program.sent[session]);
+            }
+        }
+    }
+
+    /// Everybody leaves, or falls silent; and time passes. Nothing may be left.
+    fn finish(mut self) -> Record {
+        // From here on the application only listens.
+        self.program.actions = vec![0x1f; 1 << 12];
+        self.satisfy();
+        for client in 0..self.clients.len() {
+            if self.script.goes_silent {
+                self.feed(client, Some(0));
+            } else {
+                self.clients[client].hung_up = true;
+                self.read(client);
+                self.feed(client, None);
+            }
+        }
+        self.end_turn();
+        for _ in 0..10_000 {
+            let Some(next) = self.engine.next_deadline() else { break };
+            self.set_time(next.max(self.engine.now() + 1));
+        }
+        let counters = self.engine.counters();
+        assert_eq!((counters.connections, counters.sessions, counters.timers), (0, 0, 0), "left behind");
+        assert_eq!((counters.opened, counters.buffered), (counters.closed, 0));
+        assert_eq!((self.engine.open_count(0), self.engine.open_count(1)), (0, 0));
+        let written = self.clients.iter().map(|client| client.received.len() as u64).sum::<u64>();
+        assert_eq!(counters.bytes_out, written);
+        for (session, port) in self.program.websockets.iter().enumerate() {
+            if let Some(client) = port.and_then(|port| self.clients.get_mut(usize::from(port))) {
+                client.websocket = Some(session);
+            }
+        }
+        for (port, asked) in std::mem::take(&mut self.program.asked) {
+            self.clients[usize::from(port)].asked = asked;
+        }
+        let Program { told, sent, full, .. } = self.program;
+        // Who was invited to send a body, or not, has taken more, or less, of what followed.
+        let invited = |client: &Client| client.was_hungry && client.shown().contains("100 Continue");
+        let throttled = self.throttled || self.script.is_poor || self.clients.iter().any(invited);
+        Record { clients: self.clients, told, sent, throttled, full }
+    }
+}
+
+impl Client {
+    /// Takes as much as it likes, and says whether that was less than there was.
+    fn take(&mut self, slices: &[IoSlice<'_>]) -> (usize, bool) {
+        let mut count = 0;
+        for slice in slices {
+            let likes = self.appetite.map_or(slice.len(), |appetite| appetite.min(slice.len()));
+            self.received.extend_from_slice(&slice[..likes]);
+            self.appetite = self.appetite.map(|appetite| appetite - likes);
+            count += likes;
+            if likes < slice.len() {
+                return (count, true);
+            }
+        }
+        (count, false)
+    }
+}
