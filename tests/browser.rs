@@ -5,14 +5,13 @@
 mod support;
 
 use std::fs;
-use std::io::Read;
 use std::path::Path;
-use std::process::{Command, Stdio};
-use std::sync::mpsc;
+use std::process::Command;
 use std::time::Duration;
 
 use sockjs_server::{Context, EndpointOptions, Request, Response, ServerOptions, Session};
 use support::TestServer;
+use support::programs::run;
 
 /// Installing needs the network, and is given time for it; the browser takes well under a minute, and `main.js` gives up
 /// a little sooner, to end what it started.
@@ -20,30 +19,6 @@ const INSTALL: Duration = Duration::from_secs(180);
 const RUN: Duration = Duration::from_secs(90);
 
 const CLIENT_PATH: &str = "/sockjs.js";
-
-/// Runs a command to its end, or ends it when its time is over. Says what it printed.
-fn run(command: &mut Command, time: Duration) -> String {
-    let spawned = command.stdout(Stdio::piped()).spawn();
-    let mut child = spawned.unwrap_or_else(|error| panic!("{command:?}: {error}"));
-    let mut output = child.stdout.take().expect("a pipe");
-    let (sender, receiver) = mpsc::channel();
-    std::thread::spawn(move || {
-        let mut text = String::new();
-        let outcome = output.read_to_string(&mut text).map(|_| text);
-        // Nobody listens any more if it came too late.
-        let _ = sender.send(outcome);
-    });
-    // The output ends when the command does.
-    let Ok(text) = receiver.recv_timeout(time) else {
-        child.kill().expect("kill");
-        child.wait().expect("wait");
-        panic!("{command:?} took longer than {time:?}");
-    };
-    let status = child.wait().expect("wait");
-    let text = text.expect("UTF-8");
-    assert!(status.success(), "{command:?}: {status}\n{text}");
-    text
-}
 
 /// A server whose heartbeats need no patience, and which has the client that its iframe page loads.
 fn impatient(client: Vec<u8>) -> TestServer {
