@@ -11,6 +11,7 @@ mod wire;
 
 mod blocking;
 mod bombs;
+mod counts;
 mod crowds;
 mod descriptors;
 mod leaving;

@@ -36,13 +36,19 @@ impl Neighbour {
 
     /// Both sessions, which are as old as the neighbour, carry a message there and back.
     pub fn expect_service(&mut self, beside: &str) {
-        self.rounds += 1;
-        let message = format!("[\"{} beside {beside}\"]", self.rounds);
-        self.socket.send(text(&message)).expect_text(format!("a{message}"));
+        let message = self.expect_echo(beside);
         let mut polling = Client::connect(self.address);
         let sent = polling.ask("POST", "/neighbour/000/polling/xhr_send", "", message.as_bytes());
         assert_eq!(sent.status, 204, "beside {beside}");
         let polled = polling.ask("POST", "/neighbour/000/polling/xhr", "", b"");
         assert_eq!(polled.text(), format!("a{message}\n"));
+    }
+
+    /// The session on the WebSocket does, where nobody can connect. The message is no other's.
+    pub fn expect_echo(&mut self, beside: &str) -> String {
+        self.rounds += 1;
+        let message = format!("[\"{} beside {beside}\"]", self.rounds);
+        self.socket.send(text(&message)).expect_text(format!("a{message}"));
+        message
     }
 }

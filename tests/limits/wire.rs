@@ -36,7 +36,7 @@ impl Wire {
     }
 
     /// The method, and the path below a session's.
-    fn request(self) -> (&'static str, &'static str) {
+    pub fn request(self) -> (&'static str, &'static str) {
         match self {
             Wire::Xhr => ("POST", "xhr"),
             Wire::Jsonp => ("GET", "jsonp?c=f"),
