@@ -139,9 +139,29 @@ impl Server {
     /// # Errors
     /// Those of the operating system.
     pub fn listen(&mut self, address: impl ToSocketAddrs) -> io::Result<SocketAddr> {
-        let listener = TcpListener::bind(address)?;
+        self.listen_with(address, Preamble::None)
+    }
+
+    /// Listens on one more address, for connections that begin with a preamble.
+    ///
+    /// # Errors
+    /// Those of the operating system.
+    pub fn listen_with(&mut self, address: impl ToSocketAddrs, preamble: Preamble) -> io::Result<SocketAddr> {
+        let mut failure = io::Error::new(io::ErrorKind::InvalidInput, "the name has no address");
+        for address in address.to_socket_addrs()? {
+            // Not the standard library's: the system's longest backlog, so that a crowd need not come twice.
+            match mio::net::TcpListener::bind(address) {
+                Ok(listener) => return self.add_tcp(listener, preamble),
+                Err(error) => failure = error,
+            }
+        }
+        Err(failure)
+    }
+
+    fn add_tcp(&mut self, listener: mio::net::TcpListener, preamble: Preamble) -> io::Result<SocketAddr> {
         let address = listener.local_addr()?;
-        self.add_listener(listener, Preamble::None)?;
+        self.reactor.listen(Acceptor::Tcp(listener), preamble == Preamble::Proxy)?;
+        self.addresses.push(address);
         Ok(address)
     }
 
@@ -151,11 +171,7 @@ impl Server {
     /// Those of the operating system.
     pub fn add_listener(&mut self, listener: TcpListener, preamble: Preamble) -> io::Result<()> {
         listener.set_nonblocking(true)?;
-        let address = listener.local_addr()?;
-        let acceptor = Acceptor::Tcp(mio::net::TcpListener::from_std(listener));
-        self.reactor.listen(acceptor, preamble == Preamble::Proxy)?;
-        self.addresses.push(address);
-        Ok(())
+        self.add_tcp(mio::net::TcpListener::from_std(listener), preamble).map(drop)
     }
 
     /// Takes a listening Unix socket. Its clients have no address.

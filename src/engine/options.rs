@@ -122,8 +122,9 @@ pub struct EndpointOptions {
     /// Subprotocols that the raw WebSocket speaks, best first; default none. The first one that the client offers
     /// too is chosen (RFC 6455 §4.2.2).
     pub subprotocols: Vec<String>,
-    /// The largest message, and the largest body of a send request, in bytes; default 1 MiB. Beyond it: close code
-    /// 1009 on WebSocket, 413 on HTTP.
+    /// The largest message in bytes, as it arrives; default 1 MiB. A SockJS payload, on a WebSocket or as the body of a
+    /// send request, may be 16 bytes larger, for the array around a message. Beyond it: close code 1009 on WebSocket,
+    /// 413 on HTTP.
     pub message_size: usize,
     /// Bytes that may wait for one session's client; default 1 MiB. Beyond it `send` says
     /// [`SendError::Full`](crate::SendError::Full), and a broadcast closes the session. An empty queue takes any

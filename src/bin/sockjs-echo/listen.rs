@@ -1,7 +1,9 @@
 //! The sockets to listen on: bound here, or inherited.
 
 use std::io;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpListener};
+#[cfg(unix)]
+use std::net::TcpListener;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 #[cfg(unix)]
 use std::os::fd::{AsFd, OwnedFd};
 #[cfg(unix)]
@@ -18,9 +20,8 @@ use crate::explain;
 pub(crate) fn on(server: &mut Server, place: &Listen, preamble: Preamble) -> io::Result<String> {
     match place {
         Listen::Tcp(address) => {
-            let listener =
-                TcpListener::bind(address).map_err(|error| explain(&address.to_string(), error))?;
-            add_tcp(server, listener, preamble)
+            let bound = server.listen_with(address, preamble);
+            bound.map(describe).map_err(|error| explain(&address.to_string(), error))
         }
         #[cfg(unix)]
         Listen::Unix(path) => {
@@ -35,10 +36,8 @@ pub(crate) fn on(server: &mut Server, place: &Listen, preamble: Preamble) -> io:
     }
 }
 
-fn add_tcp(server: &mut Server, listener: TcpListener, preamble: Preamble) -> io::Result<String> {
-    let address = listener.local_addr()?;
-    server.add_listener(listener, preamble)?;
-    Ok(format!("{address}. Open http://{}/ in a browser.", reachable(address)))
+fn describe(address: SocketAddr) -> String {
+    format!("{address}. Open http://{}/ in a browser.", reachable(address))
 }
 
 /// A socket whose server is gone is in the way of the next one; one that answers is not ours to take.
@@ -62,7 +61,10 @@ fn bind_unix(path: &Path) -> io::Result<UnixListener> {
 fn inherit(server: &mut Server, preamble: Preamble) -> io::Result<String> {
     let listener = TcpListener::from(io::stdin().as_fd().try_clone_to_owned()?);
     match listener.local_addr() {
-        Ok(_) => add_tcp(server, listener, preamble),
+        Ok(address) => {
+            server.add_listener(listener, preamble)?;
+            Ok(describe(address))
+        }
         // Of another family, or no socket at all.
         Err(_) => {
             let listener = UnixListener::from(OwnedFd::from(listener));
