@@ -57,7 +57,7 @@ fn counters(context: &Context<'_>) -> String {
         ("sessions_opened_total", counters.opened),
         ("messages_in_total", counters.messages_in),
         ("messages_out_total", counters.messages_out),
-        ("refused_total", counters.refused),
+        ("refused_total", counters.refused.total()),
     ];
     lines.iter().map(|(name, value)| format!("sockjs_{name} {value}\n")).collect()
 }

@@ -96,12 +96,13 @@ mod reactor;
 mod server;
 
 pub use engine::{
-    Cause, Close, Counters, EndpointOptions, Event, OptionError, Request, Response, SendError, ServerOptions,
-    SessionId,
+    Cause, Close, Counters, EndpointOptions, Event, OptionError, Refusals, Request, Response, SendError,
+    ServerOptions, SessionId,
 };
 pub use handle::Handle;
 pub use handler::{Admission, Context, Endpoint, EndpointId, Handler, Session};
-pub use server::{MountError, Report, Server};
+pub use http::{Network, NetworkError};
+pub use server::{MountError, Preamble, Report, Server};
 pub use sockjs::{Transport, Transports};
 
 /// The README's snippets compile as they stand.

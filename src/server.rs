@@ -14,7 +14,7 @@ use crate::engine::{
     Counters, EndpointOptions, Engine, Event, OptionError, Request, Response, ServerOptions,
 };
 use crate::handle::{Command, Handle, Mailbox};
-use crate::handler::{Context, EndpointId, Handler};
+use crate::handler::{Context, Endpoint, EndpointId, Handler};
 use crate::mounts::Mounts;
 use crate::reactor::{Acceptor, Reactor, calendar};
 
@@ -38,6 +38,7 @@ pub struct Server {
     mailbox: Arc<Mailbox>,
     /// What was taken out of the mailbox; kept for its memory.
     commands: Vec<Command>,
+    addresses: Vec<SocketAddr>,
     stage: Stage,
 }
 
@@ -49,6 +50,17 @@ enum Stage {
         until: Instant,
     },
     Stopped(Report),
+}
+
+/// What the connections of a listener begin with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Preamble {
+    /// The first request.
+    #[default]
+    None,
+    /// A PROXY header, version 1 or 2, in which a load balancer names its client. All of them must: a connection that
+    /// begins otherwise is dropped. Only for listeners that nobody but the balancer can reach.
+    Proxy,
 }
 
 /// What was left when a server stopped.
@@ -117,6 +129,7 @@ impl Server {
             reactor,
             mailbox,
             commands: Vec::new(),
+            addresses: Vec::new(),
             stage: Stage::Running,
         })
     }
@@ -126,9 +139,29 @@ impl Server {
     /// # Errors
     /// Those of the operating system.
     pub fn listen(&mut self, address: impl ToSocketAddrs) -> io::Result<SocketAddr> {
-        let listener = TcpListener::bind(address)?;
+        self.listen_with(address, Preamble::None)
+    }
+
+    /// Listens on one more address, for connections that begin with a preamble.
+    ///
+    /// # Errors
+    /// Those of the operating system.
+    pub fn listen_with(&mut self, address: impl ToSocketAddrs, preamble: Preamble) -> io::Result<SocketAddr> {
+        let mut failure = io::Error::new(io::ErrorKind::InvalidInput, "the name has no address");
+        for address in address.to_socket_addrs()? {
+            // Not the standard library's: the system's longest backlog, so that a crowd need not come twice.
+            match mio::net::TcpListener::bind(address) {
+                Ok(listener) => return self.add_tcp(listener, preamble),
+                Err(error) => failure = error,
+            }
+        }
+        Err(failure)
+    }
+
+    fn add_tcp(&mut self, listener: mio::net::TcpListener, preamble: Preamble) -> io::Result<SocketAddr> {
         let address = listener.local_addr()?;
-        self.add_listener(listener)?;
+        self.reactor.listen(Acceptor::Tcp(listener), preamble == Preamble::Proxy)?;
+        self.addresses.push(address);
         Ok(address)
     }
 
@@ -136,9 +169,9 @@ impl Server {
     ///
     /// # Errors
     /// Those of the operating system.
-    pub fn add_listener(&mut self, listener: TcpListener) -> io::Result<()> {
+    pub fn add_listener(&mut self, listener: TcpListener, preamble: Preamble) -> io::Result<()> {
         listener.set_nonblocking(true)?;
-        self.reactor.listen(Acceptor::Tcp(mio::net::TcpListener::from_std(listener)))
+        self.add_tcp(mio::net::TcpListener::from_std(listener), preamble).map(drop)
     }
 
     /// Takes a listening Unix socket. Its clients have no address.
@@ -146,9 +179,21 @@ impl Server {
     /// # Errors
     /// Those of the operating system.
     #[cfg(unix)]
-    pub fn add_unix_listener(&mut self, listener: UnixListener) -> io::Result<()> {
+    pub fn add_unix_listener(&mut self, listener: UnixListener, preamble: Preamble) -> io::Result<()> {
         listener.set_nonblocking(true)?;
-        self.reactor.listen(Acceptor::Unix(mio::net::UnixListener::from_std(listener)))
+        let acceptor = Acceptor::Unix(mio::net::UnixListener::from_std(listener));
+        self.reactor.listen(acceptor, preamble == Preamble::Proxy)
+    }
+
+    /// The addresses it listens on, in the order in which they were added; Unix sockets have none.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// One of its endpoints, for a program that turns the server itself: what is sent leaves in the next turn, for which
+    /// [`Server::next_timeout`] is zero then.
+    pub fn endpoint(&mut self, endpoint: EndpointId) -> Endpoint<'_> {
+        Endpoint::new(&mut self.engine, endpoint.0)
     }
 
     /// Mounts an endpoint with the default options. A trailing slash of the prefix does not count.

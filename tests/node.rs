@@ -3,39 +3,16 @@
 mod support;
 
 use std::fs;
-use std::io::Read;
 use std::path::Path;
-use std::process::{Command, Stdio};
-use std::sync::mpsc;
+use std::process::Command;
 use std::time::Duration;
 
 use support::TestServer;
+use support::programs::run;
 
 /// Installing needs the network, and is given time for it; the client itself takes seconds.
 const INSTALL: Duration = Duration::from_secs(180);
 const RUN: Duration = Duration::from_secs(60);
-
-/// Runs a command to its end, or ends it when its time is over.
-fn run(command: &mut Command, time: Duration) {
-    let spawned = command.stdout(Stdio::piped()).spawn();
-    let mut child = spawned.unwrap_or_else(|error| panic!("{command:?}: {error}"));
-    let mut output = child.stdout.take().expect("a pipe");
-    let (sender, receiver) = mpsc::channel();
-    std::thread::spawn(move || {
-        let mut text = String::new();
-        let outcome = output.read_to_string(&mut text).map(|_| text);
-        // Nobody listens any more if it came too late.
-        let _ = sender.send(outcome);
-    });
-    // The output ends when the command does.
-    let Ok(text) = receiver.recv_timeout(time) else {
-        child.kill().expect("kill");
-        child.wait().expect("wait");
-        panic!("{command:?} took longer than {time:?}");
-    };
-    let status = child.wait().expect("wait");
-    assert!(status.success(), "{command:?}: {status}\n{}", text.expect("UTF-8"));
-}
 
 #[test]
 #[ignore = "needs Node and npm, and installs sockjs-client; .ci/run runs it"]

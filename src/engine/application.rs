@@ -1,12 +1,14 @@
 //! The door between the engine and the handlers: what they are asked, and what they are shown.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
+use super::answers::Exchange;
 use super::session::{Close, Session, SessionId};
 use super::{Connection, Engine};
 use crate::collections::Key;
-use crate::http;
+use crate::http::{self, Network};
 use crate::sockjs::Transport;
 
 /// What the engine asks of the program around it. One call at a time, never from inside of another.
@@ -90,6 +92,7 @@ pub struct Request<'r> {
     path: &'r str,
     peer: Option<SocketAddr>,
     transport: Option<Transport>,
+    trusted: Arc<[Network]>,
 }
 
 impl fmt::Debug for Request<'_> {
@@ -102,16 +105,6 @@ impl fmt::Debug for Request<'_> {
 }
 
 impl<'r> Request<'r> {
-    /// `path` is what of the path is the program's to see.
-    pub(super) fn new(
-        http: &'r http::Request<'r, 'r>,
-        path: &'r str,
-        connection: Option<&Connection>,
-        transport: Option<Transport>,
-    ) -> Self {
-        Self { http, path, peer: connection.and_then(|connection| connection.peer), transport }
-    }
-
     /// The method, in upper case as it came.
     pub fn method(&self) -> &'r str {
         self.http.method().as_str()
@@ -148,7 +141,24 @@ impl<'r> Request<'r> {
         std::str::from_utf8(self.http.cookie(name)?).ok()
     }
 
-    /// The client's address; `None` on a Unix socket.
+    /// The client's address: the other end of the connection, or whom trusted proxies name in `X-Forwarded-For`; see
+    /// [`ServerOptions::trusted_proxies`](crate::ServerOptions::trusted_proxies). `None` on a Unix socket without one.
+    pub fn client(&self) -> Option<IpAddr> {
+        let fields = self.http.header_values("x-forwarded-for");
+        http::forwarded::client(self.peer.map(|peer| peer.ip()), fields, &self.trusted)
+    }
+
+    /// Whether the client speaks HTTPS to a trusted proxy in front, as `X-Forwarded-Proto` says.
+    pub fn is_https(&self) -> bool {
+        let is_trusted = |peer: SocketAddr| self.trusted.iter().any(|network| network.contains(peer.ip()));
+        self.peer.is_none_or(is_trusted)
+            && self
+                .http
+                .header("x-forwarded-proto")
+                .is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"https"))
+    }
+
+    /// The other end of the connection, or whom a PROXY header named; `None` on a Unix socket.
     pub fn peer(&self) -> Option<SocketAddr> {
         self.peer
     }
@@ -156,6 +166,19 @@ impl<'r> Request<'r> {
     /// The transport that asks for a session; `None` for a request outside of every endpoint.
     pub fn transport(&self) -> Option<Transport> {
         self.transport
+    }
+}
+
+impl Engine {
+    /// A request as handlers see it. `path` is what of its path is theirs to see.
+    pub(super) fn show<'r>(
+        &self,
+        exchange: &Exchange<'r>,
+        path: &'r str,
+        transport: Option<Transport>,
+    ) -> Request<'r> {
+        let peer = self.connections.get(exchange.key).and_then(Connection::peer);
+        Request { http: exchange.request, path, peer, transport, trusted: Arc::clone(&self.trusted) }
     }
 }
 

@@ -12,7 +12,7 @@
 //! any of them ─► Finishing ─► Lingering ─► Gone
 //! ```
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use super::Millis;
 use super::chain::Chain;
@@ -25,7 +25,8 @@ use crate::websocket::message::Decoder;
 /// The state of one connection. Idle ones own no heap.
 pub struct Connection {
     pub(super) phase: Phase,
-    /// When the wait of this phase began: for the first byte, a head, a body, a handshake.
+    /// When the wait of this phase began: for the first byte, a head, a body, a handshake. On a WebSocket: when the
+    /// client was heard last, or the ping has left.
     pub(super) since: Millis,
     /// Bytes of a unit that is not complete, or that cannot be dealt with yet.
     pub(super) inbox: Vec<u8>,
@@ -37,7 +38,7 @@ pub struct Connection {
     pub(super) timer: Timer,
     pub(super) dirty: Link,
     /// `None` for Unix sockets.
-    pub(super) peer: Option<SocketAddr>,
+    peer: Option<(IpAddr, u16)>,
 }
 
 /// The list of connections that have something to send.
@@ -54,6 +55,8 @@ impl Linked<Dirty> for Connection {
 
 /// Where a connection stands.
 pub(super) enum Phase {
+    /// A load balancer is to say who its client is.
+    Proxied,
     /// Between two requests. The first one has the head's time, the others the longer idle time.
     Idle { first: bool },
     /// A part of a request's head is in the inbox.
@@ -134,12 +137,12 @@ pub(super) struct WebSocket {
 /// The liveness check of a WebSocket.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ping {
-    /// None under way; the client was heard then.
-    Rest(Millis),
+    /// None under way.
+    Rest,
     /// In the outbox: the client cannot be blamed yet.
     Queued,
-    /// On the wire since then.
-    Sent(Millis),
+    /// On the wire.
+    Sent,
 }
 
 /// Whether the socket takes bytes.
@@ -162,8 +165,18 @@ impl Connection {
             hung_up: false,
             timer: Timer::default(),
             dirty: Link::default(),
-            peer,
+            peer: peer.map(|peer| (peer.ip(), peer.port())),
         }
+    }
+
+    /// The client's address; `None` on a Unix socket.
+    pub(super) fn peer(&self) -> Option<SocketAddr> {
+        self.peer.map(SocketAddr::from)
+    }
+
+    /// A load balancer has said who its client is.
+    pub(super) fn set_peer(&mut self, peer: SocketAddr) {
+        self.peer = Some((peer.ip(), peer.port()));
     }
 
     /// The session whose receiver this connection is, or whose last frame it still holds.
@@ -184,6 +197,6 @@ mod tests {
 
     #[test]
     fn a_connection_is_small() {
-        assert!(size_of::<Connection>() <= 224, "{}", size_of::<Connection>());
+        assert!(size_of::<Connection>() <= 184, "{}", size_of::<Connection>());
     }
 }

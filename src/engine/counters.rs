@@ -1,6 +1,8 @@
 //! What happened so far, and what there is now.
 
 use super::{Connection, Engine, Session, memory};
+use crate::sockjs::Transport;
+use crate::websocket::close;
 
 /// A snapshot of the server's counters. The first fields say what is there now, the others only ever grow.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -18,8 +20,8 @@ pub struct Counters {
     pub accepted: u64,
     /// Requests that were read whole, upgrades included.
     pub requests: u64,
-    /// Requests and connections refused for what they sent: a malformed head, a limit, a time-out.
-    pub refused: u64,
+    /// Requests, messages and connections refused, by cause.
+    pub refused: Refusals,
     /// Sessions opened.
     pub opened: u64,
     /// Sessions closed: each opened one counts here once, at its end.
@@ -32,6 +34,51 @@ pub struct Counters {
     pub bytes_in: u64,
     /// Bytes written.
     pub bytes_out: u64,
+    by_transport: [usize; Transport::ALL.len()],
+}
+
+impl Counters {
+    /// Sessions now that were opened by one transport.
+    pub fn sessions_by(&self, transport: Transport) -> usize {
+        self.by_transport.get(transport as usize).copied().unwrap_or(0)
+    }
+
+    pub(super) fn session_by(&mut self, transport: Transport) -> Option<&mut usize> {
+        self.by_transport.get_mut(transport as usize)
+    }
+}
+
+/// What was refused, and why.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Refusals {
+    /// It broke a protocol.
+    pub malformed: u64,
+    /// It was beyond a limit on its size.
+    pub too_large: u64,
+    /// It took too long to arrive.
+    pub too_slow: u64,
+    /// The endpoint's origins, or the handler, did not admit it.
+    pub not_admitted: u64,
+    /// The server, or the endpoint, was full.
+    pub overloaded: u64,
+}
+
+impl Refusals {
+    /// All of them.
+    pub fn total(&self) -> u64 {
+        self.malformed + self.too_large + self.too_slow + self.not_admitted + self.overloaded
+    }
+
+    /// Counts one that the protocols brought about, by its status or close code.
+    pub(super) fn count(&mut self, status: u16) {
+        *match status {
+            408 => &mut self.too_slow,
+            413 | 414 | 431 | close::TOO_BIG => &mut self.too_large,
+            503 | close::TRY_AGAIN_LATER => &mut self.overloaded,
+            _ => &mut self.malformed,
+        } += 1;
+    }
 }
 
 impl Engine {

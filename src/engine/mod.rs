@@ -46,15 +46,16 @@ mod upgrade;
 use std::collections::VecDeque;
 use std::hash::{BuildHasher, RandomState};
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 pub use application::{Application, Event, Message, Request, Response};
 pub use connection::Connection;
-pub use counters::Counters;
+pub use counters::{Counters, Refusals};
 pub use options::{EndpointOptions, OptionError, ServerOptions};
 pub use session::{Cause, Close, SendError, Session, SessionId};
 
 use crate::collections::{Key, List, Slab, Wheel};
-use crate::http::Date;
+use crate::http::{Date, Network};
 use connection::{Dirty, Flow, Phase};
 use endpoint::Endpoint;
 use memory::Memory;
@@ -67,6 +68,8 @@ pub type Millis = u64;
 /// The machine.
 pub struct Engine {
     options: ServerOptions,
+    /// Of the options; requests in the hands of handlers hold it too.
+    trusted: Arc<[Network]>,
     endpoints: Vec<Endpoint>,
     connections: Slab<Connection>,
     sessions: Slab<Session>,
@@ -97,6 +100,8 @@ pub struct Engine {
     /// For frames that a transport rewrites, and for strings decoded from payloads.
     scratch: Vec<u8>,
     decoded: String,
+    /// Lent to whichever WebSocket begins a message that does not arrive whole.
+    assembly: Vec<u8>,
     randomness: RandomState,
     draws: u64,
     counters: Counters,
@@ -121,6 +126,7 @@ impl Engine {
     /// A server without endpoints, at `now` on its own clock.
     pub fn new(options: ServerOptions, now: Millis, unix_seconds: u64) -> Self {
         Self {
+            trusted: options.trusted_proxies.as_slice().into(),
             options,
             endpoints: Vec::new(),
             connections: Slab::new(),
@@ -142,6 +148,7 @@ impl Engine {
             memory: Memory::default(),
             scratch: Vec::new(),
             decoded: String::new(),
+            assembly: Vec::new(),
             randomness: RandomState::new(),
             draws: 0,
             counters: Counters::default(),
@@ -172,8 +179,12 @@ impl Engine {
     }
 
     /// Moves the clock. Everything that follows happens at this time.
-    pub fn set_time(&mut self, now: Millis, unix_seconds: u64) {
+    pub fn set_time(&mut self, now: Millis) {
         self.now = self.now.max(now);
+    }
+
+    /// Tells the calendar's time, in seconds since 1970, for the `Date` of answers.
+    pub fn set_date(&mut self, unix_seconds: u64) {
         self.date.update(unix_seconds);
     }
 
@@ -193,6 +204,15 @@ impl Engine {
         self.notices.push_back(Notice::Accepted(peer));
         let key = self.connections.insert(Connection::new(peer, self.now));
         self.arm_connection(key);
+        key
+    }
+
+    /// The same for a connection that must begin with a PROXY header.
+    pub fn accept_proxied(&mut self, peer: Option<SocketAddr>) -> Key<Connection> {
+        let key = self.accept(peer);
+        if let Some(connection) = self.connections.get_mut(key) {
+            connection.phase = Phase::Proxied;
+        }
         key
     }
 
@@ -266,8 +286,18 @@ impl Engine {
 
     /// Counts a refusal, and has it told.
     fn note_refusal(&mut self, key: Key<Connection>, status: u16) {
-        self.counters.refused += 1;
-        let peer = self.connections.get(key).and_then(|connection| connection.peer);
+        self.counters.refused.count(status);
+        self.tell_refusal(key, status);
+    }
+
+    /// The same for what the endpoint's origins, or the handler, did not admit.
+    fn note_not_admitted(&mut self, key: Key<Connection>, status: u16) {
+        self.counters.refused.not_admitted += 1;
+        self.tell_refusal(key, status);
+    }
+
+    fn tell_refusal(&mut self, key: Key<Connection>, status: u16) {
+        let peer = self.connections.get(key).and_then(Connection::peer);
         self.notices.push_back(Notice::Refused(peer, status));
     }
 
@@ -296,13 +326,15 @@ impl Engine {
         let keys: Vec<_> = self.connections.iter().map(|(key, _)| key).collect();
         for key in keys {
             let Some(connection) = self.connections.get_mut(key) else { continue };
-            if matches!(connection.phase, Phase::Idle { .. }) {
-                // A client between two polls comes back on it for its close frame.
-                connection.since = self.now;
-                if !awaits_receivers {
+            match connection.phase {
+                // Nobody needs it any more.
+                Phase::Idle { first: false } if !awaits_receivers => {
                     connection.phase = Phase::Finishing { peer_done: false };
                     self.mark_dirty(key);
                 }
+                // Its first request may be on its way, or a client between two polls, who comes for the close frame.
+                Phase::Idle { .. } => connection.since = self.now,
+                _ => {}
             }
             self.arm_connection(key);
         }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::http::{HeadLimits, MAX_HEADERS};
+use crate::http::{HeadLimits, MAX_HEADERS, Network};
 use crate::sockjs::Transports;
 
 /// What holds for the whole server: HTTP limits, waits, and bounds on what all connections together may hold.
@@ -40,6 +40,9 @@ pub struct ServerOptions {
     pub buffered_bytes: usize,
     /// How long shutting down may take; default 10 s. What is left then is cut and counted.
     pub shutdown_grace: Duration,
+    /// The proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed; default none. What comes through a Unix
+    /// socket is believed always.
+    pub trusted_proxies: Vec<Network>,
     /// The largest body of a request outside of every endpoint, in bytes; default 1 MiB. Beyond it: 413.
     pub body_size: usize,
 }
@@ -59,6 +62,7 @@ impl Default for ServerOptions {
             buffered_bytes: 256 << 20,
             shutdown_grace: Duration::from_secs(10),
             body_size: 1 << 20,
+            trusted_proxies: Vec::new(),
         }
     }
 }
@@ -118,8 +122,9 @@ pub struct EndpointOptions {
     /// Subprotocols that the raw WebSocket speaks, best first; default none. The first one that the client offers
     /// too is chosen (RFC 6455 §4.2.2).
     pub subprotocols: Vec<String>,
-    /// The largest message, and the largest body of a send request, in bytes; default 1 MiB. Beyond it: close code
-    /// 1009 on WebSocket, 413 on HTTP.
+    /// The largest message in bytes, as it arrives; default 1 MiB. A SockJS payload, on a WebSocket or as the body of a
+    /// send request, may be 16 bytes larger, for the array around a message. Beyond it: close code 1009 on WebSocket,
+    /// 413 on HTTP.
     pub message_size: usize,
     /// Bytes that may wait for one session's client; default 1 MiB. Beyond it `send` says
     /// [`SendError::Full`](crate::SendError::Full), and a broadcast closes the session. An empty queue takes any

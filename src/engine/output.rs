@@ -113,13 +113,12 @@ impl Engine {
             }
             Phase::WebSocket(socket) => {
                 let session = socket.session;
-                match socket.ping {
-                    Ping::Queued => socket.ping = Ping::Sent(self.now),
-                    // The pong may have waited until the client had read what was before it.
-                    Ping::Sent(_) if was_stalled => socket.ping = Ping::Sent(self.now),
-                    Ping::Rest(_) | Ping::Sent(_) => return self.go_on_with(session),
+                // The pong may have waited until the client had read what was before it.
+                if socket.ping == Ping::Queued || (socket.ping == Ping::Sent && was_stalled) {
+                    socket.ping = Ping::Sent;
+                    connection.since = self.now;
+                    self.arm_session(session);
                 }
-                self.arm_session(session);
                 self.go_on_with(session);
             }
             Phase::Polling(_) | Phase::Streaming(_) => {
@@ -127,7 +126,8 @@ impl Engine {
                     self.go_on_with(session);
                 }
             }
-            Phase::Idle { first: true }
+            Phase::Proxied
+            | Phase::Idle { first: true }
             | Phase::Head(_)
             | Phase::Body(_)
             | Phase::Lingering

@@ -102,6 +102,8 @@ impl Engine {
             }
         });
         let keep_alive = exchange.keep_alive;
+        // From here on the session's timer watches.
+        self.timers.cancel(&mut connection.timer);
         connection.phase = Phase::Streaming(Stream { session, transport, chunked, keep_alive, sent: 0 });
         self.mark_dirty(exchange.key);
     }

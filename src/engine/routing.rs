@@ -1,7 +1,7 @@
 //! A request → its endpoint → what is asked of it. What needs no session is answered here.
 
 use super::answers::{Cache, Exchange, Label, PLAIN_TEXT};
-use super::{Application, Engine, Event, Request};
+use super::{Application, Engine, Event};
 use crate::http::{self, Method, ResponseHead};
 use crate::sockjs::{
     self, Action, GREETING, Info, Messages, PayloadError, Route, Transport, form, iframe, write_info,
@@ -28,7 +28,7 @@ impl Engine {
             return self.answer_not_allowed(exchange, label, allowed);
         }
         if !self.endpoints.get(usize::from(number)).is_some_and(|it| it.admits_origin(exchange.origin())) {
-            self.note_refusal(exchange.key, 403);
+            self.note_not_admitted(exchange.key, 403);
             return self.answer_error(exchange, 403, "Origin not allowed.");
         }
         if let (Method::Options, Some(methods)) = (request.method(), route.preflight_methods()) {
@@ -65,8 +65,7 @@ impl Engine {
             None | Some(Route::Session { .. }) => endpoint.prefix_of(exchange.request.path()),
             Some(_) => exchange.request.path(),
         };
-        let request = Request::new(exchange.request, path, self.connections.get(exchange.key), None);
-        application.observe(&Event::Request(&request));
+        application.observe(&Event::Request(&self.show(exchange, path, None)));
     }
 
     /// HEAD where GET would begin a receiver: its head, and no session. How long the answer would be is unknown.
@@ -179,8 +178,7 @@ impl Engine {
 
     /// A path under no prefix: the embedding program's.
     fn handle_other(&mut self, exchange: &Exchange<'_>, body: &[u8], application: &mut dyn Application) {
-        let path = exchange.request.path();
-        let request = Request::new(exchange.request, path, self.connections.get(exchange.key), None);
+        let request = self.show(exchange, exchange.request.path(), None);
         application.observe(&Event::Request(&request));
         let response = application.respond(self, &request, body);
         let label = Label { content_type: None, ..Label::TEXT };

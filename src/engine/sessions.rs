@@ -6,7 +6,7 @@ use super::answers::Exchange;
 use super::connection::{Connection, Phase};
 use super::receivers::Frame;
 use super::session::{Cause, Close, Session, State};
-use super::{Application, Engine, Message, Notice, Request, Stage};
+use super::{Application, Engine, Message, Notice, Stage};
 use crate::collections::Key;
 use crate::sockjs::{Messages, OPEN_FRAME, Transport};
 use crate::websocket::close::{self, write_close};
@@ -68,9 +68,10 @@ impl Engine {
             return Err(503);
         }
         let path = endpoint.shown(exchange.request.path(), transport);
-        let connection = self.connections.get(exchange.key);
-        let request = Request::new(exchange.request, path, connection, Some(transport));
-        application.admit(number, &request).inspect_err(|status| self.note_refusal(exchange.key, *status))
+        let request = self.show(exchange, path, Some(transport));
+        application
+            .admit(number, &request)
+            .inspect_err(|status| self.note_not_admitted(exchange.key, *status))
     }
 
     /// A new session, listed where it can be found. It has no receiver yet.
@@ -89,6 +90,9 @@ impl Engine {
             }
         }
         self.counters.opened += 1;
+        if let Some(count) = self.counters.session_by(transport) {
+            *count += 1;
+        }
         key
     }
 
@@ -107,8 +111,7 @@ impl Engine {
         }
         self.arm_session(key);
         let path = self.endpoints.get(number).map_or("", |it| it.shown(exchange.request.path(), transport));
-        let connection = self.connections.get(exchange.key);
-        let request = Request::new(exchange.request, path, connection, Some(transport));
+        let request = self.show(exchange, path, Some(transport));
         application.opened(self, key, &request);
     }
 
@@ -253,7 +256,10 @@ impl Engine {
         }
         session.queue.clear(&mut self.memory);
         self.timers.cancel(&mut session.timer);
-        let (number, has_id) = (session.endpoint, session.id.is_some());
+        let (number, has_id, transport) = (session.endpoint, session.id.is_some(), session.transport);
+        if let Some(count) = self.counters.session_by(transport) {
+            *count = count.saturating_sub(1);
+        }
         self.unflushed.remove(&mut self.sessions, key);
         if let Some(endpoint) = self.endpoints.get_mut(usize::from(number)) {
             endpoint.sessions -= 1;

@@ -30,9 +30,11 @@ impl Engine {
         self.timers.next_deadline()
     }
 
-    /// Whether something is to be told in the next turn, which should be at once.
+    /// Whether something is to be told or sent, so that the next turn should be at once.
     pub fn is_pending(&self) -> bool {
-        !self.drained.is_empty()
+        let told = self.drained.is_empty() && self.notices.is_empty();
+        let sent = self.dirty.is_empty() && self.unflushed.is_empty();
+        !(told && sent)
     }
 
     /// Lets everything happen that is due.
@@ -152,13 +154,12 @@ impl Engine {
     fn ping(&mut self, receiver: Key<Connection>, delay: Millis) {
         let Some(connection) = self.connections.get_mut(receiver) else { return };
         let Phase::WebSocket(socket) = &mut connection.phase else { return };
-        match socket.ping {
-            Ping::Rest(heard) if self.now.saturating_sub(heard) >= delay => {}
-            _ => return,
+        if socket.ping != Ping::Rest || self.now.saturating_sub(connection.since) < delay {
+            return;
         }
         if connection.flow != Flow::Open {
             // A client that does not read cannot answer; the stall will end it.
-            socket.ping = Ping::Rest(self.now);
+            connection.since = self.now;
             return;
         }
         socket.ping = Ping::Queued;
@@ -185,7 +186,7 @@ impl Engine {
 /// whether it reads at all is the stall's affair.
 fn patience(options: &ServerOptions, stage: Stage, connection: &Connection) -> Option<Millis> {
     let patience = match connection.phase {
-        Phase::Idle { first: true } | Phase::Head(_) => options.head_timeout,
+        Phase::Proxied | Phase::Idle { first: true } | Phase::Head(_) => options.head_timeout,
         Phase::Body(_) => options.body_timeout,
         Phase::Idle { first: false } | Phase::Farewell(_) if !connection.outbox.is_empty() => return None,
         Phase::Idle { first: false } => options.keep_alive,
@@ -223,22 +224,21 @@ fn deadline(
     let heartbeat = session.since.saturating_add(endpoint.heartbeat_delay);
     let Phase::WebSocket(socket) = &connection.phase else { return Some(heartbeat) };
     let liveness = match socket.ping {
-        Ping::Rest(heard) => Some(heard.saturating_add(endpoint.heartbeat_delay)),
-        Ping::Sent(since) if connection.flow == Flow::Open => {
-            Some(since.saturating_add(endpoint.pong_timeout))
+        Ping::Rest => Some(connection.since.saturating_add(endpoint.heartbeat_delay)),
+        Ping::Sent if connection.flow == Flow::Open => {
+            Some(connection.since.saturating_add(endpoint.pong_timeout))
         }
         // The ping, or what the client must read before it can answer, has not left.
-        Ping::Queued | Ping::Sent(_) => None,
+        Ping::Queued | Ping::Sent => None,
     };
     liveness.into_iter().chain([heartbeat]).min()
 }
 
 fn pong_is_overdue(connection: Option<&Connection>, endpoint: &Endpoint, now: Millis) -> bool {
     match connection {
-        Some(Connection { phase: Phase::WebSocket(socket), flow: Flow::Open, .. }) => match socket.ping {
-            Ping::Sent(since) => now.saturating_sub(since) >= endpoint.pong_timeout,
-            Ping::Rest(_) | Ping::Queued => false,
-        },
+        Some(Connection { phase: Phase::WebSocket(socket), flow: Flow::Open, since, .. }) => {
+            socket.ping == Ping::Sent && now.saturating_sub(*since) >= endpoint.pong_timeout
+        }
         _ => false,
     }
 }

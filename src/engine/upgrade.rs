@@ -40,8 +40,11 @@ impl Engine {
         });
         let session = self.create_session(number, transport, None);
         if let Some(connection) = self.connections.get_mut(exchange.key) {
-            let (decoder, now) = (Decoder::default(), self.now);
-            connection.phase = Phase::WebSocket(WebSocket { session, raw, decoder, ping: Ping::Rest(now) });
+            let decoder = Decoder::default();
+            connection.phase = Phase::WebSocket(WebSocket { session, raw, decoder, ping: Ping::Rest });
+            connection.since = self.now;
+            // From here on the session's timer watches.
+            self.timers.cancel(&mut connection.timer);
         }
         self.mark_dirty(exchange.key);
         self.open_session(session, exchange, application);

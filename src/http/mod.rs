@@ -19,7 +19,9 @@ mod chunk;
 mod date;
 mod error;
 mod fields;
+pub mod forwarded;
 mod head;
+pub mod proxy;
 mod request;
 mod response;
 mod target;
@@ -28,6 +30,7 @@ pub use body::{BodyDecoder, Progress};
 pub use date::{Date, http_date};
 pub use error::HttpError;
 pub use fields::Framing;
+pub use forwarded::{Network, NetworkError};
 pub use head::{HeadLimits, HeadScanner};
 pub use request::{HeaderStorage, MAX_HEADERS, Method, Request, Version};
 pub use response::{

@@ -21,6 +21,8 @@ pub(crate) enum Acceptor {
 /// A listening socket, and whether connections are known to wait in it: edge-triggered events tell it only once.
 pub(super) struct Listener {
     pub(super) acceptor: Acceptor,
+    /// Its connections begin with a PROXY header.
+    pub(super) proxied: bool,
     pub(super) pending: bool,
 }
 

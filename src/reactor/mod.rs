@@ -10,7 +10,6 @@ mod socket;
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::SocketAddr;
 use std::time::{Duration, Instant, SystemTime};
 
 use mio::{Events, Poll, Token, Waker};
@@ -45,7 +44,7 @@ pub(crate) struct Reactor {
     events: Events,
     listeners: Vec<Listener>,
     /// By the index of the connection's key.
-    sockets: Vec<Option<(Key<Connection>, Socket)>>,
+    sockets: Vec<Option<Socket>>,
     buffer: Box<[u8]>,
     /// Sockets with bytes unread whose turn is over.
     unread: VecDeque<Key<Connection>>,
@@ -92,10 +91,10 @@ impl Reactor {
         std::os::fd::AsRawFd::as_raw_fd(&self.poll)
     }
 
-    pub(crate) fn listen(&mut self, mut acceptor: Acceptor) -> io::Result<()> {
+    pub(crate) fn listen(&mut self, mut acceptor: Acceptor, proxied: bool) -> io::Result<()> {
         let token = Token(usize::MAX - 1 - self.listeners.len());
         acceptor.register(self.poll.registry(), token)?;
-        self.listeners.push(Listener { acceptor, pending: true });
+        self.listeners.push(Listener { acceptor, proxied, pending: true });
         Ok(())
     }
 
@@ -166,7 +165,10 @@ impl Reactor {
     /// Lets the engine know the time.
     pub(crate) fn tell_time(&self, engine: &mut Engine) {
         let now = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        engine.set_time(now, calendar());
+        if now / 1000 != engine.now() / 1000 {
+            engine.set_date(calendar());
+        }
+        engine.set_time(now);
     }
 
     fn take_event(
@@ -299,7 +301,13 @@ impl Reactor {
                     break;
                 }
                 match listener.acceptor.accept() {
-                    Ok((stream, peer)) => self.add(stream, peer, engine, application),
+                    Ok((stream, peer)) => {
+                        let key = match listener.proxied {
+                            true => engine.accept_proxied(peer),
+                            false => engine.accept(peer),
+                        };
+                        self.add(key, stream, engine, application);
+                    }
                     Err(error) => match error.kind() {
                         io::ErrorKind::WouldBlock => listener.pending = false,
                         io::ErrorKind::Interrupted
@@ -318,28 +326,32 @@ impl Reactor {
 
     fn add(
         &mut self,
+        key: Key<Connection>,
         mut stream: Stream,
-        peer: Option<SocketAddr>,
         engine: &mut Engine,
         application: &mut dyn Application,
     ) {
-        let key = engine.accept(peer);
         let index = key.index() as usize;
         if stream.register(self.poll.registry(), token(key)).is_err() {
             // Dropped at the end of the turn, like any other.
             engine.reset(key, application);
         }
+        if index >= self.sockets.capacity() {
+            // By an eighth, not to twice as much: most of it would be for nobody.
+            let missing = index + 1 - self.sockets.len();
+            self.sockets.reserve_exact(missing.max(self.sockets.len() / 8));
+        }
         if index >= self.sockets.len() {
             self.sockets.resize_with(index + 1, || None);
         }
         if let Some(slot) = self.sockets.get_mut(index) {
-            *slot = Some((key, Socket::new(stream)));
+            *slot = Some(Socket::new(key.generation(), stream));
         }
     }
 
     fn remove(&mut self, key: Key<Connection>) {
         let Some(slot) = self.sockets.get_mut(key.index() as usize) else { return };
-        if let Some((_, mut socket)) = slot.take_if(|(holder, _)| *holder == key) {
+        if let Some(mut socket) = slot.take_if(|socket| socket.generation == key.generation()) {
             // Closing it would do, but the documented order is this.
             let _ = socket.stream.deregister(self.poll.registry());
         }
@@ -356,8 +368,9 @@ impl Reactor {
     /// The connection of a token, unless the event is a stale one.
     fn key(&self, token: usize) -> Option<Key<Connection>> {
         let index = token & ((1 << INDEX_BITS) - 1);
-        let (key, _) = self.sockets.get(index)?.as_ref()?;
-        (self::token(*key) == Token(token)).then_some(*key)
+        let socket = self.sockets.get(index)?.as_ref()?;
+        let key = Key::from_parts(u32::try_from(index).ok()?, socket.generation)?;
+        (self::token(key) == Token(token)).then_some(key)
     }
 }
 
@@ -365,7 +378,7 @@ fn token(key: Key<Connection>) -> Token {
     Token((key.generation() as usize) << INDEX_BITS | key.index() as usize)
 }
 
-fn find(sockets: &mut [Option<(Key<Connection>, Socket)>], key: Key<Connection>) -> Option<&mut Socket> {
-    let (holder, socket) = sockets.get_mut(key.index() as usize)?.as_mut()?;
-    (*holder == key).then_some(socket)
+fn find(sockets: &mut [Option<Socket>], key: Key<Connection>) -> Option<&mut Socket> {
+    let socket = sockets.get_mut(key.index() as usize)?.as_mut()?;
+    (socket.generation == key.generation()).then_some(socket)
 }

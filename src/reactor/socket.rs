@@ -18,6 +18,8 @@ pub(super) enum Stream {
 
 /// A connected socket and what is known of its reading side: edge-triggered events tell it only once.
 pub(super) struct Socket {
+    /// Of the connection's key; its index is where the socket is found.
+    pub(super) generation: u32,
     pub(super) stream: Stream,
     pub(super) reading: Reading,
     /// The client has hung up: reads go on until they say so.
@@ -36,8 +38,8 @@ pub(super) enum Reading {
 }
 
 impl Socket {
-    pub(super) fn new(stream: Stream) -> Self {
-        Self { stream, reading: Reading::Drained, hung_up: false }
+    pub(super) fn new(generation: u32, stream: Stream) -> Self {
+        Self { generation, stream, reading: Reading::Drained, hung_up: false }
     }
 }
 

@@ -21,6 +21,8 @@ pub const UNSUPPORTED: u16 = 1003;
 pub const NO_STATUS: u16 = 1005;
 /// There was no close frame; never on the wire.
 pub const ABNORMAL: u16 = 1006;
+/// A message is beyond the limit.
+pub const TOO_BIG: u16 = 1009;
 /// Too much is going on; in IANA's registry.
 pub const TRY_AGAIN_LATER: u16 = 1013;
 

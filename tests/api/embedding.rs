@@ -4,7 +4,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use sockjs_server::{Handler, Server, ServerOptions, Session};
+use sockjs_server::{Handler, Preamble, Server, ServerOptions, Session};
 
 use crate::clients::{Frame, Polling, WebSocket};
 use crate::support::client::Client;
@@ -34,6 +34,24 @@ fn a_turn_takes_no_longer_than_it_may() {
     assert!(start.elapsed() >= nap, "it came back at once");
     assert!(start.elapsed() < PATIENCE);
     assert_eq!(server.report(), None);
+}
+
+/// A loop that owns the server sends without a detour, and is told to turn at once.
+#[test]
+fn the_owner_of_the_loop_sends_to_an_endpoint() {
+    let mut server = Server::new(ServerOptions::default()).expect("server");
+    let address = server.listen("127.0.0.1:0").expect("listen");
+    assert_eq!(server.addresses(), [address]);
+    let endpoint = server.mount("/echo", Echo).expect("mount");
+    let client = thread::spawn(move || WebSocket::raw(address, "/echo").next_text());
+    while server.endpoint(endpoint).session_count() == 0 {
+        server.turn(Some(PATIENCE)).expect("turn");
+    }
+    assert_ne!(server.next_timeout(), Some(Duration::ZERO));
+    assert_eq!(server.endpoint(endpoint).broadcast("from outside"), 1);
+    assert_eq!(server.next_timeout(), Some(Duration::ZERO));
+    server.turn(None).expect("turn");
+    assert_eq!(client.join().expect("client"), "from outside");
 }
 
 #[cfg(unix)]
@@ -209,7 +227,7 @@ fn one_server_listens_in_several_places() {
     let mut addresses = vec![inherited_address];
     let server = TestServer::start(ServerOptions::default(), |server| {
         server.mount("/echo", Echo).expect("mount");
-        server.add_listener(inherited).expect("a listener from elsewhere");
+        server.add_listener(inherited, Preamble::None).expect("a listener from elsewhere");
         addresses.push(server.listen("127.0.0.1:0").expect("another"));
         // A machine may have no IPv6.
         if TcpListener::bind("[::1]:0").is_ok() {
@@ -249,7 +267,7 @@ fn a_unix_socket_serves() {
     let (told, heard) = mpsc::channel();
     let _server = TestServer::start(ServerOptions::default(), |server| {
         server.mount("/echo", Echo).expect("mount");
-        server.add_unix_listener(listener).expect("a listener from elsewhere");
+        server.add_unix_listener(listener, Preamble::None).expect("a listener from elsewhere");
         server.observe(move |event| {
             if let Event::Accepted { peer } = event {
                 told.send(*peer).expect("the test is waiting");

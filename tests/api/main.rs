@@ -12,6 +12,7 @@ mod handles;
 mod idle;
 mod pages;
 mod panics;
+mod proxied;
 mod raw;
 mod reentrancy;
 mod sending;

@@ -2,7 +2,7 @@
 
 use std::sync::mpsc;
 
-use sockjs_server::{Admission, Event, Handler, Request, ServerOptions, Session};
+use sockjs_server::{Admission, Event, Handler, Request, ServerOptions, Session, Transport};
 
 use crate::clients::{Frame, Polling, WebSocket};
 use crate::support::client::Client;
@@ -38,20 +38,26 @@ fn counters_count() {
     while !sockjs.next_text().contains('b') {}
     let counters = server.counters();
     assert_eq!((counters.connections, counters.sessions), (3, 3));
-    assert_eq!((counters.accepted, counters.requests, counters.refused), (3, 3, 0));
+    assert_eq!((counters.accepted, counters.requests, counters.refused.total()), (3, 3, 0));
     assert_eq!((counters.opened, counters.closed), (3, 0));
     assert_eq!((counters.messages_in, counters.messages_out), (2, 6));
-    assert!(counters.timers >= 6, "each connection or session waits for something: {counters:?}");
+    assert!(counters.timers >= 4, "each session, and the idle connection, waits for something: {counters:?}");
+    for transport in [Transport::XhrPolling, Transport::RawWebSocket, Transport::WebSocket] {
+        assert_eq!(counters.sessions_by(transport), 1, "{transport:?}");
+    }
+    assert_eq!(counters.sessions_by(Transport::EventSource), 0);
 
     raw.leave();
     let counters = server.wait_for("one to leave", |counters| counters.connections == 2);
     assert_eq!((counters.sessions, counters.closed), (2, 1));
+    assert_eq!(counters.sessions_by(Transport::RawWebSocket), 0);
     let before = counters;
     let answer = Client::connect(server.address).ask("POST", "/echo/0/b/xhr?no", "", b"");
     assert_eq!(answer.status, 401);
     assert_eq!(polling.send("[]"), 204);
     let counters = server.wait_for("the refused to go", |counters| counters.connections == 2);
-    assert_eq!(counters.refused - before.refused, 1);
+    assert_eq!(counters.refused.total() - before.refused.total(), 1);
+    assert_eq!(counters.refused.not_admitted - before.refused.not_admitted, 1);
     assert_eq!(counters.requests - before.requests, 2);
 }
 

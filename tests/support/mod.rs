@@ -4,6 +4,7 @@
 
 pub mod client;
 pub mod frames;
+pub mod programs;
 pub mod recorder;
 
 #[path = "../../src/bin/sockjs-echo/endpoints.rs"]

@@ -282,7 +282,7 @@ impl<'s> World<'s> {
     }
 
     fn set_time(&mut self, now: u64) {
-        self.engine.set_time(now, 1_700_000_000);
+        self.engine.set_time(now);
         self.end_turn();
         assert!(
             self.engine.next_deadline().is_none_or(|next| next > self.engine.now()),

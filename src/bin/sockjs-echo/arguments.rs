@@ -3,13 +3,19 @@
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 
+use sockjs_server::{Network, Preamble};
+
 pub(crate) const HELP: &str = "\
 sockjs-echo: a SockJS server with the endpoints that test suites expect, and a page to try them
 
 Usage: sockjs-echo [OPTION]...
 
-  --listen ADDRESS     listen on this address, as in 127.0.0.1:8081 or [::1]:8081;
+  --listen ADDRESS     listen on 127.0.0.1:8081, [::1]:8081, unix:/path/to/socket, or
+                       inherited: on the listening socket that is the standard input;
                        may be given several times (default: 127.0.0.1:8081)
+  --proxy-protocol     every connection begins with a PROXY header (version 1 or 2)
+  --trust-proxy NET    believe X-Forwarded-For from this network, as in 10.0.0.0/8;
+                       may be given several times
   --client-js FILE     serve this copy of sockjs-client to the page and to the iframe
                        transports, instead of the one on the jsDelivr CDN
   --message-limit N    the largest message in bytes (default: 1048576)
@@ -19,6 +25,7 @@ Usage: sockjs-echo [OPTION]...
 
 Endpoints: /echo, /disabled_websocket_echo, /cookie_needed_echo, /close, /ticker,
 /amplify, /broadcast. SIGTERM and SIGINT close every session and stop the server.
+The exit code is 0 after a stop, 1 after an error, and 2 for arguments it does not know.
 ";
 
 /// What the command line asks for.
@@ -30,15 +37,33 @@ pub(crate) enum Command {
 
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Arguments {
-    pub(crate) listen: Vec<SocketAddr>,
+    pub(crate) listen: Vec<Listen>,
+    pub(crate) preamble: Preamble,
+    pub(crate) trusted_proxies: Vec<Network>,
     pub(crate) client_js: Option<PathBuf>,
     pub(crate) message_limit: Option<usize>,
     pub(crate) verbose: bool,
 }
 
+/// Where to listen.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Listen {
+    Tcp(SocketAddr),
+    Unix(PathBuf),
+    /// On the socket that is the standard input: a service manager's, or the last process's.
+    Inherited,
+}
+
 /// Reads the arguments behind the program's name.
 pub(crate) fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Command, String> {
-    let mut parsed = Arguments { listen: Vec::new(), client_js: None, message_limit: None, verbose: false };
+    let mut parsed = Arguments {
+        listen: Vec::new(),
+        preamble: Preamble::None,
+        trusted_proxies: Vec::new(),
+        client_js: None,
+        message_limit: None,
+        verbose: false,
+    };
     while let Some(argument) = arguments.next() {
         // Both `--option value` and `--option=value` are common.
         let (name, attached) = match argument.split_once('=') {
@@ -48,11 +73,12 @@ pub(crate) fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Comma
         let plain = attached.is_none();
         let value = || attached.or_else(|| arguments.next()).ok_or(format!("{name} needs a value"));
         match name {
-            "--listen" => {
+            "--listen" => parsed.listen.extend(listen(&value()?)?),
+            "--proxy-protocol" if plain => parsed.preamble = Preamble::Proxy,
+            "--trust-proxy" => {
                 let text = value()?;
-                let addresses =
-                    text.to_socket_addrs().map_err(|error| format!("--listen {text}: {error}"))?;
-                parsed.listen.extend(addresses);
+                let network = text.parse().map_err(|error| format!("--trust-proxy {text}: {error}"))?;
+                parsed.trusted_proxies.push(network);
             }
             "--client-js" => parsed.client_js = Some(value()?.into()),
             "--message-limit" => {
@@ -70,9 +96,20 @@ pub(crate) fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Comma
         }
     }
     if parsed.listen.is_empty() {
-        parsed.listen.push(SocketAddr::from(([127, 0, 0, 1], 8081)));
+        parsed.listen.push(Listen::Tcp(SocketAddr::from(([127, 0, 0, 1], 8081))));
     }
     Ok(Command::Serve(parsed))
+}
+
+fn listen(text: &str) -> Result<Vec<Listen>, String> {
+    if let Some(path) = text.strip_prefix("unix:") {
+        return Ok(vec![Listen::Unix(path.into())]);
+    }
+    if text == "inherited" {
+        return Ok(vec![Listen::Inherited]);
+    }
+    let addresses = text.to_socket_addrs().map_err(|error| format!("--listen {text}: {error}"))?;
+    Ok(addresses.map(Listen::Tcp).collect())
 }
 
 #[cfg(test)]
@@ -86,15 +123,20 @@ mod tests {
     #[test]
     fn nothing_means_the_default() {
         let Ok(Command::Serve(arguments)) = parse_line("") else { panic!() };
-        assert_eq!(arguments.listen, ["127.0.0.1:8081".parse().unwrap()]);
+        assert_eq!(arguments.listen, [Listen::Tcp("127.0.0.1:8081".parse().unwrap())]);
         assert!(!arguments.verbose);
     }
 
     #[test]
     fn everything_can_be_said() {
-        let line = "--listen 127.0.0.1:1 --listen=[::1]:2 --client-js a.js --message-limit 5 --verbose";
+        let line = "--listen 127.0.0.1:1 --listen=[::1]:2 --listen unix:/s --listen inherited --client-js a.js \
+                    --message-limit 5 --verbose --proxy-protocol --trust-proxy 10.0.0.0/8";
         let Ok(Command::Serve(arguments)) = parse_line(line) else { panic!() };
-        assert_eq!(arguments.listen, ["127.0.0.1:1".parse().unwrap(), "[::1]:2".parse().unwrap()]);
+        let tcp = |text: &str| Listen::Tcp(text.parse().unwrap());
+        let expected = [tcp("127.0.0.1:1"), tcp("[::1]:2"), Listen::Unix("/s".into()), Listen::Inherited];
+        assert_eq!(arguments.listen, expected);
+        assert_eq!(arguments.preamble, Preamble::Proxy);
+        assert_eq!(arguments.trusted_proxies, ["10.0.0.0/8".parse().unwrap()]);
         assert_eq!(arguments.client_js, Some("a.js".into()));
         assert_eq!(arguments.message_limit, Some(5));
         assert!(arguments.verbose);
@@ -110,7 +152,15 @@ mod tests {
 
     #[test]
     fn what_is_not_known_is_an_error() {
-        for line in ["--port 1", "8081", "--verbose=1", "--listen", "--listen nowhere", "--message-limit x"] {
+        for line in [
+            "--port 1",
+            "8081",
+            "--verbose=1",
+            "--listen",
+            "--listen nowhere",
+            "--message-limit x",
+            "--trust-proxy x",
+        ] {
             assert!(parse_line(line).is_err(), "{line}");
         }
     }

@@ -4,10 +4,10 @@
 
 mod arguments;
 mod endpoints;
+mod listen;
 
 use std::fs;
 use std::io;
-use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use arguments::{Arguments, Command};
@@ -51,15 +51,17 @@ fn serve(arguments: &Arguments) -> io::Result<()> {
     if client_js.is_some() {
         endpoint.client_url = CLIENT_PATH.to_owned();
     }
-    let mut server = Server::new(ServerOptions::default())?;
+    let mut options = ServerOptions::default();
+    options.trusted_proxies.clone_from(&arguments.trusted_proxies);
+    let mut server = Server::new(options)?;
     endpoints::mount(&mut server, &endpoint)?;
     serve_page(&mut server, &endpoint.client_url, client_js);
     if arguments.verbose {
         server.observe(log);
     }
-    for address in &arguments.listen {
-        let address = server.listen(address).map_err(|error| explain(&address.to_string(), error))?;
-        println!("Listening on {address}. Open http://{}/ in a browser.", reachable(address));
+    for place in &arguments.listen {
+        let place = listen::on(&mut server, place, arguments.preamble)?;
+        println!("Listening on {place}");
     }
     stop_on_signals(server.handle())?;
     let report = server.run_until_stopped()?;
@@ -109,18 +111,7 @@ fn log(event: &Event<'_>) {
     }
 }
 
-/// An address that a browser on this machine can open.
-fn reachable(mut address: SocketAddr) -> SocketAddr {
-    if address.ip().is_unspecified() {
-        address.set_ip(match address {
-            SocketAddr::V4(_) => [127, 0, 0, 1].into(),
-            SocketAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
-        });
-    }
-    address
-}
-
-fn explain(what: &str, error: io::Error) -> io::Error {
+pub(crate) fn explain(what: &str, error: io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{what}: {error}"))
 }
 

@@ -138,6 +138,7 @@ impl Engine {
                 Phase::Gone | Phase::Finishing { .. } | Phase::Lingering => Step::Keep(0),
                 // A client that has not had its last frame cannot know what to ask for next.
                 Phase::Polling(_) | Phase::Streaming(_) | Phase::Ending { .. } => Step::Keep(rest.len()),
+                Phase::Proxied => self.consume_proxy_header(key, rest),
                 Phase::Farewell(_) => self.consume_farewell(key, rest),
                 _ if self.is_backed_up(connection) => Step::Keep(rest.len()),
                 Phase::WebSocket(_) => self.consume_frame(key, rest, application),

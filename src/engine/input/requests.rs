@@ -8,6 +8,27 @@ use crate::engine::{Application, Engine};
 use crate::http::{self, BodyDecoder, HeadScanner, HeaderStorage, HttpError};
 
 impl Engine {
+    /// Reads what a load balancer says of its client. A connection that begins otherwise does not come from one: there
+    /// is nobody to answer.
+    pub(super) fn consume_proxy_header(&mut self, key: Key<Connection>, input: &[u8]) -> Step {
+        let Some(connection) = self.connections.get_mut(key) else { return Step::Keep(0) };
+        match http::proxy::parse(input) {
+            Ok(Some((client, length))) => {
+                if let Some(client) = client {
+                    connection.set_peer(client);
+                }
+                connection.phase = Phase::Idle { first: true };
+                Step::Took(length)
+            }
+            Ok(None) => Step::Keep(input.len()),
+            Err(_) => {
+                self.note_refusal(key, 400);
+                self.drop_connection(key);
+                Step::Keep(0)
+            }
+        }
+    }
+
     /// Reads a request, as far as it is there.
     pub(super) fn consume_request(
         &mut self,

@@ -10,6 +10,9 @@ use crate::websocket::close;
 use crate::websocket::frame::{Opcode, write_header};
 use crate::websocket::message::Event;
 
+/// Capacity of the one buffer that is kept for messages that arrive in parts.
+const ASSEMBLY_KEPT: usize = 2 << 20;
+
 /// The largest message that is read, to be thrown away, while the closing handshake is under way.
 const FAREWELL_LIMIT: usize = 1 << 20;
 
@@ -21,14 +24,18 @@ impl Engine {
         input: &mut [u8],
         application: &mut dyn Application,
     ) -> Step {
-        let Some(Connection { phase: Phase::WebSocket(socket), .. }) = self.connections.get_mut(key) else {
+        let Some(Connection { phase: Phase::WebSocket(socket), since, .. }) = self.connections.get_mut(key)
+        else {
             return Step::Keep(0);
         };
         // Whoever sends is alive, though the pong may still be behind a long message.
-        socket.ping = Ping::Rest(self.now);
+        (socket.ping, *since) = (Ping::Rest, self.now);
         let session = socket.session;
         let mut decoder = std::mem::take(&mut socket.decoder);
         self.memory.release(decoder.buffered());
+        if decoder.buffered() == 0 {
+            decoder.lend(std::mem::take(&mut self.assembly));
+        }
         let limit = self.message_limit(session);
         let step = match decoder.decode(input, limit) {
             Ok((0, Event::NeedMore)) => Step::Keep(input.len()),
@@ -41,8 +48,10 @@ impl Engine {
                 Step::Keep(0)
             }
         };
-        if let Some(spare) = decoder.reclaim() {
-            self.memory.give(spare);
+        if let Some(spare) = decoder.reclaim()
+            && spare.capacity() <= ASSEMBLY_KEPT
+        {
+            self.assembly = spare;
         }
         if let Some(Connection { phase: Phase::WebSocket(socket), .. }) = self.connections.get_mut(key) {
             self.memory.hold(decoder.buffered());

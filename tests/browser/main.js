@@ -1,0 +1,211 @@
+// A browser against this server:
+//
+//     node main.js SOCKJS_ECHO HEARTBEATS [PICTURES]
+//
+// SOCKJS_ECHO is the binary, HEARTBEATS the URL of a server whose `/heartbeat` has a short delay, and PICTURES a folder
+// for screenshots. Exits with 0 if all went well, or if there is no Chromium; CHROMIUM may say where it is.
+
+'use strict';
+
+const assert = require('node:assert');
+const fs = require('node:fs');
+const path = require('node:path');
+const esbuild = require('esbuild');
+const { chromium } = require('playwright-core');
+const echoPage = require('./echo_page.js');
+const { startEcho, startPages } = require('./servers.js');
+const transports = require('./transports.js');
+
+const CHROMIUM = process.env.CHROMIUM || '/usr/bin/chromium';
+const ARGUMENTS = [
+  '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
+  '--disable-component-update', '--disable-sync',
+];
+// What a stuck step is given, and all of them: none takes more than seconds, and all of them half a minute.
+const PATIENCE = 20_000;
+const RUN = 85_000;
+
+// The release that everybody has, and the oldest on npm that is made for browsers: it comes as modules only.
+function libraries() {
+  const bundle = path.join(__dirname, 'sockjs-beta.js');
+  esbuild.buildSync({
+    entryPoints: [require.resolve('sockjs-client-beta')],
+    outfile: bundle,
+    bundle: true,
+    platform: 'browser',
+    format: 'iife',
+    globalName: 'SockJS',
+    define: { global: 'window', 'process.env.NODE_ENV': '"production"' },
+    logLevel: 'error',
+  });
+  return { '1.6.1': require.resolve('sockjs-client/dist/sockjs.min.js'), '1.0.0-beta.4': bundle };
+}
+
+// Gives up on work that takes too long.
+async function within(time, work) {
+  let timer;
+  const late = new Promise((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`took longer than ${time} ms`)), time);
+  });
+  try {
+    await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+// Says what was done and how long it took, or what was not.
+async function step(name, work) {
+  const start = performance.now();
+  try {
+    await within(PATIENCE, work());
+  } catch (error) {
+    error.message = `${name}: ${error.message}`;
+    throw error;
+  }
+  console.log(`${name}: ok (${Math.round(performance.now() - start)} ms)`);
+}
+
+// Whatever the console calls an error in any page of this context.
+function hearErrors(context) {
+  const errors = [];
+  context.on('console', message => {
+    if (message.type() === 'error') errors.push(`${message.text()} (${message.location().url})`);
+  });
+  context.on('weberror', error => errors.push(String(error.error())));
+  return errors;
+}
+
+// Every transport with one release of the client, from a page of another origin.
+async function drive(browser, binary, version, library) {
+  const server = await startEcho(binary, library);
+  const pages = await startPages(library);
+  const context = await browser.newContext();
+  const errors = hearErrors(context);
+  const page = await context.newPage();
+  try {
+    await page.goto(pages.url);
+    assert.strictEqual(await page.evaluate(() => SockJS.version), version);
+    for (const transport of transports.CROSS_ORIGIN) {
+      const name = `${version}, ${transport}`;
+      await step(`${name}, 200 echoes`, () => transports.echoes(page, server.url, transport));
+      await step(`${name}, close by the server`, () => transports.goesAway(page, server.url, transport));
+    }
+    await step(`${version}, fallback`, () => transports.fallsBack(page, server.url));
+    // The one that only a page of the server's own origin can use: an empty one, which the server does not have.
+    const empty = { contentType: 'text/html', body: '<!doctype html><link rel="icon" href="data:,">' };
+    await page.route(`${server.url}/empty`, route => route.fulfill(empty));
+    await page.goto(`${server.url}/empty`);
+    await page.addScriptTag({ path: library });
+    await page.addScriptTag({ path: path.join(__dirname, 'client.js') });
+    await step(`${version}, htmlfile, 200 echoes`, () => transports.echoes(page, server.url, 'htmlfile'));
+    await step(`${version}, htmlfile, close by the server`, () => transports.goesAway(page, server.url, 'htmlfile'));
+    assert.deepStrictEqual(errors, []);
+  } finally {
+    await context.close();
+    pages.stop();
+    await server.stop();
+  }
+}
+
+async function beat(browser, base, library) {
+  const pages = await startPages(library);
+  const context = await browser.newContext();
+  const errors = hearErrors(context);
+  const page = await context.newPage();
+  try {
+    await page.goto(pages.url);
+    for (const transport of transports.CROSS_ORIGIN) {
+      await step(`heartbeats, ${transport}`, () => transports.beats(page, base, transport));
+    }
+    assert.deepStrictEqual(errors, []);
+  } finally {
+    await context.close();
+    pages.stop();
+  }
+}
+
+// A server that stops or dies is a close in the page, over every kind of transport; what replaces it is found again.
+async function restart(browser, binary, library) {
+  const pages = await startPages(library);
+  const context = await browser.newContext();
+  const page = await context.newPage();
+  let server = await startEcho(binary, library);
+  const { url, port } = server;
+  try {
+    await page.goto(pages.url);
+    for (const signal of ['SIGTERM', 'SIGKILL']) {
+      for (const transport of ['websocket', 'xhr-streaming', 'eventsource', 'xhr-polling']) {
+        await step(`${signal} to the server, ${transport}`, async () => {
+          await page.evaluate(() => { window.isOpen = false; });
+          const ended = page.evaluate(([base, name]) => listen(`${base}/echo`, [name]), [url, transport]);
+          await page.waitForFunction(() => window.isOpen);
+          await server.stop(signal);
+          // Its port is free again at once (section 12.10). An EventSource does not tell its client that a server is
+          // gone: it tries until there is one again, which then does not know the session.
+          server = await startEcho(binary, library, port);
+          const { opens, code, reason } = await ended;
+          assert.strictEqual(opens, 1);
+          if (signal === 'SIGTERM') assert.deepStrictEqual([code, reason], [1001, 'Server shutdown']);
+          else assert.strictEqual(code, 1006, reason);
+          const closes = await page.evaluate(base => reconnect(`${base}/echo`), url);
+          assert.deepStrictEqual(closes, []);
+        });
+      }
+    }
+  } finally {
+    await context.close();
+    pages.stop();
+    await server.stop();
+  }
+}
+
+async function visit(browser, binary, library, pictures) {
+  const server = await startEcho(binary, library);
+  const context = await browser.newContext();
+  const errors = hearErrors(context);
+  context.setDefaultTimeout(PATIENCE);
+  try {
+    const page = await context.newPage();
+    await step('page, opened', () => echoPage.open(page, server.url));
+    for (const name of await echoPage.transports(page)) {
+      await step(`page, ${name}`, () => echoPage.echoes(page, name));
+    }
+    await page.close();
+    await step('page, chat in two tabs', () => echoPage.chats(context, server.url));
+    await step('page, desktop and phone', () => echoPage.fits(context, server.url, pictures));
+    await step('page, without its client', () => echoPage.worksWithoutClient(context, server.url, pictures));
+    await step('page, when the server stops', () => echoPage.seesTheEnd(context, server, pictures));
+    assert.deepStrictEqual(errors, []);
+  } finally {
+    await context.close();
+    await server.stop();
+  }
+}
+
+async function main(binary, heartbeats, pictures) {
+  if (!fs.existsSync(CHROMIUM)) {
+    console.log(`skipped: there is no Chromium at ${CHROMIUM}; CHROMIUM may name another`);
+    return;
+  }
+  const [[current, library], [oldest, bundle]] = Object.entries(libraries());
+  // Of its own, and removed with the browser.
+  const browser = await chromium.launch({ executablePath: CHROMIUM, args: ARGUMENTS, timeout: PATIENCE });
+  try {
+    await drive(browser, binary, current, library);
+    await drive(browser, binary, oldest, bundle);
+    await beat(browser, heartbeats, library);
+    await restart(browser, binary, library);
+    await visit(browser, binary, library, pictures);
+  } finally {
+    await browser.close();
+  }
+}
+
+within(RUN, main(...process.argv.slice(2))).then(
+  () => process.exit(0),
+  error => {
+    console.error(error);
+    process.exit(1);
+  },
+);

@@ -1,0 +1,54 @@
+//! How many there may be: the last one is served, the next one has its answer, and those who are there go on.
+
+use crate::support::client::Client;
+use crate::support::frames::handshake;
+use crate::wire::{Reader, Wire};
+use crate::{Neighbour, start};
+
+/// Beyond `sessions`: 503, whatever transport would have opened one.
+#[test]
+fn an_endpoint_has_so_many_sessions() {
+    let server = start(|_, endpoint| endpoint.sessions = Wire::ALL.len());
+    let mut neighbour = Neighbour::of(server.address);
+    let readers = Wire::ALL.map(|wire| Reader::open(server.address, "/echo", wire));
+    for wire in Wire::ALL {
+        let mut client = Client::connect(server.address);
+        let (method, below) = wire.request();
+        let target = format!("/echo/000/beyond/{below}");
+        if wire == Wire::Raw {
+            client.send(handshake("/echo/websocket", ""));
+        } else if wire == Wire::WebSocket {
+            client.send(handshake(&target, ""));
+        } else {
+            client.request(method, &target, "", b"");
+        }
+        assert_eq!(client.read_head().status, 503, "{wire:?}");
+        neighbour.expect_service("sessions beyond the limit");
+    }
+    drop(readers);
+}
+
+/// Beyond `connections` accepting pauses: who is there does not notice, and who comes is served when one leaves.
+#[test]
+fn a_server_has_so_many_connections() {
+    let server = start(|server, _| server.connections = 10);
+    let mut neighbour = Neighbour::of(server.address);
+    // The neighbour holds one.
+    server.wait_for("its other ones to be gone", |counters| counters.connections == 1);
+    let mut inside: Vec<_> = (0..9).map(|_| Client::connect(server.address)).collect();
+    for client in &mut inside {
+        assert_eq!(client.ask("GET", "/echo", "", b"").status, 200);
+    }
+    let mut beyond: Vec<_> = (0..20).map(|_| Client::connect(server.address)).collect();
+    for client in &mut beyond {
+        client.request("GET", "/echo", "", b"");
+    }
+    neighbour.expect_echo("clients that wait outside");
+    assert_eq!(server.counters().connections, 10);
+    assert!(beyond.iter().all(Client::is_quiet));
+    drop(inside);
+    for mut client in beyond {
+        assert_eq!(client.read_head().status, 200);
+    }
+    neighbour.expect_service("clients that waited outside");
+}

@@ -1,0 +1,41 @@
+//! The hostile world: each limit at its value and one beyond it, crowds that only hold on to what they have, sizes that
+//! are announced and never come, clients that never read, a process that runs out of descriptors. Whatever one client
+//! does, its neighbour goes on (section 12, rules 4 to 6).
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod neighbour;
+mod process;
+mod wire;
+
+mod blocking;
+mod bombs;
+mod counts;
+mod crowds;
+mod descriptors;
+mod leaving;
+mod queues;
+mod room;
+mod sizes;
+mod unread;
+mod waits;
+
+use std::time::Duration;
+
+use neighbour::Neighbour;
+use sockjs_server::{EndpointOptions, ServerOptions};
+use support::{TestServer, endpoints};
+
+/// Longer than any test waits: what ends sooner was not ended by its timer.
+const NEVER: Duration = Duration::from_secs(600);
+
+/// The test endpoints with these options, and the neighbour's beside them.
+fn start(change: impl FnOnce(&mut ServerOptions, &mut EndpointOptions)) -> TestServer {
+    let (mut server_options, mut endpoint_options) = (ServerOptions::default(), EndpointOptions::default());
+    change(&mut server_options, &mut endpoint_options);
+    TestServer::start(server_options, |server| {
+        endpoints::mount(server, &endpoint_options).expect("mount");
+        neighbour::mount(server);
+    })
+}

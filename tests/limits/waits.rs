@@ -1,0 +1,127 @@
+//! Waits: none is over before its time, each has its end, and the neighbour, who has waited longer, goes on (section
+//! 12, rule 6).
+
+use std::time::{Duration, Instant};
+
+use crate::support::client::Client;
+use crate::support::frames::{BINARY, FIN, PING, close, frame};
+use crate::unread::flood;
+use crate::{NEVER, Neighbour, start};
+
+/// What the wait under test is set to. The neighbour's own requests never take that long.
+const WAIT: Duration = Duration::from_millis(500);
+
+/// The server's clock ticks in milliseconds, and its waits begin with a tick.
+const TICK: Duration = Duration::from_millis(1);
+
+/// Asserts that this took the wait at least.
+fn expect_wait(act: impl FnOnce()) {
+    let start = Instant::now();
+    act();
+    let waited = start.elapsed();
+    assert!(waited + TICK >= WAIT, "it took only {waited:?}");
+}
+
+#[test]
+fn a_head_has_its_time() {
+    let server = start(|server, _| server.head_timeout = WAIT);
+    let mut neighbour = Neighbour::of(server.address);
+    expect_wait(|| {
+        let mut slow = Client::connect(server.address);
+        assert_eq!(slow.send("GET /echo HT").read_head().status, 408);
+    });
+    expect_wait(|| Client::connect(server.address).expect_end());
+    neighbour.expect_service("a slow head");
+}
+
+#[test]
+fn a_body_has_its_time() {
+    let server = start(|server, _| server.body_timeout = WAIT);
+    let mut neighbour = Neighbour::of(server.address);
+    for framing in ["Content-Length: 5\r\n\r\n1", "Transfer-Encoding: chunked\r\n\r\n5\r\n1"] {
+        let mut slow = Client::connect(server.address);
+        expect_wait(|| {
+            let head = "POST /echo/000/s/xhr_send HTTP/1.1\r\nHost: a\r\n";
+            assert_eq!(slow.send(format!("{head}{framing}")).read_head().status, 408);
+        });
+    }
+    neighbour.expect_service("slow bodies");
+}
+
+#[test]
+fn an_idle_connection_has_its_time() {
+    let server = start(|server, _| server.keep_alive = WAIT);
+    let mut neighbour = Neighbour::of(server.address);
+    let mut idle = Client::connect(server.address);
+    expect_wait(|| {
+        assert_eq!(idle.ask("GET", "/echo", "", b"").status, 200);
+        idle.expect_end();
+    });
+    neighbour.expect_service("an idle connection");
+}
+
+/// A client that has begun to read has the whole time again (`write_stall` is without a byte taken).
+#[test]
+fn a_stall_has_its_time() {
+    let server = start(|server, _| server.write_stall = WAIT);
+    let mut neighbour = Neighbour::of(server.address);
+    let mut stalled = Client::connect(server.address);
+    stalled.upgrade("/echo/websocket");
+    let start = Instant::now();
+    flood(&server, &mut stalled, &frame(FIN | BINARY, &[7; 40_000]));
+    server.wait_for("the end of the stall", |counters| counters.connections == 1);
+    assert!(start.elapsed() + TICK >= WAIT);
+    neighbour.expect_service("a stall");
+}
+
+#[test]
+fn a_closing_handshake_has_its_time() {
+    let server = start(|server, _| server.close_timeout = WAIT);
+    let mut neighbour = Neighbour::of(server.address);
+    let mut silent = Client::connect(server.address);
+    expect_wait(|| {
+        silent.upgrade("/close/websocket").expect_close(3000);
+        silent.expect_end();
+    });
+    // One that answers is not waited for.
+    let server = start(|server, _| server.close_timeout = NEVER);
+    let mut polite = Client::connect(server.address);
+    polite.upgrade("/close/websocket").expect_close(3000);
+    polite.send(close(3000, "")).expect_end();
+    neighbour.expect_service("a silent farewell");
+}
+
+#[test]
+fn a_session_without_a_receiver_has_its_time() {
+    let server = start(|_, endpoint| endpoint.disconnect_delay = WAIT);
+    let mut neighbour = Neighbour::of(server.address);
+    let mut client = Client::connect(server.address);
+    expect_wait(|| {
+        assert_eq!(client.ask("POST", "/echo/000/s/xhr", "", b"").text(), "o\n");
+        while client.ask("POST", "/echo/000/s/xhr_send", "", b"[]").status == 204 {}
+    });
+    assert_eq!(client.ask("POST", "/echo/000/s/xhr_send", "", b"[]").status, 404);
+    neighbour.expect_service("an abandoned session");
+}
+
+#[test]
+fn a_heartbeat_has_its_time_and_so_has_its_answer() {
+    let server = start(|_, endpoint| {
+        endpoint.heartbeat_delay = WAIT;
+        endpoint.pong_timeout = WAIT;
+    });
+    let mut neighbour = Neighbour::of(server.address);
+    let mut stream = Client::connect(server.address);
+    expect_wait(|| {
+        stream.request("POST", "/echo/000/s/xhr_streaming", "", b"").take_until(b"\no\n\r\n");
+        assert_eq!(stream.chunk().as_deref(), Some(&b"h\n"[..]));
+    });
+    let mut silent = Client::connect(server.address);
+    let start = Instant::now();
+    silent.upgrade("/echo/websocket").expect_frame(FIN | PING, b"");
+    assert!(start.elapsed() + TICK >= WAIT);
+    // Raw WebSockets hear no other heartbeat.
+    silent.expect_end();
+    assert!(start.elapsed() + 2 * TICK >= 2 * WAIT);
+    neighbour.expect_service("a client that does not answer");
+}

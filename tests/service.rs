@@ -1,0 +1,146 @@
+//! `sockjs-echo` as a service manager sees it: arguments, exit codes, signals, and sockets from elsewhere.
+
+#![cfg(all(unix, feature = "signals"))]
+
+mod support;
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::process::{Child, Command, Stdio};
+use std::time::Instant;
+
+use support::PATIENCE;
+use support::client::Client;
+
+/// A running `sockjs-echo`, killed with the test if it does not stop before.
+struct Echo {
+    child: Child,
+    /// What it said it listens on.
+    place: String,
+}
+
+impl Echo {
+    fn start(arguments: &[&str], input: Stdio) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_sockjs-echo"))
+            .args(arguments)
+            .stdin(input)
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("it starts");
+        let mut line = String::new();
+        let output = child.stdout.take().expect("a pipe");
+        BufReader::new(output).read_line(&mut line).expect("it says where it listens");
+        let place =
+            line.strip_prefix("Listening on ").unwrap_or_else(|| panic!("{line:?}")).trim().to_owned();
+        Self { child, place }
+    }
+
+    fn address(&self) -> SocketAddr {
+        let (address, _) = self.place.split_once(". ").expect("an address, and what to do with it");
+        address.parse().expect("an address")
+    }
+
+    fn terminate(&self) {
+        let kill = Command::new("kill").arg(self.child.id().to_string()).status().expect("kill");
+        assert!(kill.success());
+    }
+
+    /// Waits for its end, and says its exit code.
+    fn code(&mut self) -> Option<i32> {
+        self.child.wait().expect("it can be waited for").code()
+    }
+}
+
+impl Drop for Echo {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn output(arguments: &[&str]) -> (Option<i32>, String, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_sockjs-echo")).args(arguments).output().expect("it runs");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+#[test]
+fn it_explains_itself_and_says_what_it_does_not_know() {
+    let (code, out, _) = output(&["--help"]);
+    assert_eq!(code, Some(0));
+    assert!(out.contains("--listen ADDRESS"), "{out}");
+    let (code, out, _) = output(&["--version"]);
+    assert_eq!((code, out.trim()), (Some(0), concat!("sockjs-echo ", env!("CARGO_PKG_VERSION"))));
+    let (code, _, error) = output(&["--port", "80"]);
+    assert_eq!(code, Some(2));
+    assert!(error.contains("--port"), "{error}");
+    let taken = TcpListener::bind("127.0.0.1:0").expect("bind");
+    let address = taken.local_addr().expect("address").to_string();
+    let (code, _, error) = output(&["--listen", &address]);
+    assert_eq!(code, Some(1));
+    assert!(error.contains(&address), "{error}");
+}
+
+#[test]
+fn sigterm_ends_it_promptly_with_sessions_open_and_frees_the_port() {
+    let mut echo = Echo::start(&["--listen", "127.0.0.1:0"], Stdio::null());
+    let address = echo.address();
+    let mut stream = Client::connect(address);
+    stream.request("POST", "/echo/000/s/xhr_streaming", "", b"");
+    stream.read_head();
+    stream.chunk();
+    assert_eq!(stream.chunk().expect("a frame"), b"o\n");
+    let idle = Client::connect(address);
+    let start = Instant::now();
+    echo.terminate();
+    assert_eq!(stream.chunk().expect("a frame"), b"c[1001,\"Server shutdown\"]\n");
+    assert_eq!(echo.code(), Some(0));
+    assert!(start.elapsed() < PATIENCE / 2, "took {:?}", start.elapsed());
+    drop(idle);
+    TcpListener::bind(address).expect("the port is free at once");
+}
+
+#[test]
+fn a_unix_socket_serves_and_one_left_behind_is_replaced() {
+    let path = std::env::temp_dir().join(format!("sockjs-echo-{}.sock", std::process::id()));
+    let place = format!("unix:{}", path.display());
+    for _ in 0..2 {
+        let mut echo = Echo::start(&["--listen", &place], Stdio::null());
+        assert_eq!(echo.place, path.display().to_string());
+        let mut client = UnixStream::connect(&path).expect("connect");
+        client.write_all(b"GET /echo HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n").expect("send");
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).expect("read");
+        assert!(answer.ends_with("Welcome to SockJS!\n"), "{answer}");
+        // The second time round the file is still there: killed, not stopped.
+        echo.child.kill().expect("kill");
+        echo.code();
+    }
+    std::fs::remove_file(&path).expect("the socket's file");
+}
+
+/// One listening socket outlives the processes that serve it: nobody is refused while one follows the other.
+#[test]
+fn a_new_process_takes_over_the_socket_of_the_old_one() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("bind");
+    let address = listener.local_addr().expect("address");
+    let socket = || Stdio::from(OwnedFd::from(listener.try_clone().expect("a copy")));
+    let mut old = Echo::start(&["--listen", "inherited"], socket());
+    assert_eq!(old.address(), address);
+    let ask = || Client::connect(address).ask("GET", "/echo", "Connection: close\r\n", b"").status;
+    for generation in 0..3 {
+        assert_eq!(ask(), 200, "generation {generation}");
+        let new = Echo::start(&["--listen", "inherited"], socket());
+        old.terminate();
+        for _ in 0..20 {
+            assert_eq!(ask(), 200, "generation {generation}");
+        }
+        assert_eq!(old.code(), Some(0));
+        assert_eq!(ask(), 200, "generation {generation}");
+        old = new;
+    }
+    let (code, _, error) = output(&["--listen", "inherited"]);
+    assert_eq!(code, Some(1), "a standard input that is no socket: {error}");
+}
