@@ -61,24 +61,15 @@ impl Script {
         Self { seed, steps, goes_silent: flags & 1 != 0, is_poor: flags & 2 != 0 }
     }
 
-    /// Whether something in it depends on turns, and may: receivers that meet, and clients that write and leave, or
-    /// write and stop reading, in one turn.
+    /// Whether something in it depends on turns, and may: receivers that meet; and clients that write in the turn in
+    /// which somebody leaves, stops reading, or calls the engine.
     pub fn is_entangled(&self) -> bool {
-        let mut receivers = 0;
-        let mut has_sent = false;
-        for step in &self.steps {
-            match step {
-                Step::Send(_, bytes) => receivers += usize::from(asks_for_frames(bytes)),
-                Step::HangUp(_) | Step::Reset(_) | Step::Appetite(..) if has_sent => return true,
-                _ => {}
-            }
-            has_sent = match step {
-                Step::EndTurn | Step::Wait(_) => false,
-                Step::Send(..) | Step::Ask(..) => true,
-                _ => has_sent,
-            };
-        }
-        receivers > 1
+        let asks = |step: &&Step| matches!(step, Step::Send(_, bytes) if asks_for_frames(bytes));
+        let mut turns = self.steps.split(|step| matches!(step, Step::EndTurn | Step::Wait(_)));
+        let writes = |step: &Step| matches!(step, Step::Send(..) | Step::Ask(..));
+        let meddles = |step: &Step| !writes(step) && !matches!(step, Step::Accept | Step::Program(_));
+        self.steps.iter().filter(asks).count() > 1
+            || turns.any(|turn| turn.iter().any(writes) && turn.iter().any(meddles))
     }
 }
 
