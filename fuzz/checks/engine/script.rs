@@ -8,8 +8,8 @@ pub enum Step {
     Accept,
     /// The client writes these bytes.
     Send(usize, Vec<u8>),
-    /// It writes a request that can be answered at once, and another can follow.
-    Ask(usize, Vec<u8>),
+    /// It writes so many requests, each of which can be answered at once.
+    Ask(usize, usize, Vec<u8>),
     /// FIN, behind all that it wrote.
     HangUp(usize),
     Reset(usize),
@@ -61,24 +61,15 @@ impl Script {
         Self { seed, steps, goes_silent: flags & 1 != 0, is_poor: flags & 2 != 0 }
     }
 
-    /// Whether something in it depends on turns, and may: receivers that meet, and clients that write and leave, or
-    /// write and stop reading, in one turn.
+    /// Whether something in it depends on turns, and may: receivers that meet; and clients that write in the turn in
+    /// which somebody leaves, stops reading, calls the engine, or changes the application's mind.
     pub fn is_entangled(&self) -> bool {
-        let mut receivers = 0;
-        let mut has_sent = false;
-        for step in &self.steps {
-            match step {
-                Step::Send(_, bytes) => receivers += usize::from(asks_for_frames(bytes)),
-                Step::HangUp(_) | Step::Reset(_) | Step::Appetite(..) if has_sent => return true,
-                _ => {}
-            }
-            has_sent = match step {
-                Step::EndTurn | Step::Wait(_) => false,
-                Step::Send(..) | Step::Ask(..) => true,
-                _ => has_sent,
-            };
-        }
-        receivers > 1
+        let asks = |step: &&Step| matches!(step, Step::Send(_, bytes) if asks_for_frames(bytes));
+        let mut turns = self.steps.split(|step| matches!(step, Step::EndTurn | Step::Wait(_)));
+        let writes = |step: &Step| matches!(step, Step::Send(..) | Step::Ask(..));
+        let meddles = |step: &Step| !writes(step) && !matches!(step, Step::Accept);
+        self.steps.iter().filter(asks).count() > 1
+            || turns.any(|turn| turn.iter().any(writes) && turn.iter().any(meddles))
     }
 }
 
@@ -145,7 +136,12 @@ fn request(input: &mut Input<'_>, client: usize) -> Step {
         head.push_str("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: a, chat\r\n");
     }
     let is_plain = version == "1.1" && kind & 0x10 == 0 && matches!(kind & 15, 0 | 3 | 4 | 8 | 12..15);
-    let step = if is_plain { Step::Ask } else { Step::Send };
+    // Many at once are more than what may wait for the client.
+    let times = if is_plain && flags & 0x80 != 0 { 200 } else { 1 };
+    let step = |wire: Vec<u8>| match is_plain {
+        true => Step::Ask(client, times, wire.repeat(times)),
+        false => Step::Send(client, wire),
+    };
     let body = match kind & 15 {
         3 | 4 => messages(input),
         8 if flags & 8 != 0 => {
@@ -154,14 +150,14 @@ fn request(input: &mut Input<'_>, client: usize) -> Step {
         }
         8 => messages(input),
         14 => input.short().to_vec(),
-        _ => return step(client, [head.as_bytes(), b"\r\n"].concat()),
+        _ => return step([head.as_bytes(), b"\r\n"].concat()),
     };
     if kind & 0x40 != 0 {
         head.push_str("Expect: 100-continue\r\n");
     }
     if flags & 0x40 == 0 {
         let head = format!("{head}Content-Length: {}\r\n\r\n", body.len());
-        return step(client, [head.as_bytes(), &body].concat());
+        return step([head.as_bytes(), &body].concat());
     }
     head.push_str("Transfer-Encoding: chunked\r\n\r\n");
     let mut wire = head.into_bytes();
@@ -171,7 +167,7 @@ fn request(input: &mut Input<'_>, client: usize) -> Step {
         wire.extend_from_slice(b"\r\n");
     }
     wire.extend_from_slice(b"0\r\nTrailer: x\r\n\r\n");
-    step(client, wire)
+    step(wire)
 }
 
 /// Usually an array of strings.

@@ -102,6 +102,8 @@ pub struct World<'s> {
     mail: Vec<Step>,
     throttled: bool,
     stopped: bool,
+    /// Of the endpoints, at most.
+    alarms: usize,
 }
 
 /// Of the endpoints here.
@@ -151,6 +153,7 @@ impl<'s> World<'s> {
             mail,
             throttled,
             stopped,
+            alarms: 2,
         };
         for step in &script.steps {
             world.step(step);
@@ -163,8 +166,8 @@ impl<'s> World<'s> {
         match step {
             Step::Accept if self.engine.can_accept() => self.accept(),
             Step::Accept => {}
-            Step::Ask(client, bytes) => self.send(*client, bytes, true),
-            Step::Send(client, bytes) => self.send(*client, bytes, false),
+            Step::Ask(client, questions, bytes) => self.send(*client, bytes, Some(*questions)),
+            Step::Send(client, bytes) => self.send(*client, bytes, None),
             Step::HangUp(client) => {
                 let Some(socket) = self.clients.get_mut(*client) else { return };
                 (socket.hung_up, socket.left) = (true, true);
@@ -197,10 +200,10 @@ impl<'s> World<'s> {
         self.clients.push(Client { key: Some(key), ..Client::default() });
     }
 
-    fn send(&mut self, client: usize, bytes: &[u8], is_question: bool) {
+    fn send(&mut self, client: usize, bytes: &[u8], questions: Option<usize>) {
         let Some(socket) = self.clients.get_mut(client) else { return };
-        socket.questions += usize::from(is_question);
-        socket.wrote_other |= !is_question;
+        socket.questions += questions.unwrap_or_default();
+        socket.wrote_other |= questions.is_none();
         if socket.hung_up || socket.key.is_none() {
             return;
         }
@@ -211,8 +214,10 @@ impl<'s> World<'s> {
         // It waits for the turn in which all has come.
         let mail = std::mem::take(&mut self.mail);
         let mut rest = bytes;
+        // Long ones in longer pieces.
+        let longest = 2 + usize::from(self.script.seed) + bytes.len() / 50;
         while !rest.is_empty() {
-            let count = 1 + self.random.below(rest.len().min(2 + usize::from(self.script.seed)));
+            let count = 1 + self.random.below(rest.len().min(longest));
             let (piece, more) = rest.split_at(count);
             self.clients[client].unread.extend_from_slice(piece);
             self.read(client);
@@ -370,7 +375,7 @@ impl<'s> World<'s> {
         let open = (counters.opened - counters.closed) as usize;
         assert!(open <= counters.sessions);
         // One for each connection and session, and the application's own of open sessions and of endpoints.
-        let most = counters.connections + counters.sessions + open + 2;
+        let most = counters.connections + counters.sessions + open + self.alarms;
         assert!(counters.timers <= most, "{} timers for {most} owners", counters.timers);
         // A buffer that grows may be half empty.
         let held = counters.buffered;
@@ -418,6 +423,8 @@ impl<'s> World<'s> {
     fn finish(mut self) -> Record {
         // From here on the application only listens.
         self.program.actions = vec![0x1f; 1 << 12];
+        (0..2).for_each(|number| self.engine.set_endpoint_alarm(number, None));
+        self.alarms = 0;
         self.satisfy();
         for client in 0..self.clients.len() {
             if self.script.goes_silent {
