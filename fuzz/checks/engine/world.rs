@@ -110,7 +110,7 @@ pub struct World<'s> {
 pub const RESPONSE_LIMIT: usize = 4096;
 
 /// No answer to a small input is larger than this, and none is queued behind it while it waits.
-const MOST_WAITING: usize = 160 << 10;
+const MOST_WAITING: usize = 100 << 10;
 
 impl<'s> World<'s> {
     pub fn play(script: &'s Script, cut: Cut) -> Record {
@@ -121,7 +121,7 @@ impl<'s> World<'s> {
         options.connections = 64;
         options.body_size = 4096;
         if script.is_poor {
-            options.buffered_bytes = 48 << 10;
+            options.buffered_bytes = 64 << 10;
         }
         let mut engine = Engine::new(options, 1_000_000, 1_700_000_000);
         let mut options = EndpointOptions::default();
@@ -399,10 +399,13 @@ impl<'s> World<'s> {
             self.feed(client, None);
         }
         // What was left unread is read in the turns that follow.
-        for _ in 0..100 {
+        for turn in 0.. {
             self.end_turn();
+            if self.resumed.is_empty() {
+                break;
+            }
+            assert!(turn < 10_000, "there is always more to read");
         }
-        assert!(self.resumed.is_empty());
         let is_there = |client: &Client| client.key.is_some() && !client.hung_up && !client.shut;
         for (port, client) in self.clients.iter_mut().enumerate().filter(|(_, client)| is_there(client)) {
             let answered = self.program.asked.get(&(port as u16)).map_or(0, Vec::len);
@@ -433,6 +436,14 @@ impl<'s> World<'s> {
                 self.clients[client].hung_up = true;
                 self.read(client);
                 self.feed(client, None);
+            }
+        }
+        self.end_turn();
+        for client in 0..self.clients.len() {
+            // An end of stream behind more than is read ahead is not seen; what is written to who has gone is answered
+            // with a reset.
+            if self.clients[client].hung_up && !self.clients[client].unread.is_empty() {
+                self.reset(client);
             }
         }
         self.end_turn();
