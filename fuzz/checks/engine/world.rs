@@ -442,7 +442,7 @@ impl<'s> World<'s> {
         for client in 0..self.clients.len() {
             // An end of stream behind more than is read ahead is not seen; what is written to who has gone is answered
             // with a reset.
-            if self.clients[client].hung_up && !self.clients[client].unread.is_empty() {
+            if self.clients[client].hung_up && self.clients[client].paused {
                 self.reset(client);
             }
         }
