@@ -36,7 +36,8 @@ pub struct ServerOptions {
     pub connections: usize,
     /// Bytes that the whole server may buffer; default 256 MiB, at least 1 MiB. Unfinished requests and messages may
     /// have half of it (then 503, or close code 1013), clients that have not read what they got three quarters, and the
-    /// rest is for those who read; then `send` says [`SendError::Full`](crate::SendError::Full).
+    /// rest is for those who read; then `send` says [`SendError::Full`](crate::SendError::Full). Counted is the memory of
+    /// the buffers, so that the one that reaches the bound may go beyond it by as much as it grows.
     pub buffered_bytes: usize,
     /// How long shutting down may take; default 10 s. What is left then is cut and counted.
     pub shutdown_grace: Duration,

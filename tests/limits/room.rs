@@ -120,7 +120,8 @@ fn hoarders_of_unread_output_leave_room_for_those_who_read() {
             neighbour.expect_service("unread broadcasts");
         }
     });
-    assert!(most <= ROOM, "{most} bytes were held");
+    // The buffer that reached the bound may have grown by a message, or be a spare one of 64 KiB.
+    assert!(most <= ROOM + (64 << 10), "{most} bytes were held");
     // Nobody has a silent gap: what was taken comes first, and then why there is no more.
     let mut closed = 0;
     for number in 0..40 {
