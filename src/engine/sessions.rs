@@ -286,7 +286,9 @@ impl Engine {
     fn end_websocket(&mut self, key: Key<Connection>, code: Option<u16>, reason: &str, close: Close) {
         let session = self.connections.get(key).and_then(Connection::session);
         if let Some(session) = session {
-            // What was sent before leaves before: how frames were cut into packets must not matter.
+            // What was sent before leaves before, though the client may not read just now: how frames were cut into
+            // packets must not matter.
+            self.emit_waiting(session);
             self.flush_session(session);
         }
         let Some(connection) = self.connections.get_mut(key) else { return };

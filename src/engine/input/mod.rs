@@ -87,6 +87,8 @@ impl Engine {
             Phase::WebSocket(socket) if socket.decoder.buffered() > 0 || !connection.inbox.is_empty() => {
                 self.fail_websocket(key, close::TRY_AGAIN_LATER, "The server is out of memory");
             }
+            // What it pipelined behind an answer that is under way: there is no way to say so in between.
+            _ if !connection.inbox.is_empty() => self.drop_connection(key),
             _ => return,
         }
         self.drop_inbox(key);

@@ -65,3 +65,17 @@ fn the_ceiling_follows_the_options() {
     assert_eq!(default - less, 2 * ((256 << 20) - (1 << 20)));
     assert!(ceiling(small(), EndpointOptions { sessions: 1, ..EndpointOptions::default() }) < less);
 }
+
+#[test]
+fn what_is_read_ahead_behind_a_stream_is_within_the_bound_too() {
+    let mut world = World::build(small(), EndpointOptions::default(), echo);
+    for number in 0..200 {
+        let stream = world.connect();
+        world.post(stream, &format!("s{number}/xhr_streaming"), "");
+        world.send(stream, vec![b'x'; 16_383]);
+        world.send(stream, vec![b'x'; 60_000]);
+        let held = world.engine.counters().buffered;
+        assert!(held <= 1 << 20, "{held} bytes behind {number} streams");
+    }
+    world.finish();
+}

@@ -318,3 +318,20 @@ fn a_poll_behind_an_answer_that_is_stuck_gets_its_frame_when_the_client_reads() 
     assert!(world.take(client).ends_with("a[\"waits\"]\n"));
     world.finish();
 }
+
+#[test]
+fn a_close_behind_a_stall_does_not_lose_what_was_sent_before() {
+    for end in [World::frame(8, &[3, 232]), World::frame(1, b"not JSON")] {
+        let mut world = World::new(echo);
+        let socket = world.websocket("000/w/websocket");
+        world.take(socket);
+        world.blocked.insert(socket);
+        world.send(socket, World::frame(1, br#"["first"]"#));
+        world.send(socket, World::frame(1, br#"["second"]"#));
+        world.send(socket, end);
+        world.unblock(socket);
+        let received = world.take(socket);
+        assert!(received.contains(r#"a["first"]"#) && received.contains(r#"a["second"]"#), "{received:?}");
+        world.finish();
+    }
+}
