@@ -170,20 +170,23 @@ impl Engine {
             session.queue.shrink(&mut self.memory);
             return;
         }
-        self.emit_waiting(key);
+        self.emit_all(key);
+    }
+
+    /// The same whether or not the receiver takes it now: the messages that wait in one frame, and the goodbye of a session
+    /// that is closed.
+    pub(super) fn emit_all(&mut self, key: Key<Session>) {
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        let Some(receiver) = session.receiver else { return };
+        if !session.queue.is_empty() {
+            session.since = self.now;
+            let mut queue = std::mem::take(&mut session.queue);
+            self.emit(receiver, Frame::Messages(&mut queue));
+        }
         if let Some(Session { state: State::Closed { close, .. }, .. }) = self.sessions.get(key) {
             let close = close.clone();
             self.say_goodbye(receiver, key, &close);
         }
-    }
-
-    /// The messages that wait, in one frame, whether or not the receiver takes them now.
-    pub(super) fn emit_waiting(&mut self, key: Key<Session>) {
-        let Some(session) = self.sessions.get_mut(key) else { return };
-        let Some(receiver) = session.receiver.filter(|_| !session.queue.is_empty()) else { return };
-        session.since = self.now;
-        let mut queue = std::mem::take(&mut session.queue);
-        self.emit(receiver, Frame::Messages(&mut queue));
     }
 
     /// The close frame of a closed session, and the end of the receiver that carries it. (A polling receiver that had to

@@ -288,8 +288,7 @@ impl Engine {
         if let Some(session) = session {
             // What was sent before leaves before, though the client may not read just now: how frames were cut into
             // packets must not matter.
-            self.emit_waiting(session);
-            self.flush_session(session);
+            self.emit_all(session);
         }
         let Some(connection) = self.connections.get_mut(key) else { return };
         if let Phase::WebSocket(_) = connection.phase {

@@ -335,3 +335,25 @@ fn a_close_behind_a_stall_does_not_lose_what_was_sent_before() {
         world.finish();
     }
 }
+
+#[test]
+fn a_goodbye_behind_a_stall_is_said_though_the_client_closes_too() {
+    let mut world = World::new(|engine, key, moment| match moment {
+        Moment::Message("bye") => assert!(engine.close(key, 3000, "Go away!")),
+        Moment::Message(text) => engine.send(key, text).expect("room"),
+        _ => {}
+    });
+    let socket = world.websocket("000/w/websocket");
+    world.take(socket);
+    world.blocked.insert(socket);
+    world.send(socket, World::frame(1, br#"["first"]"#));
+    world.send(socket, World::frame(1, br#"["second","bye"]"#));
+    world.send(socket, World::frame(8, &[3, 232]));
+    world.unblock(socket);
+    let received = world.take(socket);
+    assert!(
+        received.contains(r#"a["second"]"#) && received.contains(r#"c[3000,"Go away!"]"#),
+        "{received:?}"
+    );
+    world.finish();
+}
