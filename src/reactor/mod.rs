@@ -32,6 +32,15 @@ const ACCEPTS: usize = 64;
 /// How long accepting rests after it failed for want of descriptors or memory.
 const ACCEPT_PAUSE: Millis = 100;
 
+/// How far a socket is read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Extent {
+    /// A read that leaves room in the buffer has drained it.
+    Once,
+    /// Until it says that there is no more: the end of the stream may stand behind the last byte.
+    ToTheEnd,
+}
+
 const WAKER: Token = Token(usize::MAX);
 
 /// Bits of a token for the index of a connection; the others hold as much of its generation as fits. All but one
@@ -148,7 +157,7 @@ impl Reactor {
         self.events = events;
         for _ in 0..left_over {
             let Some(key) = self.unread.pop_front() else { break };
-            self.read(key, engine, application);
+            self.read(key, Extent::Once, engine, application);
         }
         self.accept_all(engine, application);
         engine.tick(application);
@@ -201,16 +210,26 @@ impl Reactor {
                     Reading::Paused | Reading::Drained => {}
                 }
             }
-            self.read(key, engine, application);
+            self.read(key, Extent::Once, engine, application);
         }
     }
 
     /// One buffer full of a connection's bytes, and its end if it has come.
-    fn read(&mut self, key: Key<Connection>, engine: &mut Engine, application: &mut dyn Application) {
+    fn read(
+        &mut self,
+        key: Key<Connection>,
+        extent: Extent,
+        engine: &mut Engine,
+        application: &mut dyn Application,
+    ) {
         loop {
             let Some(socket) = find(&mut self.sockets, key) else { return };
             if !engine.can_read(key) {
                 socket.reading = Reading::Paused;
+                if socket.hung_up && engine.is_receiver(key) {
+                    // Its response cannot reach its end any more, whatever is still unread.
+                    engine.eof(key, application);
+                }
                 return;
             }
             socket.reading = Reading::Drained;
@@ -221,7 +240,7 @@ impl Reactor {
                         socket.reading = Reading::Queued;
                         self.unread.push_back(key);
                     }
-                    let goes_on = socket.hung_up && count < BUFFER;
+                    let goes_on = (socket.hung_up || extent == Extent::ToTheEnd) && count < BUFFER;
                     engine.receive(key, self.buffer.get_mut(..count).unwrap_or_default(), application);
                     if !goes_on {
                         return;
@@ -240,11 +259,8 @@ impl Reactor {
     pub(crate) fn flush(&mut self, engine: &mut Engine, application: &mut dyn Application) {
         loop {
             while let Some(key) = engine.next_suspect() {
-                if let Some(socket) = find(&mut self.sockets, key) {
-                    // Bytes before the end of the stream must not hide it.
-                    socket.hung_up = true;
-                }
-                self.read(key, engine, application);
+                // Bytes before the end of the stream must not hide it.
+                self.read(key, Extent::ToTheEnd, engine, application);
             }
             let more = engine.settle(application);
             while let Some(key) = engine.next_dirty() {

@@ -154,3 +154,19 @@ fn a_second_receiver_is_turned_away() {
     first.read_body(&mut answer);
     assert_eq!(answer.text(), "a[\"x\"]\n");
 }
+
+/// Section 7, rule 6: a receiver's end of stream closes its session, though more was pipelined before it than is read.
+#[test]
+fn a_receiver_that_hangs_up_behind_more_than_is_read_ahead_is_noticed() {
+    let server = TestServer::echo();
+    for pieces in [1, 30] {
+        let mut client = Client::connect(server.address);
+        client.request("POST", &format!("/echo/000/{pieces}/xhr_streaming"), "", b"");
+        client.read_head();
+        for _ in 0..pieces {
+            client.send(vec![b'x'; 90_000 / pieces]);
+        }
+        client.hang_up();
+        server.wait_for("the session to close", |counters| counters.opened == counters.closed);
+    }
+}

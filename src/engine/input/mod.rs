@@ -115,6 +115,13 @@ impl Engine {
         }
     }
 
+    /// Whether an HTTP response that a session sends through is under way: the client's end of the stream breaks it off.
+    pub fn is_receiver(&self, key: Key<Connection>) -> bool {
+        self.connections.get(key).is_some_and(|connection| {
+            matches!(connection.phase, Phase::Polling(_) | Phase::Streaming(_) | Phase::Ending { .. })
+        })
+    }
+
     /// Whether what a connection caused waits for its client to read.
     fn is_backed_up(&self, connection: &Connection) -> bool {
         let mut waiting = connection.outbox.len();
