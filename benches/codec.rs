@@ -123,7 +123,7 @@ fn frame(criterion: &mut Criterion) {
                     || frame.clone(),
                     |frame| {
                         let mut decoder = Decoder::new();
-                        let (used, event) = decoder.decode(frame, LIMIT).unwrap();
+                        let (used, event) = decoder.decode(frame, LIMIT, &mut None).unwrap();
                         assert!(matches!(event, Event::Text(_)));
                         used
                     },
@@ -141,7 +141,7 @@ fn unmasking(criterion: &mut Criterion) {
         let mut payload = vec![b'x'; size];
         group.throughput(Throughput::Bytes(size as u64));
         group.bench_function(BenchmarkId::from_parameter(size), |bencher| {
-            bencher.iter(|| unmask(black_box(&mut payload), MASK, 0));
+            bencher.iter(|| unmask(black_box(&mut payload), MASK));
         });
     }
 }
@@ -294,7 +294,7 @@ fn client_frame(payload: &[u8]) -> Vec<u8> {
     frame.extend_from_slice(&MASK);
     let start = frame.len();
     frame.extend_from_slice(payload);
-    unmask(&mut frame[start..], MASK, 0);
+    unmask(&mut frame[start..], MASK);
     frame
 }
 

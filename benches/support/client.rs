@@ -271,7 +271,7 @@ pub fn client_frame(opcode: Opcode, payload: &[u8]) -> Vec<u8> {
     frame.extend_from_slice(&MASK);
     let start = frame.len();
     frame.extend_from_slice(payload);
-    unmask(&mut frame[start..], MASK, 0);
+    unmask(&mut frame[start..], MASK);
     frame
 }
 

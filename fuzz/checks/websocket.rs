@@ -86,7 +86,7 @@ fn check_header(bytes: &[u8]) {
 
 /// Feeds the decoder as the engine does: what it leaves is kept, untouched, and comes again with more behind it.
 fn decode(bytes: &[u8], ends: &[usize], limit: usize) -> Vec<Seen> {
-    let mut decoder = Decoder::new();
+    let (mut decoder, mut spare) = (Decoder::new(), None);
     let mut events = Vec::new();
     let mut inbox = Vec::new();
     let mut start = 0;
@@ -94,12 +94,12 @@ fn decode(bytes: &[u8], ends: &[usize], limit: usize) -> Vec<Seen> {
         inbox.extend_from_slice(&bytes[start..end]);
         start = end;
         loop {
-            let (used, seen) = match decoder.decode(&mut inbox, limit) {
+            let (used, seen) = match decoder.decode(&mut inbox, limit, &mut spare) {
                 Ok((used, event)) => (used, see(event)),
                 Err(error) => {
                     events.push(Seen::Failed(error));
                     let all = inbox.len();
-                    assert_eq!(decoder.decode(&mut inbox, limit), Ok((all, Event::NeedMore)));
+                    assert_eq!(decoder.decode(&mut inbox, limit, &mut spare), Ok((all, Event::NeedMore)));
                     return events;
                 }
             };

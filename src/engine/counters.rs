@@ -1,8 +1,10 @@
 //! What happened so far, and what there is now.
 
+use super::input::ASSEMBLY_KEPT;
 use super::{Connection, Engine, Session, memory};
 use crate::sockjs::Transport;
 use crate::websocket::close;
+use crate::websocket::message::Assembly;
 
 /// A snapshot of the server's counters. The first fields say what is there now, the others only ever grow.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -96,7 +98,8 @@ impl Engine {
     /// Bytes of memory that the options let the engine use at most: what may be buffered, twice since a growing buffer may
     /// be half empty, spare buffers, and all connections and sessions there may be.
     pub fn memory_ceiling(&self) -> usize {
-        let connections = self.options.connections.saturating_mul(size_of::<Connection>() + OVERHEAD);
+        let each = size_of::<Connection>() + size_of::<Assembly>() + OVERHEAD;
+        let connections = self.options.connections.saturating_mul(each);
         let sessions = self.endpoints.iter().map(|endpoint| {
             let each = size_of::<Session>() + 2 * OVERHEAD + endpoint.options.session_id_length;
             endpoint.options.sessions.saturating_mul(each)
@@ -105,6 +108,7 @@ impl Engine {
             .fold(connections, usize::saturating_add)
             .saturating_add(self.options.buffered_bytes.saturating_mul(2))
             .saturating_add(memory::RETAINED)
+            .saturating_add(ASSEMBLY_KEPT)
     }
 }
 

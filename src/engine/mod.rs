@@ -56,6 +56,7 @@ pub use session::{Cause, Close, SendError, Session, SessionId};
 
 use crate::collections::{Key, List, Slab, Wheel};
 use crate::http::{Date, Network};
+use crate::websocket::message::Assembly;
 use connection::{Dirty, Flow, Phase};
 use endpoint::Endpoint;
 use memory::Memory;
@@ -100,8 +101,8 @@ pub struct Engine {
     /// For frames that a transport rewrites, and for strings decoded from payloads.
     scratch: Vec<u8>,
     decoded: String,
-    /// Lent to whichever WebSocket begins a message that does not arrive whole.
-    assembly: Vec<u8>,
+    /// For whichever WebSocket begins a message that does not arrive whole.
+    assembly: Option<Box<Assembly>>,
     randomness: RandomState,
     draws: u64,
     counters: Counters,
@@ -148,7 +149,7 @@ impl Engine {
             memory: Memory::default(),
             scratch: Vec::new(),
             decoded: String::new(),
-            assembly: Vec::new(),
+            assembly: None,
             randomness: RandomState::new(),
             draws: 0,
             counters: Counters::default(),
@@ -273,8 +274,15 @@ impl Engine {
         Some(key)
     }
 
-    /// Tells the application what its calls, and the last unit of input, brought about.
+    /// Tells the application what its calls, and the last unit of input, brought about: mostly nothing.
+    #[inline]
     fn tell(&mut self, application: &mut dyn Application) {
+        if !self.notices.is_empty() {
+            self.tell_all(application);
+        }
+    }
+
+    fn tell_all(&mut self, application: &mut dyn Application) {
         while let Some(notice) = self.notices.pop_front() {
             match notice {
                 Notice::Accepted(peer) => application.observe(&Event::Accepted { peer }),

@@ -2,7 +2,7 @@
 //! closes come out, or the first rule that was broken, and the same ones however the bytes were cut.
 //!
 //! A message that lies whole in the input is unmasked and delivered where it lies. Any other is put together
-//! in a buffer that grows with what has arrived, never with what was announced, and never beyond the limit. A
+//! in memory that grows with what has arrived, never with what was announced, and never beyond the limit. A
 //! decoder without a message under way holds no memory, and none ever answers: pongs and closes are the
 //! caller's to send.
 
@@ -10,7 +10,7 @@ use super::WebSocketError;
 use super::close::CloseFrame;
 use super::frame::{FrameHeader, Opcode};
 use super::mask::unmask;
-use super::utf8::Utf8;
+use super::utf8::Text;
 use std::{mem, str};
 
 #[cfg(test)]
@@ -33,49 +33,48 @@ pub enum Event<'a> {
     Close(Option<CloseFrame<'a>>),
 }
 
-/// One connection's decoder.
+/// One connection's decoder. Between messages it is two words and owns no memory.
 #[derive(Debug)]
 pub struct Decoder {
     state: State,
-    /// What arrived of the message under way; empty if there is none, or if it lies whole in the input.
-    buffer: Vec<u8>,
 }
 
 #[derive(Debug)]
 enum State {
     /// A frame's header comes next; that of a message under way, if there is one.
-    Header(Option<Kind>),
+    Header(Option<Box<Assembly>>),
     /// The rest of a data frame's payload comes next.
-    Payload(Payload),
-    /// The buffer holds a message that was delivered: the caller is done with it when it calls again.
-    Delivered,
+    Payload(Box<Assembly>),
+    /// A message was put together and delivered: the caller is done with it when it calls again.
+    Delivered(Box<Assembly>),
     /// Nothing comes next: a close frame was delivered, or an error.
     Closed,
 }
 
-/// The kind of a message, with what must be known of a text to check the rest of it.
-#[derive(Clone, Copy, Debug)]
-enum Kind {
-    Text(Utf8),
-    Binary,
-}
-
-/// What is still to come of a frame.
-#[derive(Debug)]
-struct Payload {
+/// A message under way that does not lie whole in the input: what of it is there, and where its frame stands.
+///
+/// One of them, passed from decoder to decoder, serves all the connections of a loop.
+#[derive(Debug, Default)]
+pub struct Assembly {
+    content: Content,
+    /// Bytes of the frame's payload that are still to come.
     remaining: usize,
+    /// As the next byte needs it.
     mask: [u8; 4],
-    /// Where the next byte stands in the payload, modulo 256: all that the mask needs.
-    offset: u8,
-    kind: Kind,
     /// The message ends with this frame.
     fin: bool,
+}
+
+#[derive(Debug)]
+enum Content {
+    Text(Text),
+    Binary(Vec<u8>),
 }
 
 impl Decoder {
     /// A decoder for the bytes behind a handshake.
     pub fn new() -> Self {
-        Self { state: State::Header(None), buffer: Vec::new() }
+        Self { state: State::Header(None) }
     }
 
     /// Takes the next event off the front of `input`, which is unmasked in place, and says how many bytes
@@ -85,10 +84,14 @@ impl Decoder {
     /// untouched, to be passed again with more behind them. A message of more than `limit` bytes is refused
     /// by the header that announces it. After a close or an error, all input is taken and nothing comes of
     /// it.
+    ///
+    /// A message that has to be put together takes the `spare` memory if there is some; it is given back by
+    /// [`reclaim`](Self::reclaim), or by the next call.
     pub fn decode<'a>(
         &'a mut self,
         input: &'a mut [u8],
         limit: usize,
+        spare: &mut Option<Box<Assembly>>,
     ) -> Result<(usize, Event<'a>), WebSocketError> {
         let total = input.len();
         let mut rest = input;
@@ -96,61 +99,58 @@ impl Decoder {
             // Who does not put a state back, because of an error, leaves the decoder closed.
             match mem::replace(&mut self.state, State::Closed) {
                 State::Header(message) => {
-                    if let Some(event) = self.read_frame(&mut rest, message, limit)? {
-                        break event;
+                    if let Some(event) = self.read_frame(&mut rest, message, limit, spare)? {
+                        break Some(event);
                     }
                 }
-                State::Payload(mut payload) => {
-                    let chunk = payload.read(&mut rest)?;
-                    self.append(chunk, limit);
-                    if payload.remaining > 0 {
-                        self.state = State::Payload(payload);
-                        break Event::NeedMore;
+                State::Payload(mut assembly) => {
+                    assembly.read(&mut rest, limit)?;
+                    if assembly.remaining > 0 {
+                        self.state = State::Payload(assembly);
+                        break Some(Event::NeedMore);
                     }
-                    if payload.fin {
-                        let event = data_event(payload.kind, &self.buffer)?;
-                        self.state = State::Delivered;
-                        break event;
+                    if assembly.fin {
+                        assembly.content.finish()?;
+                        self.state = State::Delivered(assembly);
+                        break None;
                     }
-                    self.state = State::Header(Some(payload.kind));
+                    self.state = State::Header(Some(assembly));
                 }
-                State::Delivered => {
-                    self.buffer = Vec::new();
+                State::Delivered(assembly) => {
+                    *spare = Some(assembly);
                     self.state = State::Header(None);
                 }
                 State::Closed => {
                     rest = &mut [];
-                    break Event::NeedMore;
+                    break Some(Event::NeedMore);
                 }
             }
         };
-        Ok((total - rest.len(), event))
+        let used = total - rest.len();
+        match (event, &self.state) {
+            (Some(event), _) => Ok((used, event)),
+            (None, State::Delivered(assembly)) => Ok((used, assembly.content.finish()?)),
+            (None, _) => Ok((used, Event::NeedMore)),
+        }
     }
 
-    /// Bytes of memory that the decoder holds.
+    /// Bytes of memory in which a message is put together.
     pub fn buffered(&self) -> usize {
-        self.buffer.capacity()
-    }
-
-    /// Gives the decoder an allocation for the next message that has to be put together, unless it has one.
-    /// With [`reclaim`](Self::reclaim) after each event, one allocation serves all the connections of a loop.
-    pub fn lend(&mut self, mut spare: Vec<u8>) {
-        if self.buffer.capacity() == 0 {
-            spare.clear();
-            self.buffer = spare;
+        match &self.state {
+            State::Header(Some(assembly)) | State::Payload(assembly) | State::Delivered(assembly) => {
+                assembly.capacity()
+            }
+            State::Header(None) | State::Closed => 0,
         }
     }
 
-    /// Takes the allocation back, empty, if there is one and no message is under way in it.
-    pub fn reclaim(&mut self) -> Option<Vec<u8>> {
-        match self.state {
-            State::Delivered => self.state = State::Header(None),
-            State::Header(None) | State::Closed => {}
-            State::Header(Some(_)) | State::Payload(_) => return None,
+    /// Gives back the memory of a message that was delivered, for the next one that has to be put together.
+    pub fn reclaim(&mut self, spare: &mut Option<Box<Assembly>>) {
+        if let State::Delivered(_) = self.state
+            && let State::Delivered(assembly) = mem::replace(&mut self.state, State::Header(None))
+        {
+            *spare = Some(assembly);
         }
-        let mut spare = mem::take(&mut self.buffer);
-        spare.clear();
-        (spare.capacity() > 0).then_some(spare)
     }
 
     /// Reads a frame's header, and the payload too if it needs no putting together. `None` leaves it to the
@@ -159,8 +159,9 @@ impl Decoder {
     fn read_frame<'a>(
         &mut self,
         rest: &mut &'a mut [u8],
-        message: Option<Kind>,
+        message: Option<Box<Assembly>>,
         limit: usize,
+        spare: &mut Option<Box<Assembly>>,
     ) -> Result<Option<Event<'a>>, WebSocketError> {
         let Some((header, header_length)) = FrameHeader::parse(rest)? else {
             self.state = State::Header(message);
@@ -177,50 +178,23 @@ impl Decoder {
             }
             return Ok(Some(event));
         }
-        let payload = self.begin(&header, message, limit)?;
+        let remaining = judge(&header, message.as_deref(), limit)?;
         if header.fin
             && message.is_none()
             && let Some(bytes) = take_whole(rest, &header, header_length)
         {
-            let event = data_event(payload.kind, bytes)?;
+            let event = match header.opcode {
+                Opcode::Text => Event::Text(str::from_utf8(bytes).map_err(|_| WebSocketError::InvalidUtf8)?),
+                _ => Event::Binary(bytes),
+            };
             self.state = State::Header(None);
             return Ok(Some(event));
         }
         let _header = rest.split_off_mut(..header_length);
-        self.state = State::Payload(payload);
+        let mut assembly = message.unwrap_or_else(|| Assembly::new(header.opcode, spare.take()));
+        (assembly.remaining, assembly.mask, assembly.fin) = (remaining, header.mask, header.fin);
+        self.state = State::Payload(assembly);
         Ok(None)
-    }
-
-    /// Judges a data frame by what came before it (RFC 6455 §5.4) and by its length.
-    #[inline]
-    fn begin(
-        &self,
-        header: &FrameHeader,
-        message: Option<Kind>,
-        limit: usize,
-    ) -> Result<Payload, WebSocketError> {
-        let kind = match (message, header.opcode) {
-            (Some(kind), Opcode::Continuation) => kind,
-            (Some(_), _) => return Err(WebSocketError::InterruptedMessage),
-            (None, Opcode::Text) => Kind::Text(Utf8::default()),
-            (None, Opcode::Binary) => Kind::Binary,
-            (None, _) => return Err(WebSocketError::UnexpectedContinuation),
-        };
-        let remaining = usize::try_from(header.length)
-            .ok()
-            .filter(|length| length.checked_add(self.buffer.len()).is_some_and(|sum| sum <= limit))
-            .ok_or(WebSocketError::TooBig)?;
-        Ok(Payload { remaining, mask: header.mask, offset: 0, kind, fin: header.fin })
-    }
-
-    /// Grows by doubling, but not beyond the limit.
-    fn append(&mut self, chunk: &[u8], limit: usize) {
-        let needed = self.buffer.len().saturating_add(chunk.len());
-        if needed > self.buffer.capacity() {
-            let doubled = self.buffer.capacity().saturating_mul(2).min(limit);
-            self.buffer.reserve_exact(needed.max(doubled) - self.buffer.len());
-        }
-        self.buffer.extend_from_slice(chunk);
     }
 }
 
@@ -230,19 +204,98 @@ impl Default for Decoder {
     }
 }
 
-impl Payload {
-    /// Takes what has come of the payload, unmasks it and checks text for bytes that can be none.
-    fn read<'a>(&mut self, rest: &mut &'a mut [u8]) -> Result<&'a [u8], WebSocketError> {
+impl Assembly {
+    /// An empty one, in memory that served another message.
+    fn new(opcode: Opcode, spare: Option<Box<Self>>) -> Box<Self> {
+        let mut assembly = spare.unwrap_or_default();
+        let mut memory = match mem::take(&mut assembly.content) {
+            Content::Text(text) => text.into_memory(),
+            Content::Binary(bytes) => bytes,
+        };
+        memory.clear();
+        assembly.content = match opcode {
+            Opcode::Text => Content::Text(Text::within(memory)),
+            _ => Content::Binary(memory),
+        };
+        assembly
+    }
+
+    /// Bytes of memory that it holds for the message.
+    pub fn capacity(&self) -> usize {
+        match &self.content {
+            Content::Text(text) => text.capacity(),
+            Content::Binary(bytes) => bytes.capacity(),
+        }
+    }
+
+    fn len(&self) -> usize {
+        match &self.content {
+            Content::Text(text) => text.len(),
+            Content::Binary(bytes) => bytes.len(),
+        }
+    }
+
+    /// Takes what has come of the frame's payload, unmasked; a text must be one so far.
+    fn read(&mut self, rest: &mut &mut [u8], limit: usize) -> Result<(), WebSocketError> {
         let arrived = self.remaining.min(rest.len());
         let chunk = rest.split_off_mut(..arrived).unwrap_or_default();
-        unmask(chunk, self.mask, usize::from(self.offset));
-        if let Kind::Text(utf8) = &mut self.kind {
-            utf8.feed(chunk)?;
-        }
-        self.offset = self.offset.wrapping_add(arrived as u8);
+        unmask(chunk, self.mask);
+        self.mask.rotate_left(arrived % 4);
         self.remaining -= arrived;
-        Ok(chunk)
+        let growth = self.growth(arrived, limit);
+        match &mut self.content {
+            Content::Text(text) => {
+                text.reserve_exact(growth);
+                text.push(chunk)
+            }
+            Content::Binary(bytes) => {
+                bytes.reserve_exact(growth);
+                bytes.extend_from_slice(chunk);
+                Ok(())
+            }
+        }
     }
+
+    /// What to reserve for so many bytes more: memory doubles, but not beyond the limit.
+    fn growth(&self, additional: usize, limit: usize) -> usize {
+        let needed = self.len().saturating_add(additional);
+        if needed <= self.capacity() {
+            return 0;
+        }
+        let doubled = self.capacity().saturating_mul(2).min(limit);
+        needed.max(doubled) - self.len()
+    }
+}
+
+impl Default for Content {
+    fn default() -> Self {
+        Content::Binary(Vec::new())
+    }
+}
+
+impl Content {
+    /// The message, if it may end here.
+    fn finish(&self) -> Result<Event<'_>, WebSocketError> {
+        match self {
+            Content::Text(text) => text.finish().map(Event::Text),
+            Content::Binary(bytes) => Ok(Event::Binary(bytes)),
+        }
+    }
+}
+
+/// Judges a data frame by what came before it (RFC 6455 §5.4) and by its length, which is returned.
+#[inline]
+fn judge(header: &FrameHeader, message: Option<&Assembly>, limit: usize) -> Result<usize, WebSocketError> {
+    match (message, header.opcode) {
+        (Some(_), Opcode::Continuation) | (None, Opcode::Text | Opcode::Binary) => {}
+        (Some(_), _) => return Err(WebSocketError::InterruptedMessage),
+        (None, _) => return Err(WebSocketError::UnexpectedContinuation),
+    }
+    let before = message.map_or(0, Assembly::len);
+    usize::try_from(header.length)
+        .ok()
+        .filter(|length| length.checked_add(before).is_some_and(|sum| sum <= limit))
+        .ok_or(WebSocketError::TooBig)
 }
 
 /// The payload of the frame at the front of `rest`, unmasked, if all of it is there; `rest` then begins
@@ -251,21 +304,8 @@ impl Payload {
 fn take_whole<'a>(rest: &mut &'a mut [u8], header: &FrameHeader, header_length: usize) -> Option<&'a [u8]> {
     let length = usize::try_from(header.length).ok()?.checked_add(header_length)?;
     let payload = rest.split_off_mut(..length)?.get_mut(header_length..)?;
-    unmask(payload, header.mask, 0);
+    unmask(payload, header.mask);
     Some(payload)
-}
-
-/// A whole message. A text put together was checked as it came; this looks again, since only a look makes
-/// bytes a `str`.
-#[inline]
-fn data_event(kind: Kind, bytes: &[u8]) -> Result<Event<'_>, WebSocketError> {
-    match kind {
-        Kind::Text(utf8) => {
-            utf8.finish()?;
-            str::from_utf8(bytes).map(Event::Text).map_err(|_| WebSocketError::InvalidUtf8)
-        }
-        Kind::Binary => Ok(Event::Binary(bytes)),
-    }
 }
 
 /// A whole control frame: a pong if it is neither of the others.

@@ -1,85 +1,108 @@
 //! UTF-8 that arrives in pieces: bytes go in as they come, and the first byte after which no text is possible
-//! is an error at once (RFC 6455 §8.1; the Autobahn suite calls it fail-fast). It keeps one byte of state and
-//! never the text.
+//! is an error at once (RFC 6455 §8.1; the Autobahn suite calls it fail-fast). Each byte is looked at once, for what
+//! was found to be text is kept as text.
 
 use super::WebSocketError;
 use std::str;
 
-/// A validator that may be fed a text cut anywhere, within characters too. After an error it has nothing more
+/// A text that is put together from pieces cut anywhere, within characters too. After an error it has nothing more
 /// to say.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Utf8 {
-    expected: Expected,
+#[derive(Debug, Default)]
+pub struct Text {
+    text: String,
+    /// The start of a character whose rest has not come.
+    begun: [u8; 4],
+    begun_length: usize,
 }
 
-impl Utf8 {
-    /// Takes the next bytes of the text.
-    pub fn feed(&mut self, bytes: &[u8]) -> Result<(), WebSocketError> {
-        let mut rest = bytes;
-        while self.expected != Expected::Character {
-            let Some(&byte) = rest.split_off_first() else { return Ok(()) };
-            self.expected = self.expected.after(byte)?;
-        }
-        let Err(error) = str::from_utf8(rest) else { return Ok(()) };
-        if error.error_len().is_some() {
-            return Err(WebSocketError::InvalidUtf8);
-        }
-        // The text so far is good and ends within a character, of which up to three bytes are here.
-        for &byte in rest.iter().skip(error.valid_up_to()) {
-            self.expected = self.expected.after(byte)?;
-        }
-        Ok(())
+impl Text {
+    /// An empty text, in memory that served another.
+    pub fn within(mut memory: Vec<u8>) -> Self {
+        memory.clear();
+        Self { text: String::from_utf8(memory).unwrap_or_default(), ..Self::default() }
     }
 
-    /// Says whether the text may end here: not within a character.
-    pub fn finish(&self) -> Result<(), WebSocketError> {
-        match self.expected {
-            Expected::Character => Ok(()),
+    /// Its memory, with whatever is in it.
+    pub fn into_memory(self) -> Vec<u8> {
+        self.text.into_bytes()
+    }
+
+    /// Bytes of memory that it holds.
+    pub fn capacity(&self) -> usize {
+        self.text.capacity()
+    }
+
+    /// Bytes that were taken.
+    pub fn len(&self) -> usize {
+        self.text.len() + self.begun_length
+    }
+
+    /// Whether none were.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Makes room for so many bytes more, and for no others.
+    pub fn reserve_exact(&mut self, additional: usize) {
+        self.text.reserve_exact(additional);
+    }
+
+    /// Takes the next bytes of the text.
+    ///
+    /// # Errors
+    /// With them it can be none, whatever follows.
+    pub fn push(&mut self, mut bytes: &[u8]) -> Result<(), WebSocketError> {
+        while self.begun_length > 0 {
+            let Some(&byte) = bytes.split_off_first() else { return Ok(()) };
+            self.go_on(byte)?;
+        }
+        let (whole, begun) = split_last_character(bytes);
+        self.text.push_str(str::from_utf8(whole).map_err(|_| WebSocketError::InvalidUtf8)?);
+        begun.iter().try_for_each(|&byte| self.go_on(byte))
+    }
+
+    /// The text, which must not end within a character.
+    ///
+    /// # Errors
+    /// It does.
+    pub fn finish(&self) -> Result<&str, WebSocketError> {
+        match self.begun_length {
+            0 => Ok(&self.text),
             _ => Err(WebSocketError::InvalidUtf8),
         }
     }
-}
 
-/// What must come next. Four leading bytes narrow the byte behind them (RFC 3629 §4), which keeps out
-/// overlong forms, surrogates and what is beyond U+10FFFF.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Expected {
-    #[default]
-    Character,
-    OneMore,
-    TwoMore,
-    ThreeMore,
-    TwoMoreAfterE0,
-    TwoMoreAfterEd,
-    ThreeMoreAfterF0,
-    ThreeMoreAfterF4,
-}
-
-impl Expected {
-    fn after(self, byte: u8) -> Result<Self, WebSocketError> {
-        Ok(match (self, byte) {
-            (Self::Character, 0x00..=0x7F) => Self::Character,
-            (Self::Character, 0xC2..=0xDF) => Self::OneMore,
-            (Self::Character, 0xE0) => Self::TwoMoreAfterE0,
-            (Self::Character, 0xED) => Self::TwoMoreAfterEd,
-            (Self::Character, 0xE1..=0xEF) => Self::TwoMore,
-            (Self::Character, 0xF0) => Self::ThreeMoreAfterF0,
-            (Self::Character, 0xF1..=0xF3) => Self::ThreeMore,
-            (Self::Character, 0xF4) => Self::ThreeMoreAfterF4,
-
-            (Self::ThreeMore, 0x80..=0xBF) => Self::TwoMore,
-            (Self::ThreeMoreAfterF0, 0x90..=0xBF) => Self::TwoMore,
-            (Self::ThreeMoreAfterF4, 0x80..=0x8F) => Self::TwoMore,
-
-            (Self::TwoMore, 0x80..=0xBF) => Self::OneMore,
-            (Self::TwoMoreAfterE0, 0xA0..=0xBF) => Self::OneMore,
-            (Self::TwoMoreAfterEd, 0x80..=0x9F) => Self::OneMore,
-
-            (Self::OneMore, 0x80..=0xBF) => Self::Character,
-
-            _ => return Err(WebSocketError::InvalidUtf8),
-        })
+    /// One byte of a character that comes in pieces.
+    fn go_on(&mut self, byte: u8) -> Result<(), WebSocketError> {
+        if let Some(place) = self.begun.get_mut(self.begun_length) {
+            *place = byte;
+        }
+        self.begun_length += 1;
+        match str::from_utf8(self.begun.get(..self.begun_length).unwrap_or_default()) {
+            Ok(character) => {
+                self.text.push_str(character);
+                self.begun_length = 0;
+            }
+            Err(error) if error.error_len().is_some() => return Err(WebSocketError::InvalidUtf8),
+            Err(_) => {}
+        }
+        Ok(())
     }
+}
+
+/// Cuts off a last character that has begun but, by its first byte, not ended. Whether either part is UTF-8 is
+/// another question.
+fn split_last_character(bytes: &[u8]) -> (&[u8], &[u8]) {
+    let is_first = |byte: &u8| byte & 0xC0 != 0x80;
+    let begun = bytes.iter().rev().take(3).position(is_first).map_or(0, |behind| behind + 1);
+    let length = match bytes.len().checked_sub(begun).and_then(|first| bytes.get(first)) {
+        Some(0xC0..=0xDF) => 2,
+        Some(0xE0..=0xEF) => 3,
+        Some(0xF0..) => 4,
+        _ => 0,
+    };
+    let begun = if begun < length { begun } else { 0 };
+    bytes.split_at_checked(bytes.len().saturating_sub(begun)).unwrap_or((bytes, &[]))
 }
 
 #[cfg(test)]
@@ -99,15 +122,15 @@ mod tests {
     /// Fed byte by byte and at every cut, the validator must agree with the standard library on where the
     /// text stops being possible.
     fn check(bytes: &[u8]) {
-        let mut utf8 = Utf8::default();
-        let accepted = bytes.iter().take_while(|&&byte| utf8.feed(&[byte]).is_ok()).count();
+        let mut utf8 = Text::default();
+        let accepted = bytes.iter().take_while(|&&byte| utf8.push(&[byte]).is_ok()).count();
         assert_eq!(accepted, possible_length(bytes), "{bytes:02x?}");
 
         for cut in 0..=bytes.len() {
             let (front, back) = bytes.split_at(cut);
-            let mut utf8 = Utf8::default();
-            let result = utf8.feed(front).and_then(|()| utf8.feed(back)).and_then(|()| utf8.finish());
-            assert_eq!(result.is_ok(), str::from_utf8(bytes).is_ok(), "{bytes:02x?} cut at {cut}");
+            let mut utf8 = Text::default();
+            let result = utf8.push(front).and_then(|()| utf8.push(back)).and_then(|()| utf8.finish());
+            assert_eq!(result.ok(), str::from_utf8(bytes).ok(), "{bytes:02x?} cut at {cut}");
         }
     }
 
@@ -147,14 +170,22 @@ mod tests {
             (b"text", 0x80),         // a character without its start
             (b"text", 0xC0),         // overlong, two bytes
         ] {
-            let mut utf8 = Utf8::default();
-            assert_eq!(utf8.feed(possible), Ok(()));
-            assert!(utf8.feed(&[impossible]).is_err(), "{possible:02x?} {impossible:02x}");
+            let mut utf8 = Text::default();
+            assert_eq!(utf8.push(possible), Ok(()));
+            assert!(utf8.push(&[impossible]).is_err(), "{possible:02x?} {impossible:02x}");
         }
     }
 
     #[test]
-    fn is_one_byte() {
-        assert_eq!(size_of::<Utf8>(), 1);
+    fn memory_is_used_again() {
+        let mut memory = Vec::with_capacity(100);
+        memory.extend_from_slice(b"\xFFwhat another left");
+        let place = memory.as_ptr();
+        let mut text = Text::within(memory);
+        assert!(text.is_empty());
+        text.push("κόσμε".as_bytes()).unwrap();
+        assert_eq!((text.len(), text.capacity(), text.finish()), (10, 100, Ok("κόσμε")));
+        let memory = text.into_memory();
+        assert_eq!(memory.as_ptr(), place);
     }
 }

@@ -12,6 +12,7 @@ use super::connection::{Connection, Phase};
 use super::{Application, Engine};
 use crate::collections::Key;
 use crate::websocket::close;
+pub(super) use websocket::ASSEMBLY_KEPT;
 
 /// Pipelined bytes that are kept while a response is under way; beyond it reading pauses.
 const READ_AHEAD: usize = 16 << 10;
@@ -140,10 +141,12 @@ impl Engine {
     ) -> Range<usize> {
         let mut used = 0;
         loop {
-            let Some(connection) = self.connections.get(key) else { return 0..0 };
             let rest = input.get_mut(used..).unwrap_or_default();
+            if rest.is_empty() {
+                return used..used;
+            }
+            let Some(connection) = self.connections.get(key) else { return 0..0 };
             let step = match connection.phase {
-                _ if rest.is_empty() => Step::Keep(0),
                 Phase::Gone | Phase::Finishing { .. } | Phase::Lingering => Step::Keep(0),
                 // A client that has not had its last frame cannot know what to ask for next.
                 Phase::Polling(_) | Phase::Streaming(_) | Phase::Ending { .. } => Step::Keep(rest.len()),

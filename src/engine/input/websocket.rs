@@ -5,13 +5,13 @@ use crate::collections::Key;
 use crate::engine::connection::{Connection, Phase, Ping};
 use crate::engine::session::Session;
 use crate::engine::{Application, Engine, Message};
-use crate::sockjs::{Messages, Transport};
+use crate::sockjs::Messages;
 use crate::websocket::close;
 use crate::websocket::frame::{Opcode, write_header};
-use crate::websocket::message::Event;
+use crate::websocket::message::{Decoder, Event};
 
-/// Capacity of the one buffer that is kept for messages that arrive in parts.
-const ASSEMBLY_KEPT: usize = 2 << 20;
+/// Capacity that is kept for messages that arrive in parts.
+pub(in crate::engine) const ASSEMBLY_KEPT: usize = 2 << 20;
 
 /// The largest message that is read, to be thrown away, while the closing handshake is under way.
 const FAREWELL_LIMIT: usize = 1 << 20;
@@ -30,17 +30,20 @@ impl Engine {
         };
         // Whoever sends is alive, though the pong may still be behind a long message.
         (socket.ping, *since) = (Ping::Rest, self.now);
-        let session = socket.session;
+        let (session, raw) = (socket.session, socket.raw);
         let mut decoder = std::mem::take(&mut socket.decoder);
         self.memory.release(decoder.buffered());
-        if decoder.buffered() == 0 {
-            decoder.lend(std::mem::take(&mut self.assembly));
-        }
-        let limit = self.message_limit(session);
-        let step = match decoder.decode(input, limit) {
+        let limit = self.message_limit(session, raw);
+        let step = match decoder.decode(input, limit, &mut self.assembly) {
             Ok((0, Event::NeedMore)) => Step::Keep(input.len()),
             Ok((used, event)) => {
-                self.take_event(key, session, event, application);
+                match event {
+                    Event::Text(text) if raw => self.deliver_raw(session, Message::Text(text), application),
+                    Event::Binary(bytes) if raw => {
+                        self.deliver_raw(session, Message::Binary(bytes), application)
+                    }
+                    event => self.take_event(key, session, event, application),
+                }
                 Step::Took(used)
             }
             Err(error) => {
@@ -48,11 +51,7 @@ impl Engine {
                 Step::Keep(0)
             }
         };
-        if let Some(spare) = decoder.reclaim()
-            && spare.capacity() <= ASSEMBLY_KEPT
-        {
-            self.assembly = spare;
-        }
+        self.reclaim_assembly(&mut decoder);
         if let Some(Connection { phase: Phase::WebSocket(socket), .. }) = self.connections.get_mut(key) {
             self.memory.hold(decoder.buffered());
             socket.decoder = decoder;
@@ -60,15 +59,19 @@ impl Engine {
         step
     }
 
-    fn message_limit(&self, session: Key<Session>) -> usize {
-        let Some(session) = self.sessions.get(session) else { return 0 };
-        let Some(endpoint) = self.endpoints.get(usize::from(session.endpoint)) else { return 0 };
-        match session.transport {
-            Transport::RawWebSocket => endpoint.options.message_size,
-            _ => endpoint.payload_limit(),
-        }
+    /// Takes back what a message that was delivered was put together in, unless it is too large to keep.
+    fn reclaim_assembly(&mut self, decoder: &mut Decoder) {
+        decoder.reclaim(&mut self.assembly);
+        self.assembly.take_if(|assembly| assembly.capacity() > ASSEMBLY_KEPT);
     }
 
+    fn message_limit(&self, session: Key<Session>, raw: bool) -> usize {
+        let Some(session) = self.sessions.get(session) else { return 0 };
+        let Some(endpoint) = self.endpoints.get(usize::from(session.endpoint)) else { return 0 };
+        if raw { endpoint.options.message_size } else { endpoint.payload_limit() }
+    }
+
+    /// What a frame of a SockJS session amounts to; on a raw WebSocket, a control frame.
     fn take_event(
         &mut self,
         key: Key<Connection>,
@@ -76,12 +79,8 @@ impl Engine {
         event: Event<'_>,
         application: &mut dyn Application,
     ) {
-        let raw =
-            self.sessions.get(session).is_some_and(|session| session.transport == Transport::RawWebSocket);
         match event {
             Event::NeedMore | Event::Pong => {}
-            Event::Text(text) if raw => self.deliver_raw(session, Message::Text(text), application),
-            Event::Binary(bytes) if raw => self.deliver_raw(session, Message::Binary(bytes), application),
             Event::Text(text) => match Messages::parse_frame(text) {
                 Ok(messages) => self.deliver(session, messages, application),
                 Err(error) => self.fail_websocket(key, close::PROTOCOL_ERROR, error.message()),
@@ -104,7 +103,7 @@ impl Engine {
         let Some(connection) = self.connections.get_mut(key) else { return Step::Keep(0) };
         let Phase::Farewell(decoder) = &mut connection.phase else { return Step::Keep(0) };
         self.memory.release(decoder.buffered());
-        let step = match decoder.decode(input, FAREWELL_LIMIT) {
+        let step = match decoder.decode(input, FAREWELL_LIMIT, &mut self.assembly) {
             Ok((_, Event::Close(_))) | Err(_) => {
                 connection.phase = Phase::Finishing { peer_done: false };
                 self.mark_dirty(key);
@@ -113,9 +112,7 @@ impl Engine {
             Ok((0, Event::NeedMore)) => Step::Keep(input.len()),
             Ok((used, _)) => Step::Took(used),
         };
-        if let Some(spare) = decoder.reclaim() {
-            self.memory.give(spare);
-        }
+        decoder.reclaim(&mut self.assembly);
         self.memory.hold(decoder.buffered());
         step
     }
