@@ -73,11 +73,21 @@ impl Chain {
         self.len() == 0
     }
 
-    /// Appends whatever `write` writes. It must only append.
+    /// Appends whatever `write` writes, a few bytes. It must only append.
     pub(super) fn write(&mut self, memory: &mut Memory, write: impl FnOnce(&mut Vec<u8>)) {
+        self.write_long(0, memory, write);
+    }
+
+    /// The same if about `length` bytes are to come, in this write and those that follow.
+    pub(super) fn write_long(
+        &mut self,
+        length: usize,
+        memory: &mut Memory,
+        write: impl FnOnce(&mut Vec<u8>),
+    ) {
         let held = self.tail.capacity();
         if held == 0 {
-            self.tail = memory.take();
+            self.tail = memory.take(length);
         }
         write(&mut self.tail);
         memory.hold(self.tail.capacity().saturating_sub(held));
@@ -103,7 +113,7 @@ impl Chain {
         }
         let tail = std::mem::take(&mut other.tail);
         if tail.len() < WORTH_MOVING {
-            self.write(memory, |own| own.extend_from_slice(&tail));
+            self.write_long(tail.len(), memory, |own| own.extend_from_slice(&tail));
             memory.release(tail.capacity());
             memory.give(tail);
         } else {
@@ -206,6 +216,16 @@ mod tests {
         assert_eq!(Arc::strong_count(&large), 2);
         assert_eq!(chain.slices().count(), 3);
         assert_eq!(chain.len(), WORTH_SHARING + 10);
+    }
+
+    #[test]
+    fn a_short_write_behind_a_long_one_that_has_left_holds_little() {
+        let mut memory = Memory::default();
+        let mut chain = Chain::default();
+        chain.write_long(60_000, &mut memory, |tail| tail.resize(60_000, b'x'));
+        chain.clear(&mut memory);
+        chain.write(&mut memory, |tail| tail.push(b'x'));
+        assert!(memory.held() < 100, "{} bytes are held for one", memory.held());
     }
 
     /// Every operation at random against a plain vector.

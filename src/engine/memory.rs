@@ -6,13 +6,14 @@
 /// Bytes of spare capacity that are kept at most; beyond it buffers go back to the allocator.
 pub(super) const RETAINED: usize = 4 << 20;
 
-/// The largest single buffer worth keeping.
-const LARGEST: usize = 64 << 10;
+/// Buffers are kept apart by how large they are at most, since one in use counts with all of its capacity: a few bytes
+/// must not take the room of many. Larger ones are not worth keeping.
+const SIZES: [usize; 3] = [4 << 10, 16 << 10, 64 << 10];
 
 /// The spare buffers, and how many bytes wait in those that are in use.
 #[derive(Default)]
 pub(super) struct Memory {
-    spare: Vec<Vec<u8>>,
+    spare: [Vec<Vec<u8>>; SIZES.len()],
     retained: usize,
     held: usize,
 }
@@ -34,26 +35,29 @@ impl Memory {
         self.held = self.held.saturating_sub(count);
     }
 
-    /// An empty buffer, with capacity if one is spare.
-    pub(super) fn take(&mut self) -> Vec<u8> {
-        match self.spare.pop() {
-            Some(buffer) => {
-                self.retained -= buffer.capacity();
-                buffer
-            }
-            None => Vec::new(),
-        }
+    /// An empty buffer for about so many bytes; if none is spare, it has no capacity yet.
+    pub(super) fn take(&mut self, length: usize) -> Vec<u8> {
+        let buffer = self.spare_for(length).and_then(Vec::pop).unwrap_or_default();
+        self.retained -= buffer.capacity();
+        buffer
     }
 
     /// Takes a buffer back; its content is forgotten.
     pub(super) fn give(&mut self, mut buffer: Vec<u8>) {
         let capacity = buffer.capacity();
-        if capacity == 0 || capacity > LARGEST || self.retained + capacity > RETAINED {
+        if capacity == 0 || self.retained + capacity > RETAINED {
             return;
         }
-        buffer.clear();
-        self.retained += capacity;
-        self.spare.push(buffer);
+        if let Some(spare) = self.spare_for(capacity) {
+            buffer.clear();
+            spare.push(buffer);
+            self.retained += capacity;
+        }
+    }
+
+    fn spare_for(&mut self, length: usize) -> Option<&mut Vec<Vec<u8>>> {
+        let size = SIZES.iter().position(|&size| length <= size)?;
+        self.spare.get_mut(size)
     }
 }
 
@@ -64,14 +68,26 @@ mod tests {
     #[test]
     fn a_buffer_comes_back_empty_and_with_its_capacity() {
         let mut memory = Memory::default();
-        let mut buffer = memory.take();
+        let mut buffer = memory.take(10);
         assert_eq!(buffer.capacity(), 0);
         buffer.extend_from_slice(b"secret of another connection");
         let capacity = buffer.capacity();
         memory.give(buffer);
-        let again = memory.take();
+        let again = memory.take(10);
         assert!(again.is_empty());
         assert_eq!(again.capacity(), capacity);
+        assert_eq!(memory.retained, 0);
+    }
+
+    #[test]
+    fn a_few_bytes_do_not_get_a_large_buffer() {
+        let mut memory = Memory::default();
+        memory.give(Vec::with_capacity(64 << 10));
+        memory.give(Vec::with_capacity(10 << 10));
+        assert_eq!(memory.take(100).capacity(), 0);
+        assert_eq!(memory.take(5 << 10).capacity(), 10 << 10);
+        assert_eq!(memory.take(5 << 10).capacity(), 0);
+        assert_eq!(memory.take(17 << 10).capacity(), 64 << 10);
         assert_eq!(memory.retained, 0);
     }
 
@@ -79,10 +95,10 @@ mod tests {
     fn what_is_retained_is_bounded() {
         let mut memory = Memory::default();
         for _ in 0..200 {
-            memory.give(Vec::with_capacity(LARGEST));
+            memory.give(Vec::with_capacity(64 << 10));
         }
-        memory.give(Vec::with_capacity(LARGEST + 1));
-        assert!(memory.retained <= RETAINED);
-        assert_eq!(memory.spare.len(), RETAINED / LARGEST);
+        memory.give(Vec::with_capacity((64 << 10) + 1));
+        assert_eq!(memory.retained, RETAINED);
+        assert_eq!(memory.spare.iter().map(Vec::len).sum::<usize>(), RETAINED / (64 << 10));
     }
 }

@@ -114,7 +114,8 @@ impl Engine {
         let (outbox, memory, scratch) = (&mut connection.outbox, &mut self.memory, &mut self.scratch);
         let ended = match &mut connection.phase {
             Phase::WebSocket(_) => {
-                outbox.write(memory, |out| write_header(out, Opcode::Text, frame.len()));
+                let length = frame.len();
+                outbox.write_long(length, memory, |out| write_header(out, Opcode::Text, length));
                 frame.append_to(outbox, memory);
                 None
             }
@@ -194,7 +195,7 @@ impl Engine {
     fn say_goodbye(&mut self, receiver: Key<Connection>, key: Key<Session>, close: &Close) {
         let Some(session) = self.sessions.get(key) else { return };
         if session.transport != Transport::RawWebSocket {
-            let mut frame = self.memory.take();
+            let mut frame = self.memory.take(0);
             write_close_frame(&mut frame, close.code, &close.reason);
             self.emit(receiver, Frame::Whole(&frame));
             self.memory.give(frame);
@@ -222,7 +223,7 @@ impl Engine {
 
     /// A frame for a receiver that never becomes its session's: the session is another's, or gone.
     pub(super) fn turn_away(&mut self, key: Key<Connection>, code: u16, reason: &str) {
-        let mut frame = self.memory.take();
+        let mut frame = self.memory.take(0);
         write_close_frame(&mut frame, code, reason);
         self.emit(key, Frame::Whole(&frame));
         self.memory.give(frame);
@@ -242,14 +243,14 @@ impl Stream {
         let Some((before, after)) = simple_wrapping(self.transport) else {
             scratch.clear();
             frame.wrap(self.transport, "", scratch, memory);
-            out.write(memory, |out| match self.chunked {
+            out.write_long(scratch.len(), memory, |out| match self.chunked {
                 true => http::write_chunk(out, &[scratch]),
                 false => out.extend_from_slice(scratch),
             });
             return scratch.len();
         };
         let size = before.len() + frame.len() + after.len();
-        out.write(memory, |out| {
+        out.write_long(size, memory, |out| {
             if self.chunked {
                 write_chunk_size(out, size);
             }
@@ -273,7 +274,7 @@ impl Poll {
         memory.release(head.len());
         if let Some((before, after)) = simple_wrapping(self.transport) {
             let length = before.len() + frame.len() + after.len();
-            out.write(memory, |out| {
+            out.write_long(length, memory, |out| {
                 out.extend_from_slice(&head);
                 http::write_content_length(out, length);
                 out.extend_from_slice(before);
@@ -283,7 +284,7 @@ impl Poll {
         } else {
             scratch.clear();
             frame.wrap(self.transport, self.callback.as_ref().map_or("", Callback::as_str), scratch, memory);
-            out.write(memory, |out| {
+            out.write_long(scratch.len(), memory, |out| {
                 out.extend_from_slice(&head);
                 http::write_content_length(out, scratch.len());
                 out.extend_from_slice(scratch);

@@ -133,7 +133,7 @@ impl Engine {
     fn answer_info(&mut self, exchange: &Exchange<'_>, number: u16, label: Label) {
         let entropy = self.entropy();
         let Some(endpoint) = self.endpoints.get(usize::from(number)) else { return };
-        let mut body = self.memory.take();
+        let mut body = self.memory.take(0);
         let info = Info {
             websocket: endpoint.offers(Transport::WebSocket),
             cookie_needed: endpoint.options.jsessionid.is_some(),
@@ -208,7 +208,7 @@ impl Engine {
         let Some(key) = self.find_session(number, session) else {
             return self.answer_error(exchange, 404, "Unknown session.");
         };
-        let mut field = self.memory.take();
+        let mut field = self.memory.take(body.len());
         let is_form = action == Action::JsonpSend && form::is_form(exchange.request.header("content-type"));
         let payload = match is_form {
             true => form::field(body, "d", &mut field).ok_or(PayloadError::Expected),

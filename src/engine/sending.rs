@@ -27,7 +27,9 @@ impl Engine {
     pub fn send(&mut self, key: Key<Session>, text: &str) -> Result<(), SendError> {
         match self.take_room(key, text.len())? {
             Some(receiver) => self.send_raw(receiver, Opcode::Text, text.as_bytes()),
-            None => self.enqueue(key, |queue, memory| queue.write(memory, |out| write_string(out, text))),
+            None => self.enqueue(key, |queue, memory| {
+                queue.write_long(text.len(), memory, |out| write_string(out, text));
+            }),
         }
         Ok(())
     }
@@ -44,7 +46,7 @@ impl Engine {
     /// A message of a raw WebSocket is a frame at once.
     fn send_raw(&mut self, receiver: Key<Connection>, opcode: Opcode, payload: &[u8]) {
         let Some(connection) = self.connections.get_mut(receiver) else { return };
-        connection.outbox.write(&mut self.memory, |out| {
+        connection.outbox.write_long(payload.len(), &mut self.memory, |out| {
             write_header(out, opcode, payload.len());
             out.extend_from_slice(payload);
         });
