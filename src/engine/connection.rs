@@ -98,8 +98,7 @@ impl Phase {
 /// A request whose body has not arrived whole. The inbox begins with its head, which is read again at the end.
 pub(super) struct PartialBody {
     pub(super) head_length: usize,
-    /// `None` until the head was read.
-    pub(super) decoder: Option<BodyDecoder>,
+    pub(super) decoder: BodyDecoder,
     /// Decoded bytes behind the head.
     pub(super) decoded: usize,
 }

@@ -5,7 +5,7 @@ use crate::collections::Key;
 use crate::engine::answers::Exchange;
 use crate::engine::connection::{Connection, PartialBody, Phase};
 use crate::engine::{Application, Engine};
-use crate::http::{self, BodyDecoder, HeadScanner, HeaderStorage, HttpError};
+use crate::http::{self, BodyDecoder, HeadScanner, HeaderStorage, HttpError, Progress};
 
 impl Engine {
     /// Reads what a load balancer says of its client. A connection that begins otherwise does not come from one: there
@@ -50,10 +50,7 @@ impl Engine {
             _ => return Step::Keep(0),
         };
         match scanner.scan(input, &self.options.head_limits()) {
-            Ok(Some(head_length)) => {
-                let whole = PartialBody { head_length, decoder: None, decoded: 0 };
-                self.consume_body(key, input, whole, application)
-            }
+            Ok(Some(length)) => self.consume_head(key, input, length, application),
             Ok(None) => {
                 connection.phase = Phase::Head(scanner);
                 self.arm_connection(key);
@@ -63,43 +60,33 @@ impl Engine {
         }
     }
 
-    /// Reads the body behind a head that is there; a whole request is handled.
-    fn consume_body(
+    /// Reads a head that is there, and what is there of the body behind it; a whole request is handled.
+    fn consume_head(
         &mut self,
         key: Key<Connection>,
         input: &mut [u8],
-        mut partial: PartialBody,
+        head_length: usize,
         application: &mut dyn Application,
     ) -> Step {
-        let Some((head, body)) = input.split_at_mut_checked(partial.head_length) else {
-            return Step::Keep(0);
-        };
+        let Some((head, body)) = input.split_at_mut_checked(head_length) else { return Step::Keep(0) };
         let mut storage = HeaderStorage::new();
         let request = match http::Request::parse(head, &mut storage, &self.options.head_limits()) {
             Ok(request) => request,
             Err(error) => return self.refuse(key, error),
         };
         let exchange = Exchange::new(key, &request, self.stage);
-        let fresh = partial.decoder.is_none();
-        let decoded = match &mut partial.decoder {
-            Some(decoder) => decoder.decode(body, partial.decoded),
-            None => BodyDecoder::new(request.framing(), self.body_limit(&request))
-                .and_then(|decoder| partial.decoder.insert(decoder).decode(body, 0)),
-        };
-        match decoded {
-            Ok(progress) if progress.complete => {
-                self.counters.requests += 1;
-                let whole = body.get_mut(..progress.length).unwrap_or_default();
-                self.handle(&exchange, whole, application);
-                Step::Took(partial.head_length + partial.decoded + progress.consumed)
-            }
-            Ok(progress) => {
+        let decoder = BodyDecoder::new(request.framing(), self.body_limit(&request));
+        let read = decoder.and_then(|mut decoder| Ok((decoder.decode(body, 0)?, decoder)));
+        match read {
+            Ok((Progress { complete: false, length, .. }, decoder)) => {
                 // A client that began with the body does not wait to be invited (RFC 9110 §10.1.1).
-                let invited = fresh && body.is_empty() && request.expects_continue();
-                partial.decoded = progress.length;
-                let keep = partial.head_length + partial.decoded;
-                self.await_body(key, partial, fresh, invited);
-                Step::Keep(keep)
+                let invited = body.is_empty() && request.expects_continue();
+                self.begin_body(key, PartialBody { head_length, decoder, decoded: length }, invited);
+                Step::Keep(head_length + length)
+            }
+            Ok((progress, _)) => {
+                let count = self.handle_whole(&exchange, body, progress, application);
+                Step::Took(head_length + count)
             }
             Err(error) => {
                 self.refuse_request(&exchange, error);
@@ -108,13 +95,59 @@ impl Engine {
         }
     }
 
+    /// Reads on in a body. Its head is read again only when the body is whole, or is none: not for each packet.
+    fn consume_body(
+        &mut self,
+        key: Key<Connection>,
+        input: &mut [u8],
+        mut partial: PartialBody,
+        application: &mut dyn Application,
+    ) -> Step {
+        let PartialBody { head_length, decoded, .. } = partial;
+        let Some((head, body)) = input.split_at_mut_checked(head_length) else { return Step::Keep(0) };
+        let read = partial.decoder.decode(body, decoded);
+        if let (Ok(Progress { complete: false, length, .. }), Some(connection)) =
+            (&read, self.connections.get_mut(key))
+        {
+            connection.phase = Phase::Body(PartialBody { decoded: *length, ..partial });
+            return Step::Keep(head_length + length);
+        }
+        let mut storage = HeaderStorage::new();
+        let request = match http::Request::parse(head, &mut storage, &self.options.head_limits()) {
+            Ok(request) => request,
+            Err(error) => return self.refuse(key, error),
+        };
+        let exchange = Exchange::new(key, &request, self.stage);
+        match read {
+            Ok(progress) => {
+                let count = self.handle_whole(&exchange, body, progress, application);
+                Step::Took(head_length + decoded + count)
+            }
+            Err(error) => {
+                self.refuse_request(&exchange, error);
+                Step::Keep(0)
+            }
+        }
+    }
+
+    /// Handles a request whose body is whole; says how many bytes that took of those that are new.
+    fn handle_whole(
+        &mut self,
+        exchange: &Exchange<'_>,
+        body: &mut [u8],
+        progress: Progress,
+        application: &mut dyn Application,
+    ) -> usize {
+        self.counters.requests += 1;
+        self.handle(exchange, body.get_mut(..progress.length).unwrap_or_default(), application);
+        progress.consumed
+    }
+
     /// The rest of a body is yet to come; its time runs from the end of the head.
-    fn await_body(&mut self, key: Key<Connection>, partial: PartialBody, fresh: bool, invited: bool) {
+    fn begin_body(&mut self, key: Key<Connection>, partial: PartialBody, invited: bool) {
         let Some(connection) = self.connections.get_mut(key) else { return };
         connection.phase = Phase::Body(partial);
-        if fresh {
-            connection.since = self.now;
-        }
+        connection.since = self.now;
         if invited {
             connection.outbox.write(&mut self.memory, |out| out.extend_from_slice(http::CONTINUE));
             self.mark_dirty(key);
