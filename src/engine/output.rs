@@ -15,8 +15,8 @@ impl Engine {
     }
 
     /// The end of a turn: everything that waits goes into frames, and everything that followed is told. To be called
-    /// until it says that nothing more is to be sent, with the suspects looked at and the outboxes written between.
-    pub fn settle(&mut self, application: &mut dyn Application) -> bool {
+    /// until all [is settled](Engine::is_settled), with the suspects looked at before and the outboxes written behind.
+    pub fn settle(&mut self, application: &mut dyn Application) {
         self.settle_contenders();
         loop {
             while let Some(key) = self.unflushed.pop_front(&mut self.sessions) {
@@ -31,7 +31,13 @@ impl Engine {
         while let Some(key) = self.resumable.pop_front() {
             self.resume(key, application);
         }
-        !self.dirty.is_empty() || !self.suspects.is_empty() || !self.unflushed.is_empty()
+    }
+
+    /// Whether nothing is left to be framed, told or sent in this turn.
+    pub fn is_settled(&self) -> bool {
+        let is_sent = self.dirty.is_empty() && self.unflushed.is_empty() && self.resumable.is_empty();
+        let is_told = self.notices.is_empty() && (self.starved.is_empty() || self.is_short_of_memory(0));
+        is_sent && is_told && self.contenders.is_empty() && self.suspects.is_empty() && self.gone.is_empty()
     }
 
     /// The next connection at whose socket the reactor should look once more: is its client still there?

@@ -61,8 +61,8 @@ pub(crate) struct Reactor {
     accept_after: Option<Millis>,
     started: Instant,
     woken: bool,
-    /// The last sleep ended with as many events as one turn takes: there may be more.
-    crowded: bool,
+    /// How many turns in a row began with as many events as one takes: there may be more.
+    crowded: usize,
 }
 
 /// The calendar's clock, in seconds since 1970.
@@ -85,7 +85,7 @@ impl Reactor {
             accept_after: None,
             started: Instant::now(),
             woken: false,
-            crowded: false,
+            crowded: 0,
         })
     }
 
@@ -118,7 +118,7 @@ impl Reactor {
     /// How long the next sleep may be; `None`: until an event.
     pub(crate) fn next_timeout(&self, engine: &Engine) -> Option<Duration> {
         let accepts = engine.can_accept() && self.listeners.iter().any(|listener| listener.pending);
-        if self.crowded
+        if self.crowded > 0
             || !self.unread.is_empty()
             || engine.is_pending()
             || (accepts && self.accept_after.is_none())
@@ -127,8 +127,7 @@ impl Reactor {
         }
         let retry = self.accept_after.filter(|_| accepts);
         let next = engine.next_deadline().into_iter().chain(retry).min()?;
-        let deadline = self.started + Duration::from_millis(next);
-        Some(deadline.saturating_duration_since(Instant::now()))
+        Some(Duration::from_millis(next.saturating_sub(self.now())))
     }
 
     /// Sleeps, then deals with everything that happened. `true`: another thread woke it.
@@ -147,7 +146,8 @@ impl Reactor {
         }
         self.tell_time(engine);
         self.woken = false;
-        self.crowded = self.events.iter().count() == EVENTS;
+        let is_full = self.events.iter().nth(EVENTS - 1).is_some();
+        self.crowded = if is_full { self.crowded + 1 } else { 0 };
         let left_over = self.unread.len();
         let events = std::mem::replace(&mut self.events, Events::with_capacity(0));
         for event in &events {
@@ -160,8 +160,21 @@ impl Reactor {
             self.read(key, Extent::Once, engine, application);
         }
         self.accept_all(engine, application);
-        engine.tick(application);
+        if self.has_heard_all() {
+            engine.tick(application);
+        }
         Ok(self.woken)
+    }
+
+    /// Whether all who had something to say before this turn were heard, so that timers may judge who was silent. A
+    /// crowd takes several turns to be heard, and no more of them than its number.
+    fn has_heard_all(&self) -> bool {
+        self.crowded == 0 || self.crowded * EVENTS > self.sockets.len()
+    }
+
+    /// Milliseconds since the server was made.
+    fn now(&self) -> Millis {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
     /// Flushes before the end of the turn if queues have grown for want of it.
@@ -173,7 +186,7 @@ impl Reactor {
 
     /// Lets the engine know the time.
     pub(crate) fn tell_time(&self, engine: &mut Engine) {
-        let now = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let now = self.now();
         if now / 1000 != engine.now() / 1000 {
             engine.set_date(calendar());
         }
@@ -262,7 +275,7 @@ impl Reactor {
                 // Bytes before the end of the stream must not hide it.
                 self.read(key, Extent::ToTheEnd, engine, application);
             }
-            let more = engine.settle(application);
+            engine.settle(application);
             while let Some(key) = engine.next_dirty() {
                 self.write(key, engine, application);
             }
@@ -275,7 +288,7 @@ impl Reactor {
             while let Some(key) = engine.next_gone() {
                 self.remove(key);
             }
-            if !more {
+            if engine.is_settled() {
                 return;
             }
         }

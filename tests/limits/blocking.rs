@@ -2,10 +2,12 @@
 //! nobody is blamed for the time that was not his (section 12, rule 6).
 
 use std::sync::mpsc::{self, Receiver, Sender};
+use std::thread;
 use std::time::Duration;
 
-use sockjs_server::{EndpointOptions, Handler, ServerOptions, Session};
+use sockjs_server::{EndpointOptions, Handler, Server, ServerOptions, Session};
 
+use crate::crowds::crowd;
 use crate::support::client::Client;
 use crate::support::frames::{FIN, PING, PONG, frame, text};
 use crate::support::{PATIENCE, TestServer};
@@ -84,5 +86,42 @@ fn others_are_served_after_a_handler_that_blocks() {
     assert_eq!(answer.text(), "a[\"x\"]\n");
     assert_eq!(fresh.read_head().status, 200);
     neighbour.expect_service("a handler that blocked");
+    assert_eq!(server.counters().refused.total(), 0);
+}
+
+/// More clients than the operating system tells of at once. All of them are in time, and the program that turns the
+/// server is not.
+#[test]
+fn a_crowd_is_heard_before_its_time_is_said_to_be_up() {
+    const WAIT: Duration = Duration::from_secs(3);
+    const FRONT: &str = "GET /echo HT";
+    let mut options = ServerOptions::default();
+    options.head_timeout = WAIT;
+    let mut server = Server::new(options).expect("server");
+    let address = server.listen("127.0.0.1:0").expect("listen");
+    let turn_until = |server: &mut Server, is_done: &dyn Fn(&Server) -> bool| {
+        while !is_done(server) {
+            server.turn(Some(PATIENCE)).expect("turn");
+        }
+    };
+    let mut members = Vec::new();
+    for number in 1..=crowd(1500) {
+        let mut member = Client::connect(address);
+        member.send(FRONT);
+        members.push(member);
+        turn_until(&mut server, &|server| server.counters().accepted as usize == number);
+    }
+    let fronts = (members.len() * FRONT.len()) as u64;
+    turn_until(&mut server, &|server| server.counters().bytes_in == fronts);
+
+    for member in &mut members {
+        member.send("TP/1.1\r\nHost: a\r\n\r\n");
+    }
+    thread::sleep(WAIT);
+    let outcomes = |server: &Server| {
+        let counters = server.counters();
+        counters.requests as usize + counters.refused.total() as usize
+    };
+    turn_until(&mut server, &|server| outcomes(server) == members.len());
     assert_eq!(server.counters().refused.total(), 0);
 }

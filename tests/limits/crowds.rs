@@ -10,7 +10,7 @@ use crate::{NEVER, Neighbour, start};
 const WAIT: Duration = Duration::from_secs(4);
 
 /// How large a crowd may be, with both its ends in this process and other tests beside it.
-fn crowd(wanted: usize) -> usize {
+pub fn crowd(wanted: usize) -> usize {
     let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
     let soft = limits
         .lines()

@@ -334,7 +334,7 @@ impl<'s> World<'s> {
                     self.read(*client);
                 }
             }
-            let more = self.engine.settle(&mut self.program);
+            self.engine.settle(&mut self.program);
             while let Some(key) = self.engine.next_dirty() {
                 self.write(key);
             }
@@ -348,7 +348,7 @@ impl<'s> World<'s> {
                     self.clients[client].key = None;
                 }
             }
-            if !more {
+            if self.engine.is_settled() {
                 return;
             }
         }

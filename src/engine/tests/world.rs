@@ -194,7 +194,7 @@ impl World {
                     self.engine.eof(key, &mut self.handlers);
                 }
             }
-            let more = self.engine.settle(&mut self.handlers);
+            self.engine.settle(&mut self.handlers);
             while let Some(key) = self.engine.next_dirty() {
                 if self.blocked.contains(&key) {
                     self.engine.sent(key, 0, self.engine.outgoing(key, |_| ()).is_some());
@@ -222,7 +222,7 @@ impl World {
             while let Some(key) = self.engine.next_gone() {
                 self.ended.insert(key);
             }
-            if !more {
+            if self.engine.is_settled() {
                 return;
             }
         }
