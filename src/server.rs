@@ -16,7 +16,7 @@ use crate::engine::{
 use crate::handle::{Command, Handle, Mailbox};
 use crate::handler::{Context, Endpoint, EndpointId, Handler};
 use crate::mounts::Mounts;
-use crate::reactor::{Acceptor, Reactor, calendar};
+use crate::reactor::{Acceptor, Reactor, calendar, sooner};
 
 /// A SockJS server: one thread, no runtime.
 ///
@@ -326,8 +326,7 @@ impl Server {
             Stage::Stopping { until } => Some(until.saturating_duration_since(Instant::now())),
             Stage::Stopped(_) => Some(Duration::ZERO),
         };
-        let timeout = timeout.into_iter().chain(grace).min();
-        if self.reactor.turn(&mut self.engine, &mut self.mounts, timeout)? {
+        if self.reactor.turn(&mut self.engine, &mut self.mounts, sooner(timeout, grace))? {
             self.empty_mailbox();
         }
         self.reactor.flush(&mut self.engine, &mut self.mounts);
@@ -347,9 +346,7 @@ impl Server {
     pub fn next_timeout(&self) -> Option<Duration> {
         let own = self.reactor.next_timeout(&self.engine);
         match &self.stage {
-            Stage::Stopping { until } => {
-                own.into_iter().chain([until.saturating_duration_since(Instant::now())]).min()
-            }
+            Stage::Stopping { until } => sooner(own, Some(until.saturating_duration_since(Instant::now()))),
             _ => own,
         }
     }

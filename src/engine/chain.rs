@@ -179,9 +179,9 @@ impl Chain {
 
     /// Drops everything and gives the memory back.
     pub(super) fn clear(&mut self, memory: &mut Memory) {
-        let chain = std::mem::take(self);
-        Piece::Owned(chain.tail).let_go(memory);
-        for piece in chain.pieces.into_iter().flat_map(|pieces| pieces.queue) {
+        self.taken = 0;
+        Piece::Owned(std::mem::take(&mut self.tail)).let_go(memory);
+        for piece in self.pieces.take().into_iter().flat_map(|pieces| pieces.queue) {
             piece.let_go(memory);
         }
     }

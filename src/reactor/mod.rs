@@ -65,6 +65,14 @@ pub(crate) struct Reactor {
     crowded: usize,
 }
 
+/// The sooner of two times that may never come.
+pub(crate) fn sooner<T: Ord>(one: Option<T>, other: Option<T>) -> Option<T> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    }
+}
+
 /// The calendar's clock, in seconds since 1970.
 pub(crate) fn calendar() -> u64 {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
@@ -126,7 +134,7 @@ impl Reactor {
             return Some(Duration::ZERO);
         }
         let retry = self.accept_after.filter(|_| accepts);
-        let next = engine.next_deadline().into_iter().chain(retry).min()?;
+        let next = sooner(engine.next_deadline(), retry)?;
         Some(Duration::from_millis(next.saturating_sub(self.now())))
     }
 
@@ -137,8 +145,7 @@ impl Reactor {
         application: &mut dyn Application,
         timeout: Option<Duration>,
     ) -> io::Result<bool> {
-        let own = self.next_timeout(engine);
-        let sleep = own.into_iter().chain(timeout).min();
+        let sleep = sooner(self.next_timeout(engine), timeout);
         match self.poll.poll(&mut self.events, sleep) {
             Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
             Err(_) => self.events.clear(),
