@@ -1,6 +1,6 @@
 //! What happened so far, and what there is now.
 
-use super::input::ASSEMBLY_KEPT;
+use super::input::kept_assembly;
 use super::{Connection, Engine, Session, memory};
 use crate::sockjs::Transport;
 use crate::websocket::close;
@@ -108,7 +108,7 @@ impl Engine {
             .fold(connections, usize::saturating_add)
             .saturating_add(self.options.buffered_bytes.saturating_mul(2))
             .saturating_add(memory::RETAINED)
-            .saturating_add(ASSEMBLY_KEPT)
+            .saturating_add(kept_assembly(&self.options))
     }
 }
 

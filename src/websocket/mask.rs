@@ -1,4 +1,4 @@
-//! Masking (RFC 6455 §5.3): a payload, its four-byte key and its place in the frame go in; the plain bytes
+//! Masking (RFC 6455 §5.3): a payload and its four-byte key go in; the plain bytes
 //! stand where the masked ones stood. It never moves, copies or judges them.
 
 /// Unmasks `payload` in place. Of one that arrives in parts, each part needs the key rotated left by how many bytes

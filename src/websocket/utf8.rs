@@ -42,9 +42,9 @@ impl Text {
         self.len() == 0
     }
 
-    /// Makes room for so many bytes more, and for no others.
+    /// Makes room for so many bytes more than [were taken](Self::len), and for no others.
     pub fn reserve_exact(&mut self, additional: usize) {
-        self.text.reserve_exact(additional);
+        self.text.reserve_exact(self.begun_length + additional);
     }
 
     /// Takes the next bytes of the text.

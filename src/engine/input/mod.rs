@@ -12,7 +12,7 @@ use super::connection::{Connection, Phase};
 use super::{Application, Engine};
 use crate::collections::Key;
 use crate::websocket::close;
-pub(super) use websocket::ASSEMBLY_KEPT;
+pub(super) use websocket::kept_assembly;
 
 /// Pipelined bytes that are kept while a response is under way; beyond it reading pauses.
 const READ_AHEAD: usize = 16 << 10;

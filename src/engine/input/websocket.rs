@@ -4,17 +4,23 @@ use super::Step;
 use crate::collections::Key;
 use crate::engine::connection::{Connection, Phase, Ping};
 use crate::engine::session::Session;
-use crate::engine::{Application, Engine, Message};
+use crate::engine::{Application, Engine, Message, ServerOptions};
 use crate::sockjs::Messages;
 use crate::websocket::close;
 use crate::websocket::frame::{Opcode, write_header};
-use crate::websocket::message::{Decoder, Event};
+use crate::websocket::message::Event;
 
-/// Capacity that is kept for messages that arrive in parts.
-pub(in crate::engine) const ASSEMBLY_KEPT: usize = 2 << 20;
+/// Capacity that is kept for messages that arrive in parts, at most. It may go to one that needs little of it, and counts
+/// whole then, so that it is also a small part of what the server may hold.
+const ASSEMBLY_KEPT: usize = 2 << 20;
 
 /// The largest message that is read, to be thrown away, while the closing handshake is under way.
 const FAREWELL_LIMIT: usize = 1 << 20;
+
+/// Capacity that is kept for messages that arrive in parts.
+pub(in crate::engine) fn kept_assembly(options: &ServerOptions) -> usize {
+    ASSEMBLY_KEPT.min(options.buffered_bytes / 64)
+}
 
 impl Engine {
     /// Reads one WebSocket frame, as far as it is there; a whole message is dispatched.
@@ -51,18 +57,12 @@ impl Engine {
                 Step::Keep(0)
             }
         };
-        self.reclaim_assembly(&mut decoder);
+        decoder.reclaim(&mut self.assembly, kept_assembly(&self.options));
         if let Some(Connection { phase: Phase::WebSocket(socket), .. }) = self.connections.get_mut(key) {
             self.memory.hold(decoder.buffered());
             socket.decoder = decoder;
         }
         step
-    }
-
-    /// Takes back what a message that was delivered was put together in, unless it is too large to keep.
-    fn reclaim_assembly(&mut self, decoder: &mut Decoder) {
-        decoder.reclaim(&mut self.assembly);
-        self.assembly.take_if(|assembly| assembly.capacity() > ASSEMBLY_KEPT);
     }
 
     fn message_limit(&self, session: Key<Session>, raw: bool) -> usize {
@@ -112,7 +112,7 @@ impl Engine {
             Ok((0, Event::NeedMore)) => Step::Keep(input.len()),
             Ok((used, _)) => Step::Took(used),
         };
-        decoder.reclaim(&mut self.assembly);
+        decoder.reclaim(&mut self.assembly, kept_assembly(&self.options));
         self.memory.hold(decoder.buffered());
         step
     }

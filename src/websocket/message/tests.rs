@@ -450,7 +450,7 @@ fn one_allocation_serves_message_after_message_of_either_kind() {
         let total = front.len();
         assert_eq!(decoder.decode(&mut front, LIMIT, &mut spare), Ok((total, Event::NeedMore)));
         assert!(spare.is_none());
-        decoder.reclaim(&mut spare);
+        decoder.reclaim(&mut spare, LIMIT);
         assert!(spare.is_none(), "a message is under way");
         let mut back = frame(FIN | CONTINUATION, &[1; 400]);
         let (_, event) = decoder.decode(&mut back, LIMIT, &mut spare).unwrap();
@@ -459,7 +459,7 @@ fn one_allocation_serves_message_after_message_of_either_kind() {
             Event::Binary(bytes) => places.push((bytes.len(), bytes.as_ptr())),
             event => panic!("{event:?}"),
         }
-        decoder.reclaim(&mut spare);
+        decoder.reclaim(&mut spare, LIMIT);
         assert_eq!(decoder.buffered(), 0);
         assert_eq!(spare.as_ref().map(|spare| spare.capacity()), Some(800));
         // What was reclaimed leaves a decoder that works.
@@ -467,6 +467,30 @@ fn one_allocation_serves_message_after_message_of_either_kind() {
         assert_eq!(decoder.decode(&mut next, LIMIT, &mut spare), Ok((7, Event::Text("x"))));
     }
     assert_eq!(places, [places[0]; 6]);
+}
+
+#[test]
+fn more_memory_than_is_to_be_kept_is_freed() {
+    let (mut decoder, mut spare) = (Decoder::new(), None);
+    let mut stream = [frame(BINARY, &[1; 400]), frame(FIN | CONTINUATION, b"")].concat();
+    assert!(matches!(decoder.decode(&mut stream, LIMIT, &mut spare), Ok((_, Event::Binary(_)))));
+    decoder.reclaim(&mut spare, 399);
+    assert!(spare.is_none());
+    assert_eq!(decoder.buffered(), 0);
+}
+
+#[test]
+fn a_text_cut_within_its_characters_grows_to_no_more_than_its_limit() {
+    let limit = 3 << 18;
+    let stream = frame(FIN | TEXT, "€".repeat(limit / 3).as_bytes());
+    for size in [1000, 1 << 16] {
+        let mut peer = Peer::new(limit);
+        stream.chunks(size).for_each(|part| {
+            peer.receive(part);
+            assert!(peer.decoder.buffered() <= limit);
+        });
+        assert_eq!(peer.log.len(), 1);
+    }
 }
 
 #[test]
