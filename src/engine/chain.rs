@@ -73,12 +73,12 @@ impl Chain {
         self.len() == 0
     }
 
-    /// Appends whatever `write` writes, a few bytes. It must only append.
+    /// Appends whatever `write` writes: mostly a few bytes. It must only append.
     pub(super) fn write(&mut self, memory: &mut Memory, write: impl FnOnce(&mut Vec<u8>)) {
         self.write_long(0, memory, write);
     }
 
-    /// The same if about `length` bytes are to come, in this write and those that follow.
+    /// The same where about `length` bytes are to come, in this write and those that follow.
     pub(super) fn write_long(
         &mut self,
         length: usize,
@@ -100,6 +100,14 @@ impl Chain {
         } else {
             memory.hold(bytes.len());
             self.push(Piece::Shared(Arc::clone(bytes)));
+        }
+    }
+
+    /// How many bytes [`append`](Self::append) would copy next.
+    pub(super) fn copied_length(&self) -> usize {
+        match self.pieces {
+            None if self.tail.len() < WORTH_MOVING => self.tail.len(),
+            _ => 0,
         }
     }
 

@@ -4,18 +4,29 @@
 //! back when the bytes have left. What is retained is bounded, whatever the server went through.
 
 /// Bytes of spare capacity that are kept at most; beyond it buffers go back to the allocator.
-pub(super) const RETAINED: usize = 4 << 20;
+pub(super) const RETAINED: usize = 3 << 20;
 
 /// Buffers are kept apart by how large they are at most, since one in use counts with all of its capacity: a few bytes
-/// must not take the room of many. Larger ones are not worth keeping.
+/// must not take the room of many. Larger ones are not worth keeping. Of each kind the same share is kept: what came in
+/// plenty of one size does not keep the others out.
 const SIZES: [usize; 3] = [4 << 10, 16 << 10, 64 << 10];
+
+/// What goes beside a message into its buffer: headers, quotes, a few escapes.
+const BESIDE: usize = 256;
 
 /// The spare buffers, and how many bytes wait in those that are in use.
 #[derive(Default)]
 pub(super) struct Memory {
-    spare: [Vec<Vec<u8>>; SIZES.len()],
-    retained: usize,
+    spare: [Spare; SIZES.len()],
     held: usize,
+}
+
+/// The spare buffers of one size.
+#[derive(Default)]
+struct Spare {
+    buffers: Vec<Vec<u8>>,
+    /// Their capacity in all.
+    retained: usize,
 }
 
 impl Memory {
@@ -37,25 +48,24 @@ impl Memory {
 
     /// An empty buffer for about so many bytes; if none is spare, it has no capacity yet.
     pub(super) fn take(&mut self, length: usize) -> Vec<u8> {
-        let buffer = self.spare_for(length).and_then(Vec::pop).unwrap_or_default();
-        self.retained -= buffer.capacity();
+        let Some(spare) = self.spare_for(length.saturating_add(BESIDE)) else { return Vec::new() };
+        let buffer = spare.buffers.pop().unwrap_or_default();
+        spare.retained -= buffer.capacity();
         buffer
     }
 
     /// Takes a buffer back; its content is forgotten.
     pub(super) fn give(&mut self, mut buffer: Vec<u8>) {
         let capacity = buffer.capacity();
-        if capacity == 0 || self.retained + capacity > RETAINED {
-            return;
-        }
-        if let Some(spare) = self.spare_for(capacity) {
+        let Some(spare) = self.spare_for(capacity) else { return };
+        if capacity > 0 && spare.retained + capacity <= RETAINED / SIZES.len() {
             buffer.clear();
-            spare.push(buffer);
-            self.retained += capacity;
+            spare.buffers.push(buffer);
+            spare.retained += capacity;
         }
     }
 
-    fn spare_for(&mut self, length: usize) -> Option<&mut Vec<Vec<u8>>> {
+    fn spare_for(&mut self, length: usize) -> Option<&mut Spare> {
         let size = SIZES.iter().position(|&size| length <= size)?;
         self.spare.get_mut(size)
     }
@@ -64,6 +74,12 @@ impl Memory {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    impl Memory {
+        fn retained(&self) -> usize {
+            self.spare.iter().map(|spare| spare.retained).sum()
+        }
+    }
 
     #[test]
     fn a_buffer_comes_back_empty_and_with_its_capacity() {
@@ -76,7 +92,7 @@ mod tests {
         let again = memory.take(10);
         assert!(again.is_empty());
         assert_eq!(again.capacity(), capacity);
-        assert_eq!(memory.retained, 0);
+        assert_eq!(memory.retained(), 0);
     }
 
     #[test]
@@ -88,17 +104,18 @@ mod tests {
         assert_eq!(memory.take(5 << 10).capacity(), 10 << 10);
         assert_eq!(memory.take(5 << 10).capacity(), 0);
         assert_eq!(memory.take(17 << 10).capacity(), 64 << 10);
-        assert_eq!(memory.retained, 0);
+        assert_eq!(memory.retained(), 0);
     }
 
     #[test]
-    fn what_is_retained_is_bounded() {
+    fn what_is_retained_is_bounded_and_large_buffers_do_not_keep_small_ones_out() {
         let mut memory = Memory::default();
-        for _ in 0..200 {
-            memory.give(Vec::with_capacity(64 << 10));
+        for size in [(64 << 10) + 1, 64 << 10, 16 << 10, 4 << 10] {
+            for _ in 0..1000 {
+                memory.give(Vec::with_capacity(size));
+            }
         }
-        memory.give(Vec::with_capacity((64 << 10) + 1));
-        assert_eq!(memory.retained, RETAINED);
-        assert_eq!(memory.spare.iter().map(Vec::len).sum::<usize>(), RETAINED / (64 << 10));
+        assert_eq!(memory.retained(), RETAINED);
+        assert_eq!(memory.spare.each_ref().map(|spare| spare.buffers.len()), [256, 64, 16]);
     }
 }

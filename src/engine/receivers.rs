@@ -34,6 +34,14 @@ impl Frame<'_> {
         }
     }
 
+    /// How much room it wants in the buffer in which it begins: large messages bring their own.
+    fn copied_length(&self) -> usize {
+        match self {
+            Frame::Whole(bytes) => bytes.len(),
+            Frame::Messages(queue) => queue.copied_length(),
+        }
+    }
+
     fn append_to(self, out: &mut Chain, memory: &mut Memory) {
         match self {
             Frame::Whole(bytes) => out.write(memory, |out| out.extend_from_slice(bytes)),
@@ -114,8 +122,9 @@ impl Engine {
         let (outbox, memory, scratch) = (&mut connection.outbox, &mut self.memory, &mut self.scratch);
         let ended = match &mut connection.phase {
             Phase::WebSocket(_) => {
-                let length = frame.len();
-                outbox.write_long(length, memory, |out| write_header(out, Opcode::Text, length));
+                outbox.write_long(frame.copied_length(), memory, |out| {
+                    write_header(out, Opcode::Text, frame.len());
+                });
                 frame.append_to(outbox, memory);
                 None
             }
@@ -250,7 +259,7 @@ impl Stream {
             return scratch.len();
         };
         let size = before.len() + frame.len() + after.len();
-        out.write_long(size, memory, |out| {
+        out.write_long(frame.copied_length(), memory, |out| {
             if self.chunked {
                 write_chunk_size(out, size);
             }
@@ -274,7 +283,7 @@ impl Poll {
         memory.release(head.len());
         if let Some((before, after)) = simple_wrapping(self.transport) {
             let length = before.len() + frame.len() + after.len();
-            out.write_long(length, memory, |out| {
+            out.write_long(frame.copied_length(), memory, |out| {
                 out.extend_from_slice(&head);
                 http::write_content_length(out, length);
                 out.extend_from_slice(before);
