@@ -37,8 +37,9 @@ impl Engine {
         !(told && sent)
     }
 
-    /// Lets everything happen that is due.
-    pub fn tick(&mut self, application: &mut dyn Application) {
+    /// Lets everything happen that was due by `until`: the present, or the time by which everybody was heard, if some who
+    /// had something to say are still to be.
+    pub fn tick(&mut self, until: Millis, application: &mut dyn Application) {
         for _ in 0..self.drained.len() {
             let Some(key) = self.drained.pop_front() else { break };
             if self.is_open(key) {
@@ -46,10 +47,10 @@ impl Engine {
                 self.tell(application);
             }
         }
-        while let Some(owner) = self.timers.expire(self.now) {
+        while let Some(owner) = self.timers.expire(until) {
             match owner {
-                Owner::Connection(key) => self.connection_timeout(key),
-                Owner::Session(key) => self.session_timeout(key),
+                Owner::Connection(key) => self.connection_timeout(key, until),
+                Owner::Session(key) => self.session_timeout(key, until),
                 Owner::SessionAlarm(key) if self.is_open(key) => application.session_alarm(self, key),
                 Owner::SessionAlarm(_) => {}
                 Owner::EndpointAlarm(number) => application.endpoint_alarm(self, number),
@@ -95,11 +96,11 @@ impl Engine {
         }
     }
 
-    fn connection_timeout(&mut self, key: Key<Connection>) {
+    fn connection_timeout(&mut self, key: Key<Connection>, until: Millis) {
         let Some(connection) = self.connections.get(key) else { return };
-        let waited = self.now.saturating_sub(connection.since);
+        let waited = until.saturating_sub(connection.since);
         if let Flow::Stalled(since) = connection.flow
-            && self.now.saturating_sub(since) >= millis(self.options.write_stall)
+            && until.saturating_sub(since) >= millis(self.options.write_stall)
         {
             if let Some(session) = connection.session() {
                 self.close_session(session, Close::new(1002, "Connection interrupted", Cause::Unresponsive));
@@ -127,34 +128,34 @@ impl Engine {
         }
     }
 
-    fn session_timeout(&mut self, key: Key<Session>) {
+    fn session_timeout(&mut self, key: Key<Session>, until: Millis) {
         let Some(session) = self.sessions.get(key) else { return };
         let Some(endpoint) = self.endpoints.get(usize::from(session.endpoint)) else { return };
         let connection = session.receiver.and_then(|receiver| self.connections.get(receiver));
-        if deadline(session, connection, endpoint, self.stage).is_none_or(|deadline| deadline > self.now) {
+        if deadline(session, connection, endpoint, self.stage).is_none_or(|deadline| deadline > until) {
             return self.arm_session(key);
         }
         match session.receiver {
             None => self.expire_session(key),
-            Some(receiver) if pong_is_overdue(connection, endpoint, self.now) => {
+            Some(receiver) if pong_is_overdue(connection, endpoint, until) => {
                 let close = Close::new(close::ABNORMAL, "No answer to a ping", Cause::Unresponsive);
                 self.close_session(key, close);
                 self.drop_connection(receiver);
             }
             Some(receiver) => {
                 let delay = endpoint.heartbeat_delay;
-                self.ping(receiver, delay);
-                self.beat(key, receiver, delay);
+                self.ping(receiver, until.saturating_sub(delay));
+                self.beat(key, receiver, until.saturating_sub(delay));
                 self.arm_session(key);
             }
         }
     }
 
-    /// Nothing was heard of a WebSocket's client for a while: is it still there?
-    fn ping(&mut self, receiver: Key<Connection>, delay: Millis) {
+    /// Nothing was heard of a WebSocket's client after `since`: is it still there?
+    fn ping(&mut self, receiver: Key<Connection>, since: Millis) {
         let Some(connection) = self.connections.get_mut(receiver) else { return };
         let Phase::WebSocket(socket) = &mut connection.phase else { return };
-        if socket.ping != Ping::Rest || self.now.saturating_sub(connection.since) < delay {
+        if socket.ping != Ping::Rest || connection.since > since {
             return;
         }
         if connection.flow != Flow::Open {
@@ -167,10 +168,10 @@ impl Engine {
         self.mark_dirty(receiver);
     }
 
-    /// Nothing was sent to a client for a while: proxies and clients want to see that somebody is there.
-    fn beat(&mut self, key: Key<Session>, receiver: Key<Connection>, delay: Millis) {
+    /// Nothing was sent to a client after `since`: proxies and clients want to see that somebody is there.
+    fn beat(&mut self, key: Key<Session>, receiver: Key<Connection>, since: Millis) {
         let Some(session) = self.sessions.get_mut(key) else { return };
-        if self.now.saturating_sub(session.since) < delay {
+        if session.since > since {
             return;
         }
         session.since = self.now;
@@ -234,10 +235,10 @@ fn deadline(
     liveness.into_iter().chain([heartbeat]).min()
 }
 
-fn pong_is_overdue(connection: Option<&Connection>, endpoint: &Endpoint, now: Millis) -> bool {
+fn pong_is_overdue(connection: Option<&Connection>, endpoint: &Endpoint, until: Millis) -> bool {
     match connection {
         Some(Connection { phase: Phase::WebSocket(socket), flow: Flow::Open, since, .. }) => {
-            socket.ping == Ping::Sent && now.saturating_sub(*since) >= endpoint.pong_timeout
+            socket.ping == Ping::Sent && until.saturating_sub(*since) >= endpoint.pong_timeout
         }
         _ => false,
     }

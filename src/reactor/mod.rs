@@ -6,6 +6,7 @@
 //! share of the waiting accepts; what is left over makes the next sleep zero.
 
 mod listener;
+mod round;
 mod socket;
 
 use std::collections::VecDeque;
@@ -18,6 +19,7 @@ use crate::collections::Key;
 use crate::engine::{Application, Connection, Engine, Millis};
 pub(crate) use listener::Acceptor;
 use listener::Listener;
+use round::Round;
 use socket::{Reading, Socket, Stream};
 
 /// The shared read buffer.
@@ -36,10 +38,13 @@ const ACCEPT_PAUSE: Millis = 100;
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Extent {
     /// A read that leaves room in the buffer has drained it.
-    Once,
+    Drained,
     /// Until it says that there is no more: the end of the stream may stand behind the last byte.
     ToTheEnd,
 }
+
+/// Events that one source may have at once: kqueue tells of reading and writing apart.
+const EVENTS_EACH: usize = if cfg!(any(target_os = "linux", target_os = "android")) { 1 } else { 2 };
 
 const WAKER: Token = Token(usize::MAX);
 
@@ -61,8 +66,7 @@ pub(crate) struct Reactor {
     accept_after: Option<Millis>,
     started: Instant,
     woken: bool,
-    /// How many turns in a row began with as many events as one takes: there may be more.
-    crowded: usize,
+    round: Round,
 }
 
 /// The sooner of two times that may never come.
@@ -93,7 +97,7 @@ impl Reactor {
             accept_after: None,
             started: Instant::now(),
             woken: false,
-            crowded: 0,
+            round: Round::default(),
         })
     }
 
@@ -126,7 +130,7 @@ impl Reactor {
     /// How long the next sleep may be; `None`: until an event.
     pub(crate) fn next_timeout(&self, engine: &Engine) -> Option<Duration> {
         let accepts = engine.can_accept() && self.listeners.iter().any(|listener| listener.pending);
-        if self.crowded > 0
+        if self.round.goes_on()
             || !self.unread.is_empty()
             || engine.is_pending()
             || (accepts && self.accept_after.is_none())
@@ -154,7 +158,7 @@ impl Reactor {
         self.tell_time(engine);
         self.woken = false;
         let is_full = self.events.iter().nth(EVENTS - 1).is_some();
-        self.crowded = if is_full { self.crowded + 1 } else { 0 };
+        self.round.begin_turn(engine.now(), if is_full { EVENTS } else { 0 });
         let left_over = self.unread.len();
         let events = std::mem::replace(&mut self.events, Events::with_capacity(0));
         for event in &events {
@@ -164,19 +168,13 @@ impl Reactor {
         self.events = events;
         for _ in 0..left_over {
             let Some(key) = self.unread.pop_front() else { break };
-            self.read(key, Extent::Once, engine, application);
+            self.read(key, Extent::Drained, engine, application);
         }
         self.accept_all(engine, application);
-        if self.has_heard_all() {
-            engine.tick(application);
-        }
+        let sources = self.sockets.len() + self.listeners.len() + 1;
+        let until = self.round.end_turn(sources * EVENTS_EACH, self.unread.is_empty());
+        engine.tick(until, application);
         Ok(self.woken)
-    }
-
-    /// Whether all who had something to say before this turn were heard, so that timers may judge who was silent. A
-    /// crowd takes several turns to be heard, and no more of them than its number.
-    fn has_heard_all(&self) -> bool {
-        self.crowded == 0 || self.crowded * EVENTS > self.sockets.len()
     }
 
     /// Milliseconds since the server was made.
@@ -230,7 +228,7 @@ impl Reactor {
                     Reading::Paused | Reading::Drained => {}
                 }
             }
-            self.read(key, Extent::Once, engine, application);
+            self.read(key, Extent::Drained, engine, application);
         }
     }
 
@@ -256,13 +254,12 @@ impl Reactor {
             match socket.stream.read(&mut self.buffer) {
                 Ok(0) => return engine.eof(key, application),
                 Ok(count) => {
+                    let goes_on = socket.hung_up || extent == Extent::ToTheEnd;
                     if count == BUFFER {
-                        socket.reading = Reading::Queued;
-                        self.unread.push_back(key);
+                        self.read_later(key);
                     }
-                    let goes_on = (socket.hung_up || extent == Extent::ToTheEnd) && count < BUFFER;
                     engine.receive(key, self.buffer.get_mut(..count).unwrap_or_default(), application);
-                    if !goes_on {
+                    if count == BUFFER || !goes_on {
                         return;
                     }
                 }
@@ -320,6 +317,13 @@ impl Reactor {
             Some(Err(_)) => return engine.reset(key, application),
         }
         if socket.reading == Reading::Paused && engine.can_read(key) {
+            self.read_later(key);
+        }
+    }
+
+    /// There may be more to read: in the next turn.
+    fn read_later(&mut self, key: Key<Connection>) {
+        if let Some(socket) = find(&mut self.sockets, key) {
             socket.reading = Reading::Queued;
             self.unread.push_back(key);
         }

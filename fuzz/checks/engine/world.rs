@@ -311,7 +311,7 @@ impl<'s> World<'s> {
             let Some(client) = self.resumed.pop_front() else { break };
             self.read(client);
         }
-        self.engine.tick(&mut self.program);
+        self.engine.tick(self.engine.now(), &mut self.program);
         for step in std::mem::take(&mut self.mail) {
             match step {
                 Step::Call(action) => self.program.act(&mut self.engine, action, None),

@@ -17,6 +17,24 @@ fn an_abandoned_polling_session_expires_after_the_disconnect_delay() {
     world.finish();
 }
 
+/// What is waited for may have come, and lie unread.
+#[test]
+fn nobody_is_judged_for_a_time_of_which_nothing_was_read_yet() {
+    let mut world = World::new(echo);
+    let (client, late) = (world.connect(), world.connect());
+    for client in [client, late] {
+        world.send(client, "GET /e HT");
+    }
+    world.engine.set_time(60_000);
+    world.engine.tick(5000, &mut world.handlers);
+    world.send(client, "TP/1.1\r\nHost: h\r\n\r\n");
+    assert!(world.take(client).starts_with("HTTP/1.1 200 "));
+    assert_eq!(world.take(late), "");
+    world.pass(0);
+    assert!(world.take(late).starts_with("HTTP/1.1 408 "));
+    world.finish();
+}
+
 #[test]
 fn every_poll_begins_the_disconnect_delay_anew() {
     let mut world = World::new(echo);

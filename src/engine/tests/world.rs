@@ -182,7 +182,7 @@ impl World {
     fn tick(&mut self, now: u64) {
         self.engine.set_time(now);
         self.engine.set_date(now / 1000);
-        self.engine.tick(&mut self.handlers);
+        self.engine.tick(now, &mut self.handlers);
         self.flush();
     }
 
