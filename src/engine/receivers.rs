@@ -96,7 +96,7 @@ impl Engine {
         let exchange = Exchange { keep_alive: exchange.keep_alive && chunked, ..*exchange };
         self.scratch.clear();
         transport.prelude(callback.as_ref().map_or("", Callback::as_str), &mut self.scratch);
-        connection.outbox.write(&mut self.memory, |out| {
+        connection.outbox.write_long(self.scratch.len(), &mut self.memory, |out| {
             // nginx holds a response back until its buffer is full, unless told.
             let head = label
                 .head(out, &exchange, 200, &self.endpoints, &self.date)
