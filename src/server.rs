@@ -11,12 +11,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::engine::{
-    Counters, EndpointOptions, Engine, Event, OptionError, Request, Response, ServerOptions,
+    Counters, EndpointOptions, Engine, Event, OptionError, Request, Response, ServerOptions, sooner,
 };
 use crate::handle::{Command, Handle, Mailbox};
 use crate::handler::{Context, Endpoint, EndpointId, Handler};
 use crate::mounts::Mounts;
-use crate::reactor::{Acceptor, Reactor, calendar, sooner};
+use crate::reactor::{Acceptor, Reactor, calendar};
 
 /// A SockJS server: one thread, no runtime.
 ///

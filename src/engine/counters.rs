@@ -89,7 +89,7 @@ impl Engine {
         Counters {
             connections: self.connections.len(),
             sessions: self.sessions.len(),
-            timers: self.timers.len(),
+            timers: self.timers.len() + self.alarms.len(),
             buffered: self.memory.held(),
             ..self.counters
         }

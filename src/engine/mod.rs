@@ -17,11 +17,13 @@
 //! | `answers` | response heads, and what happens to a connection behind its answer |
 //! | `output` | outboxes → the reactor, and what follows when they are empty |
 //! | `timing` | deadlines: what each wait means for whoever waits |
+//! | `alarms` | the application's timers |
 //!
 //! Two rules make re-entrancy simple. What a handler calls only changes state and queues, and never calls a handler.
 //! What it caused to end is told from `Engine::tell`, after each unit of input; a session's slot is freed after its
 //! close was told.
 
+mod alarms;
 mod answers;
 mod application;
 mod chain;
@@ -53,10 +55,12 @@ pub use connection::Connection;
 pub use counters::{Counters, Refusals};
 pub use options::{EndpointOptions, OptionError, ServerOptions};
 pub use session::{Cause, Close, SendError, Session, SessionId};
+pub use timing::sooner;
 
 use crate::collections::{Key, List, Slab, Wheel};
 use crate::http::{Date, Network};
 use crate::websocket::message::Assembly;
+use alarms::Alarm;
 use connection::{Dirty, Flow, Phase};
 use endpoint::Endpoint;
 use memory::Memory;
@@ -75,6 +79,7 @@ pub struct Engine {
     connections: Slab<Connection>,
     sessions: Slab<Session>,
     timers: Wheel<Owner>,
+    alarms: Wheel<Alarm>,
     now: Millis,
     date: Date,
     /// Connections with bytes to send, or with something that must follow the last one.
@@ -133,6 +138,7 @@ impl Engine {
             connections: Slab::new(),
             sessions: Slab::new(),
             timers: Wheel::new(now),
+            alarms: Wheel::new(now),
             now,
             date: Date::new(unix_seconds),
             dirty: List::new(),

@@ -216,7 +216,7 @@ impl Engine {
         }
         let lingers = session.id.is_some();
         session.state = State::Closed { close: Arc::new(close), told: false, lingers };
-        self.timers.cancel(&mut session.alarm);
+        self.alarms.cancel(&mut session.alarm);
         if let Some(endpoint) = self.endpoints.get_mut(usize::from(session.endpoint)) {
             endpoint.roster.remove(&mut self.sessions, key);
         }

@@ -18,16 +18,12 @@ use crate::websocket::frame::{Opcode, write_header};
 pub(super) enum Owner {
     Connection(Key<Connection>),
     Session(Key<Session>),
-    /// The application's, of one session.
-    SessionAlarm(Key<Session>),
-    /// The application's, of an endpoint.
-    EndpointAlarm(u16),
 }
 
 impl Engine {
     /// When something is due next.
     pub fn next_deadline(&self) -> Option<Millis> {
-        self.timers.next_deadline()
+        sooner(self.timers.next_deadline(), self.alarms.next_deadline())
     }
 
     /// Whether something is to be told or sent, so that the next turn should be at once.
@@ -37,8 +33,8 @@ impl Engine {
         !(told && sent)
     }
 
-    /// Lets everything happen that was due by `until`: the present, or the time by which everybody was heard, if some who
-    /// had something to say are still to be.
+    /// Lets everything happen that is due. Clients are judged for their silence `until` a time: the present, or the one by
+    /// which everybody was heard, if some who had something to say are still to be.
     pub fn tick(&mut self, until: Millis, application: &mut dyn Application) {
         for _ in 0..self.drained.len() {
             let Some(key) = self.drained.pop_front() else { break };
@@ -47,37 +43,13 @@ impl Engine {
                 self.tell(application);
             }
         }
+        self.ring(application);
         while let Some(owner) = self.timers.expire(until) {
             match owner {
                 Owner::Connection(key) => self.connection_timeout(key, until),
                 Owner::Session(key) => self.session_timeout(key, until),
-                Owner::SessionAlarm(key) if self.is_open(key) => application.session_alarm(self, key),
-                Owner::SessionAlarm(_) => {}
-                Owner::EndpointAlarm(number) => application.endpoint_alarm(self, number),
             }
             self.tell(application);
-        }
-    }
-
-    /// Sets the application's timer of a session, `delay` milliseconds ahead; `None` stops it.
-    pub fn set_session_alarm(&mut self, key: Key<Session>, delay: Option<Millis>) {
-        let Some(session) = self.sessions.get_mut(key).filter(|session| session.is_open()) else { return };
-        match delay {
-            Some(delay) => {
-                self.timers.arm(&mut session.alarm, Owner::SessionAlarm(key), ahead(self.now, delay));
-            }
-            None => self.timers.cancel(&mut session.alarm),
-        }
-    }
-
-    /// Sets the application's timer of an endpoint, `delay` milliseconds ahead; `None` stops it.
-    pub fn set_endpoint_alarm(&mut self, number: u16, delay: Option<Millis>) {
-        let Some(endpoint) = self.endpoints.get_mut(usize::from(number)) else { return };
-        match delay {
-            Some(delay) => {
-                self.timers.arm(&mut endpoint.alarm, Owner::EndpointAlarm(number), ahead(self.now, delay));
-            }
-            None => self.timers.cancel(&mut endpoint.alarm),
         }
     }
 
@@ -90,7 +62,7 @@ impl Engine {
             Flow::Stalled(since) => Some(since.saturating_add(millis(self.options.write_stall))),
             Flow::Open => None,
         };
-        let Some(deadline) = phase.into_iter().chain(stall).min() else { return };
+        let Some(deadline) = sooner(phase, stall) else { return };
         if self.timers.deadline(&connection.timer).is_none_or(|armed| armed > deadline) {
             self.timers.arm(&mut connection.timer, Owner::Connection(key), deadline);
         }
@@ -183,6 +155,14 @@ impl Engine {
     }
 }
 
+/// The sooner of two times that may never come.
+pub fn sooner<T: Ord>(one: Option<T>, other: Option<T>) -> Option<T> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    }
+}
+
 /// How long a connection may stay in its phase. While an answer is on its way out the client is not the one to hurry:
 /// whether it reads at all is the stall's affair.
 fn patience(options: &ServerOptions, stage: Stage, connection: &Connection) -> Option<Millis> {
@@ -232,7 +212,7 @@ fn deadline(
         // The ping, or what the client must read before it can answer, has not left.
         Ping::Queued | Ping::Sent => None,
     };
-    liveness.into_iter().chain([heartbeat]).min()
+    sooner(liveness, Some(heartbeat))
 }
 
 fn pong_is_overdue(connection: Option<&Connection>, endpoint: &Endpoint, until: Millis) -> bool {
@@ -242,9 +222,4 @@ fn pong_is_overdue(connection: Option<&Connection>, endpoint: &Endpoint, until: 
         }
         _ => false,
     }
-}
-
-/// An application's timer is always in the future, so that one that sets itself again cannot hold the turn.
-fn ahead(now: Millis, delay: Millis) -> Millis {
-    now.saturating_add(delay.max(1))
 }

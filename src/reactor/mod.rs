@@ -16,7 +16,7 @@ use std::time::{Duration, Instant, SystemTime};
 use mio::{Events, Poll, Token, Waker};
 
 use crate::collections::Key;
-use crate::engine::{Application, Connection, Engine, Millis};
+use crate::engine::{Application, Connection, Engine, Millis, sooner};
 pub(crate) use listener::Acceptor;
 use listener::Listener;
 use round::Round;
@@ -67,14 +67,6 @@ pub(crate) struct Reactor {
     started: Instant,
     woken: bool,
     round: Round,
-}
-
-/// The sooner of two times that may never come.
-pub(crate) fn sooner<T: Ord>(one: Option<T>, other: Option<T>) -> Option<T> {
-    match (one, other) {
-        (Some(one), Some(other)) => Some(one.min(other)),
-        (one, other) => one.or(other),
-    }
 }
 
 /// The calendar's clock, in seconds since 1970.
