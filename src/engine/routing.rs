@@ -106,13 +106,17 @@ impl Engine {
 
     /// A plain answer to a request that went wrong, labelled as the route's good answers are.
     pub(super) fn answer_error(&mut self, exchange: &Exchange<'_>, status: u16, text: &str) {
+        self.answer(exchange, status, self.error_label(exchange), text.as_bytes());
+    }
+
+    pub(super) fn error_label(&self, exchange: &Exchange<'_>) -> Label {
         let route = self.find_endpoint(exchange.request.path()).and_then(|(number, below)| {
             let route = sockjs::route(below)?;
             Some(label(number, route))
         });
         let label = Label { content_type: Some(PLAIN_TEXT), ..route.unwrap_or(Label::TEXT) };
         let cache = if label.cache == Cache::Year { Cache::Unsaid } else { label.cache };
-        self.answer(exchange, status, Label { cache, ..label }, text.as_bytes());
+        Label { cache, ..label }
     }
 
     fn answer_not_allowed(&mut self, exchange: &Exchange<'_>, label: Label, allowed: &str) {

@@ -83,7 +83,7 @@ impl Engine {
             return self.arm_connection(key);
         }
         match connection.phase {
-            Phase::Head(_) | Phase::Body(_) => self.refuse_head(key, 408),
+            Phase::Head(_) | Phase::Body(_) => self.refuse_unfinished(key, 408),
             // Nothing was asked, or all was answered: there is nobody to tell.
             _ => self.drop_connection(key),
         }

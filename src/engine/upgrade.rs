@@ -1,6 +1,6 @@
 //! The WebSocket handshake: an HTTP request → a connection that speaks frames (RFC 6455 §4.2).
 
-use super::answers::{Exchange, Label};
+use super::answers::Exchange;
 use super::connection::{Phase, Ping, WebSocket};
 use super::{Application, Engine};
 use crate::http::{self, ResponseHead};
@@ -55,10 +55,12 @@ impl Engine {
         if error.status() != 426 {
             return self.answer_error(exchange, error.status(), error.body());
         }
-        // The one refusal that says what would be welcome (RFC 6455 §4.4).
-        let versions = handshake::SUPPORTED_VERSIONS;
-        self.answer_with(exchange, 426, Label::TEXT, |head| {
-            head.header("Sec-WebSocket-Version", versions).body(error.body().as_bytes());
+        // The one refusal that says what would be welcome (RFC 6455 §4.4, RFC 9110 §15.5.22).
+        self.answer_with(exchange, 426, self.error_label(exchange), |head| {
+            head.header("Upgrade", "websocket")
+                .header("Connection", "Upgrade")
+                .header("Sec-WebSocket-Version", handshake::SUPPORTED_VERSIONS)
+                .body(error.body().as_bytes());
         });
     }
 
@@ -80,7 +82,11 @@ fn offer<'r>(exchange: &Exchange<'r>) -> Offer<'r> {
     Offer {
         upgrade: request.list_contains("upgrade", "websocket"),
         connection: request.list_contains("connection", "upgrade"),
-        version: request.header("sec-websocket-version"),
+        version: match request.header_values("sec-websocket-version").count() {
+            0 | 1 => request.header("sec-websocket-version"),
+            // Several fields are one list (RFC 9110 §5.3), and a list is no version (RFC 6455 §11.3.5).
+            _ => Some(b"several"),
+        },
         key: request.header("sec-websocket-key"),
         key_count: request.header_values("sec-websocket-key").count(),
         hixie: request.header("sec-websocket-key1").is_some(),

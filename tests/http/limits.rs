@@ -120,6 +120,19 @@ fn normal_use_is_within_the_limits() {
     assert_eq!(client.ask("POST", "/echo/000/s/xhr", "", b"").text(), format!("a{message}\n"));
 }
 
+/// Section 2: error answers too can be read by the page that asked, and go the balancer's way.
+#[test]
+fn a_body_that_takes_too_long_is_answered_as_its_route_answers() {
+    let server = with_options(|options| options.body_timeout = Duration::from_millis(60));
+    let mut client = Client::connect(server.address);
+    client.send("POST /cookie_needed_echo/000/s/xhr_send HTTP/1.1\r\nHost: a\r\nOrigin: http://o\r\nContent-Length: 5\r\n\r\n[");
+    let answer = client.read_head();
+    assert_eq!(answer.status, 408);
+    assert_eq!(answer.header("access-control-allow-origin"), Some("http://o"));
+    assert_eq!(answer.header("set-cookie"), Some("JSESSIONID=dummy; path=/"));
+    assert!(answer.header("cache-control").is_some_and(|value| value.contains("no-store")));
+}
+
 /// Section 10: time 408; section 12, rule 6: every wait has a timer.
 #[test]
 fn heads_and_bodies_that_take_too_long_are_answered_408() {

@@ -8,6 +8,7 @@ use sockjs_server::{
     EndpointId, EndpointOptions, Handler, Request, SendError, Server, ServerOptions, Session,
 };
 
+use crate::support::client::Client;
 use crate::support::{PATIENCE, TestServer};
 use crate::wire::{Reader, Wire};
 use crate::{NEVER, Neighbour, neighbour};
@@ -131,4 +132,24 @@ fn a_stream_that_nobody_reopens_fills_and_drains() {
     for wire in [Wire::XhrStreaming, Wire::EventSource, Wire::HtmlFile] {
         fill_and_read(wire, 20_000);
     }
+}
+
+/// The test endpoints never leave a gap: whoever does not read is closed behind what was taken.
+#[test]
+fn an_echo_that_nobody_reads_is_closed_behind_what_it_took() {
+    let server = TestServer::echo();
+    let mut client = Client::connect(server.address);
+    let mut poll = || client.ask("POST", "/echo/000/unread/xhr", "", b"").text().to_owned();
+    assert_eq!(poll(), "o\n");
+    let mut sender = Client::connect(server.address);
+    for number in 0..4 {
+        let body = format!("[\"{number}{}\"]", "x".repeat(400 << 10));
+        let status = sender.ask("POST", "/echo/000/unread/xhr_send", "", body.as_bytes()).status;
+        assert_eq!(status, 204);
+    }
+    let messages = poll();
+    let starts: Vec<_> =
+        messages.split('"').filter_map(|text| text.split_once('x')).map(|(start, _)| start).collect();
+    assert_eq!(starts, ["0", "1"]);
+    assert_eq!(poll(), "c[1013,\"Send queue full\"]\n");
 }

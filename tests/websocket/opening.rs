@@ -36,6 +36,8 @@ fn attempt(server: &TestServer, line: &str, fields: &[&str]) -> (u16, String, Cl
     client.read_body(&mut answer);
     let versions = answer.header("Sec-WebSocket-Version");
     assert_eq!(versions, (answer.status == 426).then_some("13, 8, 7"), "{}", answer.head);
+    let upgrades = matches!(answer.status, 101 | 426);
+    assert_eq!(answer.header("Upgrade"), upgrades.then_some("websocket"), "{}", answer.head);
     (answer.status, answer.text().to_owned(), client)
 }
 
@@ -98,6 +100,8 @@ fn refused_handshakes_say_why() {
         (vec![HOST, UPGRADE, CONNECTION, "Sec-WebSocket-Key1: 4 @1  46546xW%0l 1 5"], 400, hixie),
         (vec![HOST, UPGRADE, CONNECTION, VERSION], 400, key),
         (vec![HOST, UPGRADE, CONNECTION, VERSION, KEY_FIELD, KEY_FIELD], 400, key),
+        (vec![HOST, UPGRADE, CONNECTION, VERSION, VERSION, KEY_FIELD], 426, version),
+        (vec![HOST, UPGRADE, CONNECTION, VERSION, "Sec-WebSocket-Version: 8", KEY_FIELD], 426, version),
     ];
     let versions = ["0", "6", "9", "12", "14", "013", "x", "", "13, 8"];
     let versions = versions.map(|version| format!("Sec-WebSocket-Version: {version}"));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sockjs_server::{EndpointOptions, Handler, MountError, Request, Server, Session, Transport};
+use sockjs_server::{EndpointOptions, Handler, MountError, Request, SendError, Server, Session, Transport};
 
 /// Mounts all of them, each with these options but for what makes it special.
 pub(crate) fn mount(server: &mut Server, options: &EndpointOptions) -> Result<(), MountError> {
@@ -23,7 +23,8 @@ pub(crate) fn mount(server: &mut Server, options: &EndpointOptions) -> Result<()
     server.mount_with("/ticker", options.clone(), Ticker)?;
     server.mount_with("/amplify", options.clone(), |session: &mut Session<'_>, text: &str| {
         let exponent = text.trim().parse().ok().filter(|exponent| (1..19).contains(exponent)).unwrap_or(1);
-        let _ = session.send(&"x".repeat(1 << exponent));
+        let sent = session.send(&"x".repeat(1 << exponent));
+        close_if_full(session, sent);
     })?;
     server.mount_with("/broadcast", options.clone(), |session: &mut Session<'_>, text: &str| {
         session.broadcast(text);
@@ -31,16 +32,25 @@ pub(crate) fn mount(server: &mut Server, options: &EndpointOptions) -> Result<()
     Ok(())
 }
 
-/// Sends back what it gets. A client that never reads loses what its queue does not take.
+/// A client that does not read, and has no room for more, is told so: a gap is never silent.
+fn close_if_full(session: &mut Session<'_>, sent: Result<(), SendError>) {
+    if sent == Err(SendError::Full) {
+        session.close(1013, "Send queue full");
+    }
+}
+
+/// Sends back what it gets.
 struct Echo;
 
 impl Handler for Echo {
     fn on_message(&mut self, session: &mut Session<'_>, text: &str) {
-        let _ = session.send(text);
+        let sent = session.send(text);
+        close_if_full(session, sent);
     }
 
     fn on_binary(&mut self, session: &mut Session<'_>, bytes: &[u8]) {
-        let _ = session.send_binary(bytes);
+        let sent = session.send_binary(bytes);
+        close_if_full(session, sent);
     }
 }
 
@@ -64,7 +74,8 @@ impl Handler for Ticker {
     }
 
     fn on_timer(&mut self, session: &mut Session<'_>) {
-        let _ = session.send("tick!");
+        let sent = session.send("tick!");
+        close_if_full(session, sent);
         session.set_timer(Duration::from_secs(1));
     }
 

@@ -39,11 +39,15 @@ fn main() -> ExitCode {
     }
 }
 
+/// Messages of the largest size that may wait for a client that does not read for a while.
+const QUEUED_MESSAGES: usize = 4;
+
 fn serve(arguments: &Arguments) -> io::Result<()> {
     let mut endpoint = EndpointOptions::default();
     if let Some(limit) = arguments.message_limit {
         endpoint.message_size = limit;
     }
+    endpoint.send_queue = endpoint.send_queue.max(endpoint.message_size.saturating_mul(QUEUED_MESSAGES));
     let client_js = match &arguments.client_js {
         Some(file) => Some(fs::read(file).map_err(|error| explain(&file.to_string_lossy(), error))?),
         None => None,

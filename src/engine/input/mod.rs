@@ -84,7 +84,7 @@ impl Engine {
         }
         let Some(connection) = self.connections.get(key) else { return };
         match &connection.phase {
-            Phase::Head(_) | Phase::Body(_) => self.refuse_head(key, 503),
+            Phase::Head(_) | Phase::Body(_) => self.refuse_unfinished(key, 503),
             Phase::WebSocket(socket) if socket.decoder.buffered() > 0 || !connection.inbox.is_empty() => {
                 self.fail_websocket(key, close::TRY_AGAIN_LATER, "The server is out of memory");
             }

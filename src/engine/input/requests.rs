@@ -155,6 +155,24 @@ impl Engine {
         self.arm_connection(key);
     }
 
+    /// Answers a request that has not come whole; as its route would, if its head is there.
+    pub(in crate::engine) fn refuse_unfinished(&mut self, key: Key<Connection>, status: u16) {
+        let Some(connection) = self.connections.get(key) else { return };
+        let head = match &connection.phase {
+            Phase::Body(partial) => connection.inbox.get(..partial.head_length).unwrap_or_default().to_vec(),
+            _ => return self.refuse_head(key, status),
+        };
+        let mut storage = HeaderStorage::new();
+        match http::Request::parse(&head, &mut storage, &self.options.head_limits()) {
+            Ok(request) => {
+                self.note_refusal(key, status);
+                let last = Exchange { key, request: &request, keep_alive: false };
+                self.answer_error(&last, status, http::reason_phrase(status));
+            }
+            Err(_) => self.refuse_head(key, status),
+        }
+    }
+
     /// Answers a head that cannot be trusted, and reads no further.
     fn refuse(&mut self, key: Key<Connection>, error: HttpError) -> Step {
         self.refuse_head(key, error.status());
