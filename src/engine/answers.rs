@@ -57,6 +57,8 @@ pub(super) struct Label {
     pub(super) cors: bool,
     /// The endpoint's cookie goes with it.
     pub(super) cookie: bool,
+    /// One field more.
+    pub(super) precaution: Option<(&'static str, &'static str)>,
 }
 
 impl Label {
@@ -67,6 +69,7 @@ impl Label {
         cache: Cache::Unsaid,
         cors: false,
         cookie: false,
+        precaution: None,
     };
 
     /// Begins the head of an answer.
@@ -99,6 +102,9 @@ impl Label {
             if let (true, Some(attributes)) = (self.cookie, &endpoint.options.jsessionid) {
                 head = cookie(head, exchange, attributes);
             }
+        }
+        if let Some((name, value)) = self.precaution {
+            head = head.header(name, value);
         }
         match (exchange.keep_alive, exchange.is_http11()) {
             (true, true) => head,

@@ -79,11 +79,7 @@ impl Engine {
         let Some(connection) = self.connections.get_mut(exchange.key) else { return };
         if transport.is_polling() {
             self.scratch.clear();
-            let begun = label.head(&mut self.scratch, exchange, 200, &self.endpoints, &self.date);
-            match transport {
-                Transport::JsonpPolling => begun.header("X-Content-Type-Options", "nosniff").leave_open(),
-                _ => begun.leave_open(),
-            }
+            label.head(&mut self.scratch, exchange, 200, &self.endpoints, &self.date).leave_open();
             let head = Box::from(self.scratch.as_slice());
             self.memory.hold(self.scratch.len());
             let keep_alive = exchange.keep_alive;
@@ -97,10 +93,7 @@ impl Engine {
         self.scratch.clear();
         transport.prelude(callback.as_ref().map_or("", Callback::as_str), &mut self.scratch);
         connection.outbox.write_long(self.scratch.len(), &mut self.memory, |out| {
-            // nginx holds a response back until its buffer is full, unless told.
-            let head = label
-                .head(out, &exchange, 200, &self.endpoints, &self.date)
-                .header("X-Accel-Buffering", "no");
+            let head = label.head(out, &exchange, 200, &self.endpoints, &self.date);
             if chunked {
                 head.chunked();
                 http::write_chunk(out, &[&self.scratch]);

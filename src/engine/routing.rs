@@ -253,7 +253,8 @@ impl Engine {
         };
         let label = label(number, Route::Session { action: Action::Xhr, session: id });
         let cors = !matches!(transport, Transport::HtmlFile | Transport::JsonpPolling);
-        let label = Label { content_type: Some(transport.content_type()), cors, ..label };
+        let (content_type, precaution) = (Some(transport.content_type()), transport.precaution());
+        let label = Label { content_type, cors, precaution, ..label };
         if exchange.is_head() {
             return self.answer_head(exchange, label);
         }

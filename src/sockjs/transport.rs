@@ -71,6 +71,18 @@ impl Transport {
         }
     }
 
+    /// A header field that goes with the response, if one does: what a browser must not guess, and what a proxy must not
+    /// hold back. (nginx keeps a stream until its buffer is full, unless told.)
+    pub const fn precaution(self) -> Option<(&'static str, &'static str)> {
+        match self {
+            Transport::JsonpPolling => Some(("X-Content-Type-Options", "nosniff")),
+            Transport::XhrStreaming | Transport::EventSource | Transport::HtmlFile => {
+                Some(("X-Accel-Buffering", "no"))
+            }
+            Transport::WebSocket | Transport::RawWebSocket | Transport::XhrPolling => None,
+        }
+    }
+
     /// Appends what the response body holds before its first frame. `callback` is htmlfile's, and must be a
     /// [`Callback`](super::Callback)'s text.
     pub fn prelude(self, callback: &str, out: &mut Vec<u8>) {

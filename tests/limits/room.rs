@@ -116,7 +116,11 @@ fn hoarders_of_unread_output_leave_room_for_those_who_read() {
         for number in 0..60 {
             // A broadcast to forty who are all between two polls. Who overflows the room is closed for it.
             let target = format!("/broadcast/000/{}/xhr_send", number % 40);
-            client.ask("POST", &target, "", message.as_bytes());
+            let answer = client.ask("POST", &target, "", message.as_bytes());
+            if answer.status == 503 {
+                // It came in two packets, and the first had no room to wait for the second.
+                client = Client::connect(server.address);
+            }
             neighbour.expect_service("unread broadcasts");
         }
     });
