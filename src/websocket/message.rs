@@ -217,10 +217,12 @@ impl Assembly {
             Content::Text(text) => text.into_memory(),
             Content::Binary(bytes) => bytes,
         };
-        memory.clear();
         assembly.content = match opcode {
             Opcode::Text => Content::Text(Text::within(memory)),
-            _ => Content::Binary(memory),
+            _ => {
+                memory.clear();
+                Content::Binary(memory)
+            }
         };
         assembly
     }

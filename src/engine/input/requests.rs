@@ -84,13 +84,8 @@ impl Engine {
                 self.begin_body(key, PartialBody { head_length, decoder, decoded: length }, invited);
                 Step::Keep(head_length + length)
             }
-            Ok((progress, _)) => {
-                let count = self.handle_whole(&exchange, body, progress, application);
-                Step::Took(head_length + count)
-            }
-            Err(error) => {
-                self.refuse_request(&exchange, error);
-                Step::Keep(0)
+            read => {
+                self.end_body(&exchange, body, read.map(|(progress, _)| progress), head_length, application)
             }
         }
     }
@@ -118,29 +113,29 @@ impl Engine {
             Err(error) => return self.refuse(key, error),
         };
         let exchange = Exchange::new(key, &request, self.stage);
-        match read {
-            Ok(progress) => {
-                let count = self.handle_whole(&exchange, body, progress, application);
-                Step::Took(head_length + decoded + count)
-            }
-            Err(error) => {
-                self.refuse_request(&exchange, error);
-                Step::Keep(0)
-            }
-        }
+        self.end_body(&exchange, body, read, head_length + decoded, application)
     }
 
-    /// Handles a request whose body is whole; says how many bytes that took of those that are new.
-    fn handle_whole(
+    /// Handles a request whose body is whole, or refuses one whose body is none. So many bytes were read `before`.
+    fn end_body(
         &mut self,
         exchange: &Exchange<'_>,
         body: &mut [u8],
-        progress: Progress,
+        read: Result<Progress, HttpError>,
+        before: usize,
         application: &mut dyn Application,
-    ) -> usize {
-        self.counters.requests += 1;
-        self.handle(exchange, body.get_mut(..progress.length).unwrap_or_default(), application);
-        progress.consumed
+    ) -> Step {
+        match read {
+            Ok(progress) => {
+                self.counters.requests += 1;
+                self.handle(exchange, body.get_mut(..progress.length).unwrap_or_default(), application);
+                Step::Took(before + progress.consumed)
+            }
+            Err(error) => {
+                self.refuse_request(exchange, error);
+                Step::Keep(0)
+            }
+        }
     }
 
     /// The rest of a body is yet to come; its time runs from the end of the head.
