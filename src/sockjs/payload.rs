@@ -47,12 +47,12 @@ impl Error for PayloadError {}
 /// The messages of one body, handed out in order.
 #[derive(Debug, Default)]
 pub struct Messages<'a> {
+    /// From the next message on, known to be well-formed.
+    left: &'a str,
     /// The next message: most bodies have only one, which is then looked through only once.
     next: Option<Literal<'a>>,
-    /// What follows the next message, known to be well-formed.
+    /// What follows the next message.
     rest: &'a str,
-    /// How many messages are left.
-    length: usize,
 }
 
 impl<'a> Messages<'a> {
@@ -79,20 +79,32 @@ impl<'a> Messages<'a> {
             return skip_space(end).is_empty().then_some(Self::default());
         }
         let (first, rest) = Literal::take(inside)?;
-        let mut length = 1;
         let mut after = skip_space(rest);
         while let Some(next) = after.strip_prefix(',') {
             let (_, rest) = Literal::take(skip_space(next))?;
-            length += 1;
             after = skip_space(rest);
         }
         let end = after.strip_prefix(']')?;
-        skip_space(end).is_empty().then_some(Messages { next: Some(first), rest, length })
+        skip_space(end).is_empty().then_some(Messages { left: inside, next: Some(first), rest })
     }
 
     fn single(text: &'a str) -> Option<Self> {
-        let (literal, rest) = Literal::take(skip_space(text))?;
-        skip_space(rest).is_empty().then_some(Messages { next: Some(literal), rest, length: 1 })
+        let left = skip_space(text);
+        let (literal, rest) = Literal::take(left)?;
+        skip_space(rest).is_empty().then_some(Messages { left, next: Some(literal), rest })
+    }
+
+    /// Goes on with what was [left](Self::left) of messages that were checked before.
+    pub fn resume(left: &'a str) -> Self {
+        match Literal::take(left) {
+            Some((literal, rest)) => Self { left, next: Some(literal), rest },
+            None => Self::default(),
+        }
+    }
+
+    /// The text from the next message on; empty if none is left.
+    pub fn left(&self) -> &'a str {
+        self.left
     }
 
     /// The next message. It lies in the body if it has no escapes, and else is decoded into `scratch`.
@@ -101,11 +113,8 @@ impl<'a> Messages<'a> {
         'a: 's,
     {
         let literal = self.next.take()?;
-        self.length = self.length.saturating_sub(1);
-        if let Some(after) = skip_space(self.rest).strip_prefix(',') {
-            let (next, rest) = Literal::take(skip_space(after))?;
-            (self.next, self.rest) = (Some(next), rest);
-        }
+        let after = skip_space(self.rest).strip_prefix(',');
+        *self = after.map_or_else(Self::default, |after| Self::resume(skip_space(after)));
         if literal.has_escapes {
             literal.decode(scratch)?;
             Some(scratch)
@@ -114,14 +123,9 @@ impl<'a> Messages<'a> {
         }
     }
 
-    /// How many messages are left.
-    pub fn len(&self) -> usize {
-        self.length
-    }
-
     /// Whether no message is left.
     pub fn is_empty(&self) -> bool {
-        self.length == 0
+        self.next.is_none()
     }
 }
 

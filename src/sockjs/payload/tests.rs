@@ -4,15 +4,13 @@ use super::*;
 fn collect(mut messages: Messages<'_>) -> Vec<String> {
     let mut scratch = String::from("left over");
     let mut collected = Vec::new();
-    let mut length = messages.len();
-    while let Some(message) = messages.next(&mut scratch) {
-        collected.push(message.to_owned());
-        length -= 1;
-        assert_eq!(messages.len(), length);
-        assert_eq!(messages.is_empty(), length == 0);
+    while !messages.is_empty() {
+        // Whoever stops here goes on with the same.
+        let resumed = Messages::resume(messages.left()).next(&mut scratch).map(str::to_owned);
+        assert_eq!(messages.next(&mut scratch), resumed.as_deref());
+        collected.extend(resumed);
     }
-    assert_eq!(length, 0);
-    assert_eq!(messages.next(&mut scratch), None);
+    assert_eq!((messages.left(), messages.next(&mut scratch)), ("", None));
     collected
 }
 
