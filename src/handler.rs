@@ -139,7 +139,9 @@ impl<'a, S> Session<'a, S> {
     /// Queues a text message. It leaves at the end of the turn, packed with the others.
     ///
     /// # Errors
-    /// [`SendError::Gone`] when the session is closed, [`SendError::Full`] when its client does not read.
+    /// [`SendError::Gone`] when the session is closed, [`SendError::Full`] when its client does not read: then the message
+    /// was not taken, and [`Handler::on_drain`] tells when it is worth another try. Over WebSocket nothing more is read from
+    /// a client that has 64 KiB to read; over HTTP what it sends comes on other connections, and comes in all the same.
     pub fn send(&mut self, text: &str) -> Result<(), SendError> {
         self.endpoint.engine.send(self.key, text)
     }

@@ -1,7 +1,8 @@
 //! Response heads by the rules of the contract, and what becomes of a connection behind its answer.
 
-use super::connection::{Connection, Phase};
+use super::connection::{Connection, Delivery, Phase};
 use super::endpoint::Endpoint;
+use super::session::Session;
 use super::{Engine, Stage};
 use crate::collections::Key;
 use crate::http::{self, Date, HttpError, Method, ResponseHead, Version, http_date};
@@ -145,19 +146,44 @@ fn cookie<'o>(head: ResponseHead<'o>, exchange: &Exchange<'_>, attributes: &str)
     head.header_bytes("Set-Cookie", &parts.concat())
 }
 
+/// The end of a head, and the body behind it.
+pub(super) fn end_answer(head: ResponseHead<'_>, exchange: &Exchange<'_>, status: u16, body: &[u8]) {
+    match status {
+        204 | 304 => head.end(),
+        _ if exchange.is_head() => head.body_for_head(body.len()),
+        _ => head.body(body),
+    }
+}
+
 impl Engine {
     /// Answers a request whole, and goes on to the next.
     pub(super) fn answer(&mut self, exchange: &Exchange<'_>, status: u16, label: Label, body: &[u8]) {
         let Some(connection) = self.connections.get_mut(exchange.key) else { return };
         connection.outbox.write(&mut self.memory, |out| {
             let head = label.head(out, exchange, status, &self.endpoints, &self.date);
-            match status {
-                204 | 304 => head.end(),
-                _ if exchange.is_head() => head.body_for_head(body.len()),
-                _ => head.body(body),
-            }
+            end_answer(head, exchange, status, body);
         });
         self.finish_response(exchange.key, exchange.keep_alive);
+    }
+
+    /// Answers a request whole when the rest of its messages was told.
+    pub(super) fn answer_behind(
+        &mut self,
+        exchange: &Exchange<'_>,
+        (status, label, body): (u16, Label, &[u8]),
+        session: Key<Session>,
+        left: &str,
+    ) {
+        self.scratch.clear();
+        let head = label.head(&mut self.scratch, exchange, status, &self.endpoints, &self.date);
+        end_answer(head, exchange, status, body);
+        let answer = Box::from(self.scratch.as_slice());
+        self.memory.output.hold(self.scratch.len());
+        if let Some(connection) = self.connections.get_mut(exchange.key) {
+            let delivery = Delivery { session, rest: None, answer, keep_alive: exchange.keep_alive };
+            connection.phase = Phase::Delivering(Box::new(delivery));
+        }
+        self.keep_rest(exchange.key, left);
     }
 
     /// The answer is in the outbox: the next request, or the end.
@@ -169,7 +195,7 @@ impl Engine {
             false => Phase::Finishing { peer_done: false },
         };
         if keep_alive && !connection.inbox.is_empty() {
-            self.resumable.push_back(key);
+            self.postpone(key);
         }
         self.mark_dirty(key);
         self.arm_connection(key);

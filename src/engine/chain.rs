@@ -37,10 +37,10 @@ impl Piece {
     fn let_go(self, memory: &mut Memory) {
         match self {
             Piece::Owned(bytes) => {
-                memory.release(bytes.capacity());
+                memory.output.release(bytes.capacity());
                 memory.give(bytes);
             }
-            Piece::Shared(bytes) => memory.release(bytes.len()),
+            Piece::Shared(bytes) => memory.output.release(bytes.len()),
         }
     }
 }
@@ -90,7 +90,7 @@ impl Chain {
             self.tail = memory.take(length);
         }
         write(&mut self.tail);
-        memory.hold(self.tail.capacity().saturating_sub(held));
+        memory.output.hold(self.tail.capacity().saturating_sub(held));
     }
 
     /// Appends bytes that others hold too.
@@ -98,7 +98,7 @@ impl Chain {
         if bytes.len() < WORTH_SHARING {
             self.write(memory, |tail| tail.extend_from_slice(bytes));
         } else {
-            memory.hold(bytes.len());
+            memory.output.hold(bytes.len());
             self.push(Piece::Shared(Arc::clone(bytes)));
         }
     }
@@ -122,7 +122,7 @@ impl Chain {
         let tail = std::mem::take(&mut other.tail);
         if tail.len() < WORTH_MOVING {
             self.write_long(tail.len(), memory, |own| own.extend_from_slice(&tail));
-            memory.release(tail.capacity());
+            memory.output.release(tail.capacity());
             memory.give(tail);
         } else {
             self.push(Piece::Owned(tail));
@@ -181,7 +181,7 @@ impl Chain {
         let capacity = self.tail.capacity();
         if capacity >= WORTH_SHRINKING && self.tail.len() < capacity / 4 {
             self.tail.shrink_to_fit();
-            memory.release(capacity.saturating_sub(self.tail.capacity()));
+            memory.output.release(capacity.saturating_sub(self.tail.capacity()));
         }
     }
 

@@ -6,6 +6,7 @@
 //!            ┌───────────── answered, kept alive ◄─────────────────┐
 //!            ▼                                                     │
 //! accept ─► Idle ─► Head ─► Body ─┬► (answered at once) ───────────┤
+//!                                 ├► Delivering ───────────────────┤   messages, more than one turn can take
 //!                                 ├► Polling, Streaming ─► Ending ─┘   a session's receiver over HTTP
 //!                                 └► WebSocket ─► Farewell             and over WebSocket
 //!
@@ -16,6 +17,8 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::Millis;
 use super::chain::Chain;
+use super::delivery::Rest;
+use super::memory::Memory;
 use super::session::Session;
 use crate::collections::{Key, Link, Linked, Timer};
 use crate::http::{BodyDecoder, HeadScanner};
@@ -35,6 +38,8 @@ pub struct Connection {
     pub(super) flow: Flow,
     /// The client sends no more; requests that it sent before are yet to be answered.
     pub(super) hung_up: bool,
+    /// What it sent before goes on in the next turn; nothing more is read until then.
+    pub(super) postponed: bool,
     pub(super) timer: Timer,
     pub(super) dirty: Link,
     /// `None` for Unix sockets.
@@ -63,6 +68,8 @@ pub(super) enum Phase {
     Head(HeadScanner),
     /// A head, and the decoded part of its body, are in the inbox.
     Body(PartialBody),
+    /// The messages of an `xhr_send` or `jsonp_send` are being told, and its answer waits for the last of them.
+    Delivering(Box<Delivery>),
     /// A polling request waits for the one frame of its answer.
     Polling(Box<Poll>),
     /// A streaming response is under way.
@@ -84,13 +91,18 @@ pub(super) enum Phase {
 }
 
 impl Phase {
-    /// Bytes of memory that the phase holds: an unfinished WebSocket message, an answer's head.
-    pub(super) fn buffered(&self) -> usize {
+    /// The memory that the phase held is in use no longer.
+    fn let_go(&self, memory: &mut Memory) {
+        let rest = |rest: &Option<Box<Rest>>| rest.as_ref().map_or(0, |rest| rest.buffered());
         match self {
-            Phase::Polling(poll) => poll.head.len(),
-            Phase::WebSocket(socket) => socket.decoder.buffered(),
-            Phase::Farewell(decoder) => decoder.buffered(),
-            _ => 0,
+            Phase::Delivering(delivery) => {
+                memory.input.release(rest(&delivery.rest));
+                memory.output.release(delivery.answer.len());
+            }
+            Phase::Polling(poll) => memory.output.release(poll.head.len()),
+            Phase::WebSocket(socket) => memory.input.release(socket.decoder.buffered() + rest(&socket.rest)),
+            Phase::Farewell(decoder) => memory.input.release(decoder.buffered()),
+            _ => {}
         }
     }
 }
@@ -101,6 +113,15 @@ pub(super) struct PartialBody {
     pub(super) decoder: BodyDecoder,
     /// Decoded bytes behind the head.
     pub(super) decoded: usize,
+}
+
+/// A request whose messages are being told.
+pub(super) struct Delivery {
+    pub(super) session: Key<Session>,
+    /// `None` while some of it is told.
+    pub(super) rest: Option<Box<Rest>>,
+    pub(super) answer: Box<[u8]>,
+    pub(super) keep_alive: bool,
 }
 
 /// The receiver of one frame.
@@ -131,6 +152,8 @@ pub(super) struct WebSocket {
     pub(super) raw: bool,
     pub(super) decoder: Decoder,
     pub(super) ping: Ping,
+    /// What is left of a payload of which one turn took a part.
+    pub(super) rest: Option<Box<Rest>>,
 }
 
 /// The liveness check of a WebSocket.
@@ -162,6 +185,7 @@ impl Connection {
             outbox: Chain::default(),
             flow: Flow::Open,
             hung_up: false,
+            postponed: false,
             timer: Timer::default(),
             dirty: Link::default(),
             peer: peer.map(|peer| (peer.ip(), peer.port())),
@@ -176,6 +200,25 @@ impl Connection {
     /// A load balancer has said who its client is.
     pub(super) fn set_peer(&mut self, peer: SocketAddr) {
         self.peer = Some((peer.ip(), peer.port()));
+    }
+
+    /// Goes over to another phase.
+    pub(super) fn enter(&mut self, phase: Phase, memory: &mut Memory) {
+        self.phase.let_go(memory);
+        self.phase = phase;
+    }
+
+    pub(super) fn is_websocket(&self) -> bool {
+        matches!(self.phase, Phase::WebSocket(_))
+    }
+
+    /// The place for what is left of a payload, and the session to which it goes.
+    pub(super) fn rest_mut(&mut self) -> Option<(Key<Session>, &mut Option<Box<Rest>>)> {
+        match &mut self.phase {
+            Phase::Delivering(delivery) => Some((delivery.session, &mut delivery.rest)),
+            Phase::WebSocket(socket) => Some((socket.session, &mut socket.rest)),
+            _ => None,
+        }
     }
 
     /// The session whose receiver this connection is, or whose last frame it still holds.

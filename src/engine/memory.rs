@@ -19,19 +19,20 @@ const BESIDE: usize = 512;
 #[derive(Default)]
 pub(super) struct Memory {
     spare: [Spare; SIZES.len()],
+    /// What clients sent and was not dealt with: inboxes, unfinished messages, payloads under way.
+    pub(super) input: Account,
+    /// What waits for clients: outboxes, queues, the heads of answers. What several share counts for each.
+    pub(super) output: Account,
+}
+
+/// Bytes of memory in use for one purpose.
+#[derive(Default)]
+pub(super) struct Account {
     held: usize,
 }
 
-/// The spare buffers of one size.
-#[derive(Default)]
-struct Spare {
-    buffers: Vec<Vec<u8>>,
-    /// Their capacity in all.
-    retained: usize,
-}
-
-impl Memory {
-    /// Bytes of memory in inboxes, outboxes, queues and unfinished messages. What several share counts for each.
+impl Account {
+    /// How many there are.
     pub(super) fn held(&self) -> usize {
         self.held
     }
@@ -45,6 +46,21 @@ impl Memory {
     pub(super) fn release(&mut self, count: usize) {
         debug_assert!(count <= self.held, "{count} bytes are released, but only {} are held", self.held);
         self.held = self.held.saturating_sub(count);
+    }
+}
+
+/// The spare buffers of one size.
+#[derive(Default)]
+struct Spare {
+    buffers: Vec<Vec<u8>>,
+    /// Their capacity in all.
+    retained: usize,
+}
+
+impl Memory {
+    /// Bytes of memory in use, for input and output.
+    pub(super) fn held(&self) -> usize {
+        self.input.held() + self.output.held()
     }
 
     /// An empty buffer for about so many bytes: with room for them, unless it is new and they are few.

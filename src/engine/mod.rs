@@ -10,7 +10,8 @@
 //! | `input` | bytes → one HTTP request or WebSocket message at a time; what is incomplete waits in the inbox |
 //! | `routing` | request → endpoint → what is asked of it; answers what needs no session |
 //! | `upgrade` | the WebSocket handshake |
-//! | `sessions` | sessions are found, opened, given messages, closed, expired |
+//! | `sessions` | sessions are found, opened, closed, expired |
+//! | `delivery` | payload → messages → the application, a share of them in each turn |
 //! | `sending` | messages from the application: to one session, or to all of an endpoint |
 //! | `application` | the door to the handlers, and the only way out of here |
 //! | `receivers` | what waits in a session → one frame → the framing of its transport → an outbox |
@@ -29,12 +30,12 @@ mod application;
 mod chain;
 mod connection;
 mod counters;
+mod delivery;
 mod endpoint;
 mod input;
 mod memory;
 mod options;
 mod output;
-
 mod receivers;
 mod routing;
 mod sending;
@@ -62,6 +63,7 @@ use crate::http::{Date, Network};
 use crate::websocket::message::Assembly;
 use alarms::Alarm;
 use connection::{Dirty, Flow, Phase};
+use delivery::Share;
 use endpoint::Endpoint;
 use memory::Memory;
 use session::Unflushed;
@@ -94,8 +96,10 @@ pub struct Engine {
     starved: VecDeque<Key<Session>>,
     /// A queue has grown for want of a flush, not of a client that reads.
     pressed: bool,
-    /// Connections whose inbox may go on.
-    resumable: VecDeque<Key<Connection>>,
+    /// Connections that go on in the next turn with what they sent before.
+    postponed: VecDeque<Key<Connection>>,
+    /// Of the turn, for the connection at hand.
+    share: Share,
     /// Second receivers, and the first ones whose liveness decides what they get.
     contenders: VecDeque<Key<Connection>>,
     suspects: VecDeque<Key<Connection>>,
@@ -147,7 +151,8 @@ impl Engine {
             drained: VecDeque::new(),
             starved: VecDeque::new(),
             pressed: false,
-            resumable: VecDeque::new(),
+            postponed: VecDeque::new(),
+            share: Share::default(),
             contenders: VecDeque::new(),
             suspects: VecDeque::new(),
             shut: VecDeque::new(),
@@ -229,6 +234,8 @@ impl Engine {
         let Some(connection) = self.connections.get_mut(key) else { return };
         let unsent = !connection.outbox.is_empty();
         match connection.phase {
+            Phase::Delivering(_) => connection.hung_up = true,
+            _ if connection.postponed => connection.hung_up = true,
             // Whole requests wait for the answers before theirs to leave.
             Phase::Idle { .. } if unsent && !connection.inbox.is_empty() => connection.hung_up = true,
             Phase::Idle { .. }
@@ -238,8 +245,7 @@ impl Engine {
             | Phase::Finishing { .. }
                 if unsent =>
             {
-                self.memory.release(connection.phase.buffered());
-                connection.phase = Phase::Finishing { peer_done: true };
+                connection.enter(Phase::Finishing { peer_done: true }, &mut self.memory);
                 self.mark_dirty(key);
             }
             _ => self.drop_connection(key),
@@ -253,17 +259,23 @@ impl Engine {
         self.tell(application);
     }
 
-    /// Ends a connection here and now. Its session hears that its receiver broke off.
+    /// Ends a connection here and now; one whose messages are being told, when the session that lives on has heard them
+    /// all. Its session hears that its receiver broke off.
     fn drop_connection(&mut self, key: Key<Connection>) {
         let Some(connection) = self.connections.get_mut(key) else { return };
-        if matches!(connection.phase, Phase::Gone) {
-            return;
-        }
-        let session = connection.session();
-        self.memory.release(connection.phase.buffered());
-        connection.phase = Phase::Gone;
         connection.flow = Flow::Open;
         connection.outbox.clear(&mut self.memory);
+        let session = connection.session();
+        match &connection.phase {
+            Phase::Gone => return,
+            Phase::Delivering(delivery)
+                if self.sessions.get(delivery.session).is_some_and(Session::is_open) =>
+            {
+                connection.hung_up = true;
+                return;
+            }
+            _ => connection.enter(Phase::Gone, &mut self.memory),
+        }
         self.timers.cancel(&mut connection.timer);
         self.drop_inbox(key);
         self.dirty.remove(&mut self.connections, key);

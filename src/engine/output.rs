@@ -17,6 +17,7 @@ impl Engine {
     /// The end of a turn: everything that waits goes into frames, and everything that followed is told. To be called
     /// until all [is settled](Engine::is_settled), with the suspects looked at before and the outboxes written behind.
     pub fn settle(&mut self, application: &mut dyn Application) {
+        self.pressed = false;
         self.settle_contenders();
         loop {
             while let Some(key) = self.unflushed.pop_front(&mut self.sessions) {
@@ -28,14 +29,11 @@ impl Engine {
             }
         }
         self.settle_starved();
-        while let Some(key) = self.resumable.pop_front() {
-            self.resume(key, application);
-        }
     }
 
     /// Whether nothing is left to be framed, told or sent in this turn.
     pub fn is_settled(&self) -> bool {
-        let is_sent = self.dirty.is_empty() && self.unflushed.is_empty() && self.resumable.is_empty();
+        let is_sent = self.dirty.is_empty() && self.unflushed.is_empty();
         let is_told = self.notices.is_empty() && (self.starved.is_empty() || self.is_short_of_memory(0));
         is_sent && is_told && self.contenders.is_empty() && self.suspects.is_empty() && self.gone.is_empty()
     }
@@ -100,9 +98,15 @@ impl Engine {
         let Some(connection) = self.connections.get_mut(key) else { return };
         let was_stalled = connection.flow != Flow::Open;
         connection.flow = Flow::Open;
-        if !connection.inbox.is_empty() {
-            self.resumable.push_back(key);
+        let waits_for_this = match &connection.phase {
+            Phase::WebSocket(socket) => socket.rest.is_some() || !connection.inbox.is_empty(),
+            Phase::Idle { .. } => !connection.inbox.is_empty(),
+            _ => false,
+        };
+        if waits_for_this {
+            self.postpone(key);
         }
+        let Some(connection) = self.connections.get_mut(key) else { return };
         match &mut connection.phase {
             Phase::Finishing { peer_done: true } => self.drop_connection(key),
             Phase::Finishing { peer_done: false } => {
@@ -136,6 +140,7 @@ impl Engine {
             | Phase::Idle { first: true }
             | Phase::Head(_)
             | Phase::Body(_)
+            | Phase::Delivering(_)
             | Phase::Lingering
             | Phase::Gone => {}
         }

@@ -81,7 +81,7 @@ impl Engine {
             self.scratch.clear();
             label.head(&mut self.scratch, exchange, 200, &self.endpoints, &self.date).leave_open();
             let head = Box::from(self.scratch.as_slice());
-            self.memory.hold(self.scratch.len());
+            self.memory.output.hold(self.scratch.len());
             let keep_alive = exchange.keep_alive;
             connection.phase =
                 Phase::Polling(Box::new(Poll { session, transport, head, callback, keep_alive }));
@@ -212,7 +212,8 @@ impl Engine {
                     (false, _) => (close::NORMAL, "Normal closure"),
                 };
                 connection.outbox.write(&mut self.memory, |out| write_close(out, Some(code), reason));
-                connection.phase = Phase::Farewell(std::mem::take(&mut socket.decoder));
+                let farewell = Phase::Farewell(std::mem::take(&mut socket.decoder));
+                connection.enter(farewell, &mut self.memory);
                 connection.since = self.now;
                 self.mark_dirty(receiver);
                 self.arm_connection(receiver);
@@ -273,7 +274,7 @@ impl Poll {
     /// Writes the whole response around one frame.
     fn write(&mut self, frame: Frame<'_>, out: &mut Chain, memory: &mut Memory, scratch: &mut Vec<u8>) {
         let head = std::mem::take(&mut self.head);
-        memory.release(head.len());
+        memory.output.release(head.len());
         if let Some((before, after)) = simple_wrapping(self.transport) {
             let length = before.len() + frame.len() + after.len();
             out.write_long(frame.copied_length(), memory, |out| {

@@ -1,6 +1,6 @@
 //! A request → its endpoint → what is asked of it. What needs no session is answered here.
 
-use super::answers::{Cache, Exchange, Label, PLAIN_TEXT};
+use super::answers::{Cache, Exchange, Label, PLAIN_TEXT, end_answer};
 use super::{Application, Engine, Event};
 use crate::http::{self, Method, ResponseHead};
 use crate::sockjs::{
@@ -186,16 +186,11 @@ impl Engine {
         application.observe(&Event::Request(&request));
         let response = application.respond(self, &request, body);
         let label = Label { content_type: None, ..Label::TEXT };
-        let is_head = exchange.is_head();
         self.answer_with(exchange, response.status, label, |mut head| {
             for (name, value) in response.headers.iter().filter(|(name, _)| is_the_programs(name)) {
                 head = head.header(name, value);
             }
-            match response.status {
-                204 | 304 => head.end(),
-                _ if is_head => head.body_for_head(response.body.len()),
-                _ => head.body(&response.body),
-            }
+            end_answer(head, exchange, response.status, &response.body);
         });
     }
 
@@ -220,11 +215,12 @@ impl Engine {
         };
         match payload.and_then(Messages::parse) {
             Ok(messages) => {
-                self.deliver(key, messages, application);
                 let label = Label { content_type: Some(PLAIN_TEXT), ..label(number, route) };
-                match action {
-                    Action::JsonpSend => self.answer(exchange, 200, label, b"ok"),
-                    _ => self.answer(exchange, 204, label, b""),
+                let (status, body): (_, &[u8]) =
+                    if action == Action::JsonpSend { (200, b"ok") } else { (204, b"") };
+                match self.deliver(key, messages, application) {
+                    "" => self.answer(exchange, status, label, body),
+                    left => self.answer_behind(exchange, (status, label, body), key, left),
                 }
             }
             Err(error) => self.answer_error(exchange, 500, error.message()),

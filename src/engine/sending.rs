@@ -105,8 +105,8 @@ impl Engine {
             is_empty,
             is_full: (!is_empty && waiting + framed > limit)
                 || (waiting > 0 && self.is_short_of_memory(framed))
-                || self.memory.held() + framed > self.options.buffered_bytes,
-            may_overflow: reads && self.memory.held() + framed <= self.options.buffered_bytes,
+                || self.is_output_over(framed),
+            may_overflow: reads && !self.is_output_over(framed),
         })
     }
 
@@ -116,9 +116,15 @@ impl Engine {
         self.memory.held() + length > self.options.buffered_bytes / 4 * 3
     }
 
+    /// Whether nobody must hold so many bytes more: an eighth of the room is for what clients send.
+    fn is_output_over(&self, more: usize) -> bool {
+        let room = self.options.buffered_bytes;
+        self.memory.output.held() + more > room - room / 8 || self.memory.held() + more > room
+    }
+
     /// Whether a queue has grown only because nothing was flushed since: then a flush is due before more is done.
-    pub fn take_pressed(&mut self) -> bool {
-        std::mem::take(&mut self.pressed)
+    pub fn is_pressed(&self) -> bool {
+        self.pressed
     }
 
     /// Sends a text to all sessions of an endpoint, or to all but one; says to how many. It is encoded once for each

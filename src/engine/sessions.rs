@@ -1,4 +1,4 @@
-//! Sessions from their opening to their end: found, opened, given messages, closed, expired (PROTOCOL.md, section 7).
+//! Sessions from their opening to their end: found, opened, closed, expired (PROTOCOL.md, section 7).
 
 use std::sync::Arc;
 
@@ -6,16 +6,13 @@ use super::answers::Exchange;
 use super::connection::{Connection, Phase};
 use super::receivers::Frame;
 use super::session::{Cause, Close, Session, State};
-use super::{Application, Engine, Message, Notice, Stage};
+use super::{Application, Engine, Notice, Stage};
 use crate::collections::Key;
-use crate::sockjs::{Messages, OPEN_FRAME, Transport};
+use crate::sockjs::{OPEN_FRAME, Transport};
 use crate::websocket::close::{self, write_close};
 
 /// What a receiver is told whose session was interrupted, or has gone while it came.
 const INTERRUPTED: (u16, &str) = (1002, "Connection interrupted");
-
-/// Decoded text whose memory is kept for the next payload.
-const DECODED_KEPT: usize = 64 << 10;
 
 impl Engine {
     /// Whether a session is there and can be sent to.
@@ -174,39 +171,6 @@ impl Engine {
         self.detach(key, receiver);
     }
 
-    /// All messages of a payload, in order, as long as the session is open.
-    pub(super) fn deliver(
-        &mut self,
-        key: Key<Session>,
-        mut messages: Messages<'_>,
-        application: &mut dyn Application,
-    ) {
-        let mut decoded = std::mem::take(&mut self.decoded);
-        while let Some(text) = messages.next(&mut decoded) {
-            if !self.is_open(key) {
-                break;
-            }
-            self.counters.messages_in += 1;
-            application.message(self, key, Message::Text(text));
-        }
-        if decoded.capacity() <= DECODED_KEPT {
-            self.decoded = decoded;
-        }
-    }
-
-    /// One message of a raw WebSocket.
-    pub(super) fn deliver_raw(
-        &mut self,
-        key: Key<Session>,
-        message: Message<'_>,
-        application: &mut dyn Application,
-    ) {
-        if self.is_open(key) {
-            self.counters.messages_in += 1;
-            application.message(self, key, message);
-        }
-    }
-
     /// Ends a session. What waits goes out, then the close frame; the application hears of it once. `false`: it was
     /// closed already.
     pub fn close_session(&mut self, key: Key<Session>, close: Close) -> bool {
@@ -294,8 +258,7 @@ impl Engine {
         if let Phase::WebSocket(_) = connection.phase {
             connection.outbox.write(&mut self.memory, |out| write_close(out, code, reason));
         }
-        self.memory.release(connection.phase.buffered());
-        connection.phase = Phase::Finishing { peer_done: false };
+        connection.enter(Phase::Finishing { peer_done: false }, &mut self.memory);
         self.mark_dirty(key);
         if let Some(session) = session {
             self.close_session(session, close);

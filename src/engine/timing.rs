@@ -30,7 +30,7 @@ impl Engine {
     pub fn is_pending(&self) -> bool {
         let told = self.drained.is_empty() && self.notices.is_empty();
         let sent = self.dirty.is_empty() && self.unflushed.is_empty();
-        !(told && sent)
+        !(told && sent && self.postponed.is_empty())
     }
 
     /// Lets everything happen that is due. Clients are judged for their silence `until` a time: the present, or the one by
@@ -173,7 +173,7 @@ fn patience(options: &ServerOptions, stage: Stage, connection: &Connection) -> O
         Phase::Idle { first: false } => options.keep_alive,
         Phase::Farewell(_) | Phase::Lingering => options.close_timeout,
         Phase::Polling(_) | Phase::Streaming(_) | Phase::Ending { .. } | Phase::WebSocket(_) => return None,
-        Phase::Finishing { .. } | Phase::Gone => return None,
+        Phase::Delivering(_) | Phase::Finishing { .. } | Phase::Gone => return None,
     };
     Some(hurried(millis(patience), stage))
 }

@@ -41,7 +41,8 @@ impl Engine {
         let session = self.create_session(number, transport, None);
         if let Some(connection) = self.connections.get_mut(exchange.key) {
             let decoder = Decoder::default();
-            connection.phase = Phase::WebSocket(WebSocket { session, raw, decoder, ping: Ping::Rest });
+            connection.phase =
+                Phase::WebSocket(WebSocket { session, raw, decoder, ping: Ping::Rest, rest: None });
             connection.since = self.now;
             // From here on the session's timer watches.
             self.timers.cancel(&mut connection.timer);

@@ -151,6 +151,11 @@ impl Reactor {
         self.woken = false;
         let is_full = self.events.iter().nth(EVENTS - 1).is_some();
         self.round.begin_turn(engine.now(), if is_full { EVENTS } else { 0 });
+        for _ in 0..engine.postponed() {
+            let Some(key) = engine.go_on(application) else { break };
+            self.unpause(key, engine);
+            self.relieve(engine, application);
+        }
         let left_over = self.unread.len();
         let events = std::mem::replace(&mut self.events, Events::with_capacity(0));
         for event in &events {
@@ -161,6 +166,7 @@ impl Reactor {
         for _ in 0..left_over {
             let Some(key) = self.unread.pop_front() else { break };
             self.read(key, Extent::Drained, engine, application);
+            self.relieve(engine, application);
         }
         self.accept_all(engine, application);
         let sources = self.sockets.len() + self.listeners.len() + 1;
@@ -176,7 +182,7 @@ impl Reactor {
 
     /// Flushes before the end of the turn if queues have grown for want of it.
     pub(crate) fn relieve(&mut self, engine: &mut Engine, application: &mut dyn Application) {
-        if engine.take_pressed() {
+        if engine.is_pressed() {
             self.flush(engine, application);
         }
     }
@@ -308,7 +314,13 @@ impl Reactor {
             Some(Err(error)) if error.kind() == io::ErrorKind::WouldBlock => engine.sent(key, 0, true),
             Some(Err(_)) => return engine.reset(key, application),
         }
-        if socket.reading == Reading::Paused && engine.can_read(key) {
+        self.unpause(key, engine);
+    }
+
+    /// Reads on from a connection whose bytes are welcome again.
+    fn unpause(&mut self, key: Key<Connection>, engine: &Engine) {
+        let is_paused = find(&mut self.sockets, key).is_some_and(|socket| socket.reading == Reading::Paused);
+        if is_paused && engine.can_read(key) {
             self.read_later(key);
         }
     }

@@ -17,6 +17,7 @@ mod descriptors;
 mod leaving;
 mod queues;
 mod room;
+mod shares;
 mod sizes;
 mod unread;
 mod waits;

@@ -176,7 +176,10 @@ fn messages(input: &mut Input<'_>) -> Vec<u8> {
     if text.first() == Some(&0xff) {
         return text[1..].to_vec();
     }
-    let texts: Vec<_> = text.split(|byte| *byte == b'|').map(String::from_utf8_lossy).collect();
+    // More than one turn takes.
+    let times = if text.first() == Some(&0xfe) { 3 } else { 1 };
+    let texts = text.split(|byte| *byte == b'|').map(String::from_utf8_lossy);
+    let texts: Vec<_> = std::iter::repeat_n(texts, times).flatten().collect();
     serde_json::to_vec(&texts).expect("strings are JSON")
 }
 

@@ -187,7 +187,7 @@ impl<'s> World<'s> {
 
     /// Flushes before the end of the turn if queues have grown for want of it.
     fn relieve(&mut self) {
-        if self.engine.take_pressed() {
+        if self.engine.is_pressed() {
             self.flush();
         }
     }
@@ -307,9 +307,15 @@ impl<'s> World<'s> {
     }
 
     fn turn(&mut self) {
+        for _ in 0..self.engine.postponed() {
+            let key = self.engine.go_on(&mut self.program).expect("one that goes on");
+            self.unpause(key);
+            self.relieve();
+        }
         for _ in 0..self.resumed.len() {
             let Some(client) = self.resumed.pop_front() else { break };
             self.read(client);
+            self.relieve();
         }
         self.engine.tick(self.engine.now(), &mut self.program);
         for step in std::mem::take(&mut self.mail) {
@@ -361,6 +367,12 @@ impl<'s> World<'s> {
         let (count, blocked) = written.unwrap_or_default();
         socket.blocked = blocked;
         self.engine.sent(key, count, blocked);
+        self.unpause(key);
+    }
+
+    fn unpause(&mut self, key: Key<Connection>) {
+        let Some(client) = self.numbers.get(&key).copied() else { return };
+        let socket = &mut self.clients[client];
         if socket.paused && self.engine.can_read(key) {
             socket.paused = false;
             self.resumed.push_back(client);

@@ -8,7 +8,7 @@ mod websocket;
 
 use std::ops::Range;
 
-use super::connection::{Connection, Phase};
+use super::connection::{Connection, Phase, WebSocket};
 use super::{Application, Engine};
 use crate::collections::Key;
 use crate::websocket::close;
@@ -31,6 +31,7 @@ enum Step {
 impl Engine {
     /// Bytes arrived. They are rewritten in place: unmasked, and decoded.
     pub fn receive(&mut self, key: Key<Connection>, bytes: &mut [u8], application: &mut dyn Application) {
+        self.begin_share();
         let Some(connection) = self.connections.get_mut(key) else { return };
         self.counters.bytes_in += bytes.len() as u64;
         if connection.inbox.is_empty() {
@@ -38,48 +39,46 @@ impl Engine {
             if let (false, Some(connection)) = (keep.is_empty(), self.connections.get_mut(key)) {
                 // Of its own size: it may be a byte that stays for long.
                 connection.inbox = bytes.get(keep).unwrap_or_default().to_vec();
-                self.memory.hold(connection.inbox.capacity());
+                self.memory.input.hold(connection.inbox.capacity());
             }
         } else {
-            self.memory.release(connection.inbox.capacity());
+            self.memory.input.release(connection.inbox.capacity());
             connection.inbox.extend_from_slice(bytes);
-            self.memory.hold(connection.inbox.capacity());
+            self.memory.input.hold(connection.inbox.capacity());
             self.consume_inbox(key, application);
         }
         self.check_memory(key, application);
     }
 
-    /// Goes on with what a connection had to keep: its answer is out, or its client has read again.
-    pub fn resume(&mut self, key: Key<Connection>, application: &mut dyn Application) {
-        if self.connections.get(key).is_some_and(|connection| !connection.inbox.is_empty()) {
-            self.consume_inbox(key, application);
-        }
-        if self.connections.get(key).is_some_and(|connection| connection.hung_up) {
-            self.eof(key, application);
-        }
-    }
-
-    fn consume_inbox(&mut self, key: Key<Connection>, application: &mut dyn Application) {
+    pub(super) fn consume_inbox(&mut self, key: Key<Connection>, application: &mut dyn Application) {
         let Some(connection) = self.connections.get_mut(key) else { return };
         let mut inbox = std::mem::take(&mut connection.inbox);
-        self.memory.release(inbox.capacity());
+        self.memory.input.release(inbox.capacity());
         let keep = self.consume(key, &mut inbox, application);
         match self.connections.get_mut(key) {
             Some(connection) if !keep.is_empty() => {
                 inbox.truncate(keep.end);
                 inbox.drain(..keep.start);
                 inbox.shrink_to(2 * inbox.len());
-                self.memory.hold(inbox.capacity());
+                self.memory.input.hold(inbox.capacity());
                 connection.inbox = inbox;
             }
             _ => self.memory.give(inbox),
         }
     }
 
-    /// Where the whole server holds too much, who adds to it must go: an unfinished request is answered, an unfinished
-    /// message fails its WebSocket. Input has half of the room, so that it cannot keep anybody's output from leaving.
+    /// Whether the whole server holds too much of what clients sent, or would with so many bytes more. Input has half of
+    /// the room, so that it cannot keep anybody's output from leaving; and an eighth of it, whatever waits to leave.
+    pub(super) fn is_input_over(&self, more: usize) -> bool {
+        let room = self.options.buffered_bytes;
+        let input = self.memory.input.held() + more;
+        input > room / 2 || (input > room / 8 && self.memory.held() + more > room - room / 8)
+    }
+
+    /// Where there is too much input, who adds to it must go: an unfinished request is answered, an unfinished message
+    /// fails its WebSocket.
     fn check_memory(&mut self, key: Key<Connection>, application: &mut dyn Application) {
-        if self.memory.held() <= self.options.buffered_bytes / 2 {
+        if !self.is_input_over(0) {
             return;
         }
         let Some(connection) = self.connections.get(key) else { return };
@@ -99,7 +98,7 @@ impl Engine {
     pub(super) fn drop_inbox(&mut self, key: Key<Connection>) {
         let Some(connection) = self.connections.get_mut(key) else { return };
         let inbox = std::mem::take(&mut connection.inbox);
-        self.memory.release(inbox.capacity());
+        self.memory.input.release(inbox.capacity());
         self.memory.give(inbox);
     }
 
@@ -111,8 +110,8 @@ impl Engine {
                 connection.inbox.len() < READ_AHEAD
             }
             Phase::Finishing { .. } | Phase::Lingering => true,
-            Phase::Gone => false,
-            _ => !self.is_backed_up(connection),
+            Phase::Delivering(_) | Phase::Gone => false,
+            _ => !connection.postponed && !self.is_backed_up(connection),
         }
     }
 
@@ -123,8 +122,14 @@ impl Engine {
         })
     }
 
-    /// Whether what a connection caused waits for its client to read.
+    /// Whether what a connection sent must wait for its next turn, or for its client to read.
     fn is_backed_up(&self, connection: &Connection) -> bool {
+        matches!(connection.phase, Phase::WebSocket(WebSocket { rest: Some(_), .. }))
+            || self.is_unread(connection)
+    }
+
+    /// Whether what a connection caused waits for its client to read.
+    pub(super) fn is_unread(&self, connection: &Connection) -> bool {
         let mut waiting = connection.outbox.len();
         if let Phase::WebSocket(socket) = &connection.phase {
             waiting += self.sessions.get(socket.session).map_or(0, |session| session.queue.len());
@@ -150,9 +155,14 @@ impl Engine {
                 Phase::Gone | Phase::Finishing { .. } | Phase::Lingering => Step::Keep(0),
                 // A client that has not had its last frame cannot know what to ask for next.
                 Phase::Polling(_) | Phase::Streaming(_) | Phase::Ending { .. } => Step::Keep(rest.len()),
+                Phase::Delivering(_) => Step::Keep(rest.len()),
                 Phase::Proxied => self.consume_proxy_header(key, rest),
                 Phase::Farewell(_) => self.consume_farewell(key, rest),
                 _ if self.is_backed_up(connection) => Step::Keep(rest.len()),
+                _ if self.is_share_used_up() => {
+                    self.postpone(key);
+                    Step::Keep(rest.len())
+                }
                 Phase::WebSocket(_) => self.consume_frame(key, rest, application),
                 Phase::Idle { .. } | Phase::Head(_) | Phase::Body(_) => {
                     self.consume_request(key, rest, application)

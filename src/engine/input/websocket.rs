@@ -38,7 +38,7 @@ impl Engine {
         (socket.ping, *since) = (Ping::Rest, self.now);
         let (session, raw) = (socket.session, socket.raw);
         let mut decoder = std::mem::take(&mut socket.decoder);
-        self.memory.release(decoder.buffered());
+        self.memory.input.release(decoder.buffered());
         let limit = self.message_limit(session, raw);
         let step = match decoder.decode(input, limit, &mut self.assembly) {
             Ok((0, Event::NeedMore)) => Step::Keep(input.len()),
@@ -59,7 +59,7 @@ impl Engine {
         };
         decoder.reclaim(&mut self.assembly, kept_assembly(&self.options));
         if let Some(Connection { phase: Phase::WebSocket(socket), .. }) = self.connections.get_mut(key) {
-            self.memory.hold(decoder.buffered());
+            self.memory.input.hold(decoder.buffered());
             socket.decoder = decoder;
         }
         step
@@ -82,7 +82,10 @@ impl Engine {
         match event {
             Event::NeedMore | Event::Pong => {}
             Event::Text(text) => match Messages::parse_frame(text) {
-                Ok(messages) => self.deliver(session, messages, application),
+                Ok(messages) => {
+                    let left = self.deliver(session, messages, application);
+                    self.keep_rest(key, left);
+                }
                 Err(error) => self.fail_websocket(key, close::PROTOCOL_ERROR, error.message()),
             },
             Event::Binary(_) => self.fail_websocket(key, close::UNSUPPORTED, "SockJS messages are text"),
@@ -102,7 +105,7 @@ impl Engine {
     pub(super) fn consume_farewell(&mut self, key: Key<Connection>, input: &mut [u8]) -> Step {
         let Some(connection) = self.connections.get_mut(key) else { return Step::Keep(0) };
         let Phase::Farewell(decoder) = &mut connection.phase else { return Step::Keep(0) };
-        self.memory.release(decoder.buffered());
+        self.memory.input.release(decoder.buffered());
         let step = match decoder.decode(input, FAREWELL_LIMIT, &mut self.assembly) {
             Ok((_, Event::Close(_))) | Err(_) => {
                 connection.phase = Phase::Finishing { peer_done: false };
@@ -113,7 +116,7 @@ impl Engine {
             Ok((used, _)) => Step::Took(used),
         };
         decoder.reclaim(&mut self.assembly, kept_assembly(&self.options));
-        self.memory.hold(decoder.buffered());
+        self.memory.input.hold(decoder.buffered());
         step
     }
 }

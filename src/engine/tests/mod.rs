@@ -3,6 +3,7 @@
 mod memory;
 mod races;
 mod random;
+mod shares;
 mod slow;
 mod waits;
 mod world;

@@ -4,24 +4,6 @@
 use super::world::{Moment, World, echo};
 use crate::engine::{EndpointOptions, ServerOptions};
 
-fn big_frame(opcode: u8, payload: &[u8]) -> Vec<u8> {
-    let mut out = vec![0x80 | opcode];
-    match payload.len() {
-        n @ 0..126 => out.push(0x80 | n as u8),
-        n @ 126..65536 => {
-            out.push(0xfe);
-            out.extend_from_slice(&(n as u16).to_be_bytes());
-        }
-        n => {
-            out.push(0xff);
-            out.extend_from_slice(&(n as u64).to_be_bytes());
-        }
-    }
-    out.extend_from_slice(&[0; 4]);
-    out.extend_from_slice(payload);
-    out
-}
-
 /// An outbox that is never quite empty: its tail never gives back what has left.
 /// The pong comes before the rest of the outbox has left.
 #[test]
@@ -120,7 +102,7 @@ fn server_close_and_client_close_in_one_packet() {
 fn idle_websocket_holds_its_last_message() {
     let mut world = World::new(|_, _, _| {});
     let s = world.websocket("websocket");
-    let frame = big_frame(2, &vec![0; 1_000_000]);
+    let frame = World::frame(2, &vec![0; 1_000_000]);
     for part in frame.chunks(65536) {
         world.send(s, part);
     }
@@ -132,7 +114,7 @@ fn idle_websocket_holds_its_last_message() {
 fn idle_clients_fill_the_server() {
     let options = ServerOptions { buffered_bytes: 4 << 20, ..ServerOptions::default() };
     let mut world = World::build(options, EndpointOptions::default(), echo);
-    let frame = big_frame(2, &vec![0; 1_000_000]);
+    let frame = World::frame(2, &vec![0; 1_000_000]);
     for _ in 0..8 {
         let s = world.websocket("websocket");
         for part in frame.chunks(65536) {
@@ -231,10 +213,10 @@ fn full_by_the_servers_limit_is_drained() {
     });
     let (hog, s) = (world.websocket("websocket"), world.websocket("000/w/websocket"));
     world.take(s);
-    let frame = big_frame(1, &[b'y'; 65_400]);
+    let frame = World::frame(1, &[b'y'; 57_200]);
     world.room.insert(hog, 0);
     world.send(hog, &frame);
-    world.send(s, big_frame(1, format!("[\"{}\"]", "z".repeat(1000)).as_bytes()));
+    world.send(s, World::frame(1, format!("[\"{}\"]", "z".repeat(1000)).as_bytes()));
     world.room.remove(&hog);
     world.engine.writable(hog);
     world.flush();

@@ -115,7 +115,14 @@ impl World {
         key
     }
 
-    /// Bytes from a client, and the rest of the turn.
+    /// Bytes from a client, and the rest of that turn alone.
+    pub(super) fn send_once(&mut self, key: Key<Connection>, bytes: impl AsRef<[u8]>) {
+        self.go_on();
+        self.engine.receive(key, &mut bytes.as_ref().to_vec(), &mut self.handlers);
+        self.flush_once();
+    }
+
+    /// Bytes from a client, and the rest of the turn, and of those that follow at once.
     pub(super) fn send(&mut self, key: Key<Connection>, bytes: impl AsRef<[u8]>) {
         self.engine.receive(key, &mut bytes.as_ref().to_vec(), &mut self.handlers);
         self.flush();
@@ -128,6 +135,12 @@ impl World {
             key,
             format!("POST /e/000/{path} HTTP/1.1\r\nHost: h\r\nContent-Length: {length}\r\n\r\n{body}"),
         );
+    }
+
+    /// The same on a new connection.
+    pub(super) fn post_anew(&mut self, path: &str, body: &str) {
+        let key = self.connect();
+        self.post(key, path, body);
     }
 
     /// A new connection that upgrades: to a raw WebSocket, or to one that speaks SockJS.
@@ -151,8 +164,21 @@ impl World {
 
     /// A client's frame, masked with zeros.
     pub(super) fn frame(opcode: u8, payload: &[u8]) -> Vec<u8> {
-        assert!(payload.len() < 126);
-        [&[0x80 | opcode, 0x80 | payload.len() as u8, 0, 0, 0, 0], payload].concat()
+        let mut frame = vec![0x80 | opcode];
+        match payload.len() {
+            length @ 0..126 => frame.push(0x80 | length as u8),
+            length @ 126..65536 => {
+                frame.push(0xfe);
+                frame.extend_from_slice(&(length as u16).to_be_bytes());
+            }
+            length => {
+                frame.push(0xff);
+                frame.extend_from_slice(&(length as u64).to_be_bytes());
+            }
+        }
+        frame.extend_from_slice(&[0; 4]);
+        frame.extend_from_slice(payload);
+        frame
     }
 
     /// The client hangs up; the server learns of it when it looks at the socket.
@@ -186,8 +212,24 @@ impl World {
         self.flush();
     }
 
-    /// What the reactor does at the end of a turn.
+    /// What the reactor does at the end of a turn, and of those that follow at once.
     pub(super) fn flush(&mut self) {
+        self.flush_once();
+        while self.engine.postponed() > 0 {
+            self.go_on();
+            self.flush_once();
+        }
+    }
+
+    /// The begin of a turn.
+    fn go_on(&mut self) {
+        for _ in 0..self.engine.postponed() {
+            self.engine.go_on(&mut self.handlers);
+        }
+    }
+
+    /// What the reactor does at the end of a turn.
+    pub(super) fn flush_once(&mut self) {
         loop {
             while let Some(key) = self.engine.next_suspect() {
                 if self.hung_up.remove(&key) {
