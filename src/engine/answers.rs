@@ -177,7 +177,7 @@ impl Engine {
         self.scratch.clear();
         let head = label.head(&mut self.scratch, exchange, status, &self.endpoints, &self.date);
         end_answer(head, exchange, status, body);
-        let answer = Box::from(self.scratch.as_slice());
+        let answer = Some(Box::from(self.scratch.as_slice()));
         self.memory.output.hold(self.scratch.len());
         if let Some(connection) = self.connections.get_mut(exchange.key) {
             let delivery = Delivery { session, rest: None, answer, keep_alive: exchange.keep_alive };
@@ -194,8 +194,10 @@ impl Engine {
             true => Phase::Idle { first: false },
             false => Phase::Finishing { peer_done: false },
         };
-        if keep_alive && !connection.inbox.is_empty() {
-            self.postpone(key);
+        match keep_alive {
+            true if connection.inbox.is_empty() => {}
+            true => self.postpone(key),
+            false => self.drop_inbox(key),
         }
         self.mark_dirty(key);
         self.arm_connection(key);

@@ -97,7 +97,7 @@ impl Phase {
         match self {
             Phase::Delivering(delivery) => {
                 memory.input.release(rest(&delivery.rest));
-                memory.output.release(delivery.answer.len());
+                memory.output.release(delivery.answer.as_ref().map_or(0, |answer| answer.len()));
             }
             Phase::Polling(poll) => memory.output.release(poll.head.len()),
             Phase::WebSocket(socket) => memory.input.release(socket.decoder.buffered() + rest(&socket.rest)),
@@ -120,8 +120,16 @@ pub(super) struct Delivery {
     pub(super) session: Key<Session>,
     /// `None` while some of it is told.
     pub(super) rest: Option<Box<Rest>>,
-    pub(super) answer: Box<[u8]>,
+    /// `None`: the connection was dropped, and nobody waits for it.
+    pub(super) answer: Option<Box<[u8]>>,
     pub(super) keep_alive: bool,
+}
+
+impl Delivery {
+    /// Nobody is to be answered any more.
+    pub(super) fn drop_answer(&mut self, memory: &mut Memory) {
+        memory.output.release(self.answer.take().map_or(0, |answer| answer.len()));
+    }
 }
 
 /// The receiver of one frame.

@@ -4,7 +4,7 @@
 //! the turn. What is left when it is used up goes on in the next turn, with a flush and everybody else's share between;
 //! until then nothing more is read from that connection, and a request is not answered before its last message was told.
 
-use super::connection::{Connection, Phase};
+use super::connection::{Connection, Phase, Ping};
 use super::session::Session;
 use super::{Application, Engine, Message};
 use crate::collections::Key;
@@ -129,12 +129,18 @@ impl Engine {
         }
     }
 
-    /// Whether the rest of a payload, so many bytes of it, must wait. A WebSocket's also waits for its client to read. Where
-    /// there is no room to keep it, it does not: memory comes before fairness.
+    /// Whether the rest of a payload, so many bytes of it, must wait. A WebSocket's also waits for its client to read.
     fn must_wait(&self, key: Key<Session>, left: usize) -> bool {
         let receiver = self.sessions.get(key).and_then(|session| self.connections.get(session.receiver?));
         let is_unread = receiver.is_some_and(|receiver| receiver.is_websocket() && self.is_unread(receiver));
-        (is_unread || self.is_share_used_up()) && !self.is_input_over(left)
+        (is_unread || self.is_share_used_up()) && self.can_keep(left)
+    }
+
+    /// Whether there is room for so many bytes that came whole to wait for their turn: an eighth more than for what is
+    /// unfinished, so that nobody can take it for all. Where there is none they do not wait: memory comes before fairness.
+    pub(super) fn can_keep(&self, more: usize) -> bool {
+        let room = self.options.buffered_bytes;
+        self.memory.input.held() + more <= room / 8 * 5 && self.memory.held() + more <= room
     }
 
     /// Keeps what is left of a payload with the connection from which it came, for the next turn.
@@ -165,6 +171,7 @@ impl Engine {
             // It goes on when the last byte for its client has left.
             return self.put_back(key, rest);
         }
+        self.note_heard(key, session);
         let left = self.deliver(session, Messages::resume(rest.left()), application).len();
         rest.told = rest.payload.len().saturating_sub(left);
         if left > 0 {
@@ -174,12 +181,27 @@ impl Engine {
         self.end_delivery(key);
     }
 
+    /// A client whose messages are being told is not read meanwhile, nor missed: neither its pong nor its next receiver.
+    fn note_heard(&mut self, key: Key<Connection>, session: Key<Session>) {
+        if let Some(Connection { phase: Phase::WebSocket(socket), since, .. }) = self.connections.get_mut(key)
+        {
+            (socket.ping, *since) = (Ping::Rest, self.now);
+        }
+        if let Some(Session { receiver: None, since, .. }) = self.sessions.get_mut(session) {
+            *since = self.now;
+        }
+    }
+
     /// The last message was told: the answer of a request, and what is behind it.
     fn end_delivery(&mut self, key: Key<Connection>) {
         let Some(connection) = self.connections.get_mut(key) else { return };
         match &mut connection.phase {
             Phase::Delivering(delivery) => {
-                let (answer, keep_alive) = (std::mem::take(&mut delivery.answer), delivery.keep_alive);
+                let keep_alive = delivery.keep_alive;
+                let Some(answer) = delivery.answer.take() else {
+                    connection.phase = Phase::Idle { first: false };
+                    return self.drop_connection(key);
+                };
                 self.memory.output.release(answer.len());
                 connection.outbox.write(&mut self.memory, |out| out.extend_from_slice(&answer));
                 self.finish_response(key, keep_alive);

@@ -92,10 +92,12 @@ pub struct Engine {
     notices: VecDeque<Notice>,
     /// Sessions whose queue has drained; told in the next turn, so that one that fills it again does not hold this one.
     drained: VecDeque<Key<Session>>,
-    /// Sessions that were refused room because the whole server had none; told when it has.
-    starved: VecDeque<Key<Session>>,
-    /// A queue has grown for want of a flush, not of a client that reads.
+    /// Sessions that were refused room for so many bytes because the whole server had none; told when it has.
+    starved: VecDeque<(Key<Session>, usize)>,
+    /// A queue has grown, or all of them have, for want of a flush, not of a client that reads.
     pressed: bool,
+    /// Bytes that were queued since the last flush began.
+    queued: usize,
     /// Connections that go on in the next turn with what they sent before.
     postponed: VecDeque<Key<Connection>>,
     /// Of the turn, for the connection at hand.
@@ -151,6 +153,7 @@ impl Engine {
             drained: VecDeque::new(),
             starved: VecDeque::new(),
             pressed: false,
+            queued: 0,
             postponed: VecDeque::new(),
             share: Share::default(),
             contenders: VecDeque::new(),
@@ -253,26 +256,27 @@ impl Engine {
         self.tell(application);
     }
 
-    /// The connection is broken: reset, or failed in another way.
+    /// The connection is broken: reset, or failed in another way. What a WebSocket sent and the application did not hear is
+    /// lost with it, as what is still in the socket.
     pub fn reset(&mut self, key: Key<Connection>, application: &mut dyn Application) {
         self.drop_connection(key);
         self.tell(application);
     }
 
-    /// Ends a connection here and now; one whose messages are being told, when the session that lives on has heard them
-    /// all. Its session hears that its receiver broke off.
+    /// Ends a connection here and now. Its session hears that its receiver broke off. (Where the messages of a request are
+    /// being told, their session lives on and hears them all; nobody is answered then.)
     fn drop_connection(&mut self, key: Key<Connection>) {
         let Some(connection) = self.connections.get_mut(key) else { return };
         connection.flow = Flow::Open;
         connection.outbox.clear(&mut self.memory);
         let session = connection.session();
-        match &connection.phase {
+        match &mut connection.phase {
             Phase::Gone => return,
             Phase::Delivering(delivery)
                 if self.sessions.get(delivery.session).is_some_and(Session::is_open) =>
             {
-                connection.hung_up = true;
-                return;
+                delivery.drop_answer(&mut self.memory);
+                return self.drop_inbox(key);
             }
             _ => connection.enter(Phase::Gone, &mut self.memory),
         }
@@ -382,6 +386,11 @@ impl Engine {
         let keys: Vec<_> = self.sessions.iter().map(|(key, _)| key).collect();
         for key in keys {
             self.expire_session(key);
+        }
+        // Those that were left for the sake of a session.
+        let keys: Vec<_> = self.connections.iter().map(|(key, _)| key).collect();
+        for key in keys {
+            self.drop_connection(key);
         }
         self.tell(application);
         left

@@ -17,7 +17,7 @@ impl Engine {
     /// The end of a turn: everything that waits goes into frames, and everything that followed is told. To be called
     /// until all [is settled](Engine::is_settled), with the suspects looked at before and the outboxes written behind.
     pub fn settle(&mut self, application: &mut dyn Application) {
-        self.pressed = false;
+        (self.pressed, self.queued) = (false, 0);
         self.settle_contenders();
         loop {
             while let Some(key) = self.unflushed.pop_front(&mut self.sessions) {
@@ -34,7 +34,7 @@ impl Engine {
     /// Whether nothing is left to be framed, told or sent in this turn.
     pub fn is_settled(&self) -> bool {
         let is_sent = self.dirty.is_empty() && self.unflushed.is_empty();
-        let is_told = self.notices.is_empty() && (self.starved.is_empty() || self.is_short_of_memory(0));
+        let is_told = self.notices.is_empty() && !self.has_room_for_starved();
         is_sent && is_told && self.contenders.is_empty() && self.suspects.is_empty() && self.gone.is_empty()
     }
 
@@ -100,7 +100,7 @@ impl Engine {
         connection.flow = Flow::Open;
         let waits_for_this = match &connection.phase {
             Phase::WebSocket(socket) => socket.rest.is_some() || !connection.inbox.is_empty(),
-            Phase::Idle { .. } => !connection.inbox.is_empty(),
+            Phase::Idle { .. } | Phase::Farewell(_) => !connection.inbox.is_empty(),
             _ => false,
         };
         if waits_for_this {

@@ -73,7 +73,7 @@ impl Engine {
                 && !std::mem::replace(&mut session.owes_drain, true)
                 && room.is_empty
             {
-                self.starved.push_back(key);
+                self.starved.push_back((key, length));
             }
             return Err(SendError::Full);
         }
@@ -97,7 +97,8 @@ impl Engine {
             false => SLIGHT,
         };
         let is_empty = waiting == 0 || (reads && session.queue.is_empty() && unsent <= slight);
-        if reads && waiting >= PRESSING {
+        self.queued += framed;
+        if (reads && waiting >= PRESSING) || self.queued > self.options.buffered_bytes / PRESSING_SHARE {
             self.pressed = true;
         }
         Ok(Room {
@@ -116,10 +117,11 @@ impl Engine {
         self.memory.held() + length > self.options.buffered_bytes / 4 * 3
     }
 
-    /// Whether nobody must hold so many bytes more: an eighth of the room is for what clients send.
+    /// Whether nobody must hold so many bytes more: an eighth of the room is for what clients send. (What is more than all
+    /// of it goes out where nothing else waits.)
     fn is_output_over(&self, more: usize) -> bool {
-        let room = self.options.buffered_bytes;
-        self.memory.output.held() + more > room - room / 8 || self.memory.held() + more > room
+        let (room, output) = (self.options.buffered_bytes, self.memory.output.held());
+        output > 0 && (output + more > room - room / 8 || self.memory.held() + more > room)
     }
 
     /// Whether a queue has grown only because nothing was flushed since: then a flush is due before more is done.
@@ -176,11 +178,20 @@ impl Engine {
 
     /// Those who were told `Full` because the whole server was: now there may be room.
     pub(super) fn settle_starved(&mut self) {
-        while !self.starved.is_empty() && !self.is_short_of_memory(0) {
-            if let Some(key) = self.starved.pop_front() {
+        while self.has_room_for_starved() {
+            if let Some((key, _)) = self.starved.pop_front() {
                 self.settle_drain(key);
             }
         }
+        // Who wanted much does not keep the others waiting.
+        let foremost = self.starved.pop_front();
+        self.starved.extend(foremost);
+    }
+
+    /// Whether the foremost of them would get now what it wanted.
+    pub(super) fn has_room_for_starved(&self) -> bool {
+        let wanted = self.starved.front().map(|(_, length)| *length);
+        wanted.is_some_and(|length| !self.is_short_of_memory(0) && !self.is_output_over(length))
     }
 
     /// If somebody was told `Full`, and nothing waits any more: they are told, once.
@@ -210,6 +221,9 @@ struct Room {
 
 /// Bytes that may wait for a client that reads before they should be flushed.
 const PRESSING: usize = 64 << 10;
+
+/// The part of what the whole server may hold that may be queued before it should be flushed.
+const PRESSING_SHARE: usize = 16;
 
 fn raw_frame(text: &str) -> Shared {
     let mut bytes = Vec::with_capacity(header_length(text.len()) + text.len());

@@ -151,12 +151,12 @@ impl Reactor {
         self.woken = false;
         let is_full = self.events.iter().nth(EVENTS - 1).is_some();
         self.round.begin_turn(engine.now(), if is_full { EVENTS } else { 0 });
+        let left_over = self.unread.len();
         for _ in 0..engine.postponed() {
             let Some(key) = engine.go_on(application) else { break };
             self.unpause(key, engine);
             self.relieve(engine, application);
         }
-        let left_over = self.unread.len();
         let events = std::mem::replace(&mut self.events, Events::with_capacity(0));
         for event in &events {
             self.take_event(event, engine, application);

@@ -67,21 +67,25 @@ impl Engine {
         }
     }
 
-    /// Whether the whole server holds too much of what clients sent, or would with so many bytes more. Input has half of
+    /// Whether the whole server holds too much of what clients sent. Input has half of
     /// the room, so that it cannot keep anybody's output from leaving; and an eighth of it, whatever waits to leave.
-    pub(super) fn is_input_over(&self, more: usize) -> bool {
+    fn is_input_over(&self) -> bool {
         let room = self.options.buffered_bytes;
-        let input = self.memory.input.held() + more;
-        input > room / 2 || (input > room / 8 && self.memory.held() + more > room - room / 8)
+        let input = self.memory.input.held();
+        input > room / 2 || (input > room / 8 && self.memory.held() > room - room / 8)
     }
 
     /// Where there is too much input, who adds to it must go: an unfinished request is answered, an unfinished message
     /// fails its WebSocket.
     fn check_memory(&mut self, key: Key<Connection>, application: &mut dyn Application) {
-        if !self.is_input_over(0) {
+        if !self.is_input_over() {
             return;
         }
         let Some(connection) = self.connections.get(key) else { return };
+        if connection.postponed {
+            // It came whole, and waits for its turn.
+            return;
+        }
         match &connection.phase {
             Phase::Head(_) | Phase::Body(_) => self.refuse_unfinished(key, 503),
             Phase::WebSocket(socket) if socket.decoder.buffered() > 0 || !connection.inbox.is_empty() => {
@@ -154,12 +158,13 @@ impl Engine {
             let step = match connection.phase {
                 Phase::Gone | Phase::Finishing { .. } | Phase::Lingering => Step::Keep(0),
                 // A client that has not had its last frame cannot know what to ask for next.
-                Phase::Polling(_) | Phase::Streaming(_) | Phase::Ending { .. } => Step::Keep(rest.len()),
-                Phase::Delivering(_) => Step::Keep(rest.len()),
+                Phase::Polling(_) | Phase::Streaming(_) | Phase::Ending { .. } | Phase::Delivering(_) => {
+                    Step::Keep(rest.len())
+                }
                 Phase::Proxied => self.consume_proxy_header(key, rest),
                 Phase::Farewell(_) => self.consume_farewell(key, rest),
                 _ if self.is_backed_up(connection) => Step::Keep(rest.len()),
-                _ if self.is_share_used_up() => {
+                _ if self.is_share_used_up() && self.can_keep(rest.len()) => {
                     self.postpone(key);
                     Step::Keep(rest.len())
                 }

@@ -1,8 +1,9 @@
 //! Input that causes much: it is dealt with in parts, a share of each turn, and nothing of it is lost or out of order.
 
-use super::world::{Moment, World, echo};
+use super::world::{Moment, World};
 use crate::collections::Key;
-use crate::engine::{Connection, EndpointOptions, Engine, ServerOptions, Session};
+use crate::engine::connection::Phase;
+use crate::engine::{Connection, EndpointOptions, Engine, SendError, ServerOptions, Session};
 
 /// A payload of so many messages: their numbers.
 fn payload(count: usize) -> String {
@@ -211,7 +212,7 @@ fn a_session_that_is_closed_on_the_way_hears_no_more() {
     let socket = world.websocket("000/s/websocket");
     world.heard();
     receive(&mut world, socket, text(&payload(1000), 10_000));
-    let (&session, _) = world.handlers.names.iter().next().unwrap();
+    let session = world.session(0);
     world.engine.close(session, 3000, "Enough");
     world.flush();
     assert_eq!(world.heard().len(), 256 + 1);
@@ -243,21 +244,195 @@ fn a_request_whose_client_leaves_meanwhile_is_told_to_its_end() {
     }
 }
 
-#[test]
-fn where_there_is_no_room_to_wait_nothing_waits() {
-    let server = ServerOptions { buffered_bytes: 1 << 20, ..ServerOptions::default() };
-    let mut world = World::build(server, EndpointOptions::default(), echo);
-    let client = open(&mut world);
+fn small() -> ServerOptions {
+    ServerOptions { buffered_bytes: 1 << 20, ..ServerOptions::default() }
+}
+
+/// A server in which unfinished input has all the room that it may have.
+fn full_of_input() -> World {
+    let mut world = World::build(small(), EndpointOptions::default(), |_, _, _| {});
     let hoarder = world.connect();
     world.send(hoarder, "POST /e/000/s/xhr_send HTTP/1.1\r\nHost: h\r\nContent-Length: 900000\r\n\r\n");
-    world.send(hoarder, vec![b'x'; 250 << 10]);
-    world.send(hoarder, vec![b'x'; 250 << 10]);
-    let long = payload(1000).replace(']', &format!(",\"{}\"]", "x".repeat(20_000)));
+    world.send(hoarder, vec![b'x'; 520_000]);
+    world
+}
+
+#[test]
+fn what_came_whole_has_its_turns_where_there_is_too_much_that_did_not() {
+    let mut world = full_of_input();
+    let client = open(&mut world);
+    receive(&mut world, client, upload(&payload(6000)));
+    assert!(world.heard().len() <= 256);
+    world.flush();
+    assert!(world.take(client).starts_with("HTTP/1.1 204 "));
+    world.heard();
+    world.send(client, upload(r#"["a"]"#).repeat(400));
+    assert_eq!(world.heard().len(), 400);
+    assert_eq!(world.take(client).matches("HTTP/1.1 204 ").count(), 400);
+    let socket = world.websocket("000/w/websocket");
+    world.heard();
+    world.send(socket, World::frame(1, br#"["a"]"#).repeat(1000));
+    assert_eq!(world.heard(), vec!["1 message a"; 1000]);
+}
+
+#[test]
+fn where_there_is_no_room_to_wait_nothing_waits() {
+    let mut world = full_of_input();
+    let client = open(&mut world);
+    let others: Vec<_> = (0..8).map(|_| world.connect()).collect();
+    for other in others {
+        receive(&mut world, other, upload(&payload(2000)));
+    }
+    assert!(world.engine.counters().buffered < 700_000);
+    world.heard();
+    let long = payload(1000).replace(']', &format!(",\"{}\"]", "x".repeat(100_000)));
     receive(&mut world, client, upload(&long));
     let heard = world.heard();
     expect_numbers(&heard[..1000], 0..1000);
-    assert_eq!((heard.len(), world.engine.postponed()), (1001, 0));
+    assert_eq!(heard.len(), 1001);
     world.flush();
     assert!(world.take(client).starts_with("HTTP/1.1 204 "));
+    world.finish();
+}
+
+/// A turn at this time, in which nothing arrives.
+fn turn(world: &mut World, now: u64) {
+    world.engine.set_time(now);
+    world.go_on();
+    world.engine.tick(now, &mut world.handlers);
+    world.flush_once();
+}
+
+#[test]
+fn a_client_whose_messages_are_told_is_not_missed() {
+    let mut world = World::new(|_, _, _| {});
+    let socket = world.websocket("000/s/websocket");
+    world.heard();
+    receive(&mut world, socket, World::frame(1, payload(50_000).as_bytes()));
+    let mut now = 0;
+    while world.engine.postponed() > 0 {
+        now += 500;
+        turn(&mut world, now);
+    }
+    assert!(now > 60_000, "longer than a pong may take");
+    expect_numbers(&world.heard(), 0..50_000);
+    world.finish();
+
+    // Nor is the next poll of one who has nothing but the connection on which he sent them.
+    let mut world = World::new(|_, _, _| {});
+    let client = open(&mut world);
+    receive(&mut world, client, upload(&payload(10_000)));
+    let mut now = 0;
+    while world.engine.postponed() > 0 {
+        now += 500;
+        turn(&mut world, now);
+    }
+    assert!(now > 10_000, "longer than a receiver may take");
+    expect_numbers(&world.heard(), 0..10_000);
+    world.take(client);
+    world.post(client, "s/xhr", "");
+    assert_eq!(world.take(client), "", "it waits for messages");
+    world.finish();
+}
+
+#[test]
+fn a_connection_that_was_dropped_meanwhile_is_not_answered() {
+    let mut world = World::new(|_, _, _| {});
+    let client = open(&mut world);
+    world.post_anew("s/xhr_streaming", "");
+    world.room.insert(client, 40);
+    world.send(client, "GET /e/info HTTP/1.1\r\nHost: h\r\n\r\n");
+    assert_eq!(world.take(client).len(), 40);
+    world.pass(29_999);
+    receive(&mut world, client, [upload(&payload(1000)), upload(r#"["behind"]"#)].concat());
+    // Its client took nothing for too long.
+    turn(&mut world, 30_000);
+    world.room.remove(&client);
+    world.engine.writable(client);
+    world.flush();
+    expect_numbers(&world.heard(), 0..1000);
+    assert!(world.ended.contains(&client));
+    assert_eq!(world.take(client), "");
+    world.finish();
+}
+
+#[test]
+fn nothing_is_left_of_a_server_that_is_cut_meanwhile() {
+    let mut world = World::new(|_, _, _| {});
+    let client = open(&mut world);
+    receive(&mut world, client, upload(&payload(1000)));
+    world.engine.cut(&mut world.handlers);
+    world.flush_once();
+    assert!(world.engine.is_empty());
+    assert_eq!(world.engine.counters().buffered, 0);
+}
+
+#[test]
+fn what_comes_behind_the_last_request_is_not_kept() {
+    let mut world = World::new(|_, _, _| {});
+    let client = open(&mut world);
+    let last =
+        String::from_utf8(upload(&payload(1000))).unwrap().replace("Host:", "Connection: close\r\nHost:");
+    world.send(client, [last.as_bytes(), &[b'x'; 50_000]].concat());
+    assert_eq!(world.engine.counters().buffered, 0);
+    assert!(world.take(client).starts_with("HTTP/1.1 204 "));
+    world.finish();
+}
+
+#[test]
+fn a_clients_close_frame_that_waited_is_read_behind_ours() {
+    let mut world = World::new(|engine, key, moment| {
+        if let Moment::Message(_) = moment {
+            engine.send(key, &"x".repeat(70_000)).expect("there is room");
+            engine.close(key, 3000, "Enough");
+        }
+    });
+    let socket = world.websocket("000/s/websocket");
+    world.send(socket, [World::frame(1, br#"["a"]"#), World::frame(8, b"\x03\xe8")].concat());
+    assert!(world.take(socket).contains("c[3000,\"Enough\"]"));
+    let phase = world.engine.connections.get(socket).map(|connection| &connection.phase);
+    assert!(matches!(phase, Some(Phase::Lingering)), "both said goodbye");
+    world.finish();
+}
+
+#[test]
+fn who_reads_is_not_closed_for_what_one_packet_causes() {
+    for (server, readers, messages) in [(small(), 100, 100), (ServerOptions::default(), 20_000, 50)] {
+        let mut world = World::build(server, EndpointOptions::default(), |engine, key, moment| {
+            if let Moment::Message(_) = moment {
+                engine.broadcast(0, &"x".repeat(1000), Some(key));
+            }
+        });
+        for _ in 0..readers {
+            world.websocket("websocket");
+        }
+        let client = world.websocket("000/s/websocket");
+        receive(&mut world, client, World::frame(1, payload(messages).as_bytes()));
+        world.flush_once();
+        assert_eq!(world.engine.open_count(0), readers + 1);
+    }
+}
+
+#[test]
+fn nobody_is_told_of_room_that_is_not_there() {
+    let mut world = World::build(small(), EndpointOptions::default(), |_, _, _| {});
+    let (socket, other) = (world.websocket("000/s/websocket"), world.websocket("000/o/websocket"));
+    let (first, second) = (world.session(0), world.session(1));
+    world.take(socket);
+    world.heard();
+    world.blocked.insert(other);
+    world.engine.send(second, &"y".repeat(100_000)).expect("there is room");
+    world.flush();
+    let long = "x".repeat(950_000);
+    assert_eq!(world.engine.send(first, &long), Err(SendError::Full));
+    world.flush();
+    world.pass(0);
+    assert!(world.heard().is_empty() && !world.engine.is_pending(), "there is no room for so much");
+    world.unblock(other);
+    world.pass(0);
+    assert_eq!(world.heard(), ["0 drain"]);
+    assert_eq!(world.engine.send(first, &long), Ok(()));
+    world.flush();
+    assert!(world.take(socket).len() > 950_000);
     world.finish();
 }

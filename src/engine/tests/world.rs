@@ -162,6 +162,12 @@ impl World {
         key
     }
 
+    /// The session that opened as this one in the row.
+    pub(super) fn session(&self, number: usize) -> Key<Session> {
+        let mut names = self.handlers.names.iter();
+        *names.find(|(_, name)| **name == number).expect("so many opened").0
+    }
+
     /// A client's frame, masked with zeros.
     pub(super) fn frame(opcode: u8, payload: &[u8]) -> Vec<u8> {
         let mut frame = vec![0x80 | opcode];
@@ -222,7 +228,7 @@ impl World {
     }
 
     /// The begin of a turn.
-    fn go_on(&mut self) {
+    pub(super) fn go_on(&mut self) {
         for _ in 0..self.engine.postponed() {
             self.engine.go_on(&mut self.handlers);
         }
