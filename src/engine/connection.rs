@@ -17,7 +17,6 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::Millis;
 use super::chain::Chain;
-use super::delivery::Rest;
 use super::memory::Memory;
 use super::session::Session;
 use crate::collections::{Key, Link, Linked, Timer};
@@ -129,6 +128,33 @@ impl Delivery {
     /// Nobody is to be answered any more.
     pub(super) fn drop_answer(&mut self, memory: &mut Memory) {
         memory.output.release(self.answer.take().map_or(0, |answer| answer.len()));
+    }
+}
+
+/// What is left of a payload whose first messages were told.
+pub(super) struct Rest {
+    payload: String,
+    /// Bytes of it that are told.
+    told: usize,
+}
+
+impl Rest {
+    pub(super) fn new(left: &str) -> Self {
+        Self { payload: left.to_owned(), told: 0 }
+    }
+
+    pub(super) fn left(&self) -> &str {
+        self.payload.get(self.told..).unwrap_or_default()
+    }
+
+    /// So many bytes are left now.
+    pub(super) fn shorten(&mut self, left: usize) {
+        self.told = self.payload.len().saturating_sub(left);
+    }
+
+    /// Bytes of memory that it holds.
+    pub(super) fn buffered(&self) -> usize {
+        self.payload.capacity()
     }
 }
 

@@ -4,7 +4,7 @@
 //! the turn. What is left when it is used up goes on in the next turn, with a flush and everybody else's share between;
 //! until then nothing more is read from that connection, and a request is not answered before its last message was told.
 
-use super::connection::{Connection, Phase, Ping};
+use super::connection::{Connection, Phase, Ping, Rest};
 use super::session::Session;
 use super::{Application, Engine, Message};
 use crate::collections::Key;
@@ -24,23 +24,6 @@ const DECODED_KEPT: usize = 64 << 10;
 pub(super) struct Share {
     units: u64,
     caused: u64,
-}
-
-/// What is left of a payload whose first messages were told.
-pub(super) struct Rest {
-    payload: String,
-    told: usize,
-}
-
-impl Rest {
-    fn left(&self) -> &str {
-        self.payload.get(self.told..).unwrap_or_default()
-    }
-
-    /// Bytes of memory that it holds.
-    pub(super) fn buffered(&self) -> usize {
-        self.payload.capacity()
-    }
 }
 
 impl Engine {
@@ -146,7 +129,7 @@ impl Engine {
     /// Keeps what is left of a payload with the connection from which it came, for the next turn.
     pub(super) fn keep_rest(&mut self, key: Key<Connection>, left: &str) {
         if !left.is_empty() {
-            self.put_back(key, Box::new(Rest { payload: left.to_owned(), told: 0 }));
+            self.put_back(key, Box::new(Rest::new(left)));
             self.postpone(key);
         }
     }
@@ -173,8 +156,8 @@ impl Engine {
         }
         self.note_heard(key, session);
         let left = self.deliver(session, Messages::resume(rest.left()), application).len();
-        rest.told = rest.payload.len().saturating_sub(left);
         if left > 0 {
+            rest.shorten(left);
             self.put_back(key, rest);
             return self.postpone(key);
         }
