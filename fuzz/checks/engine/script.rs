@@ -177,7 +177,7 @@ fn messages(input: &mut Input<'_>) -> Vec<u8> {
         return text[1..].to_vec();
     }
     // More than one turn takes.
-    let times = if text.first() == Some(&0xfe) { 3 } else { 1 };
+    let times = if text.first() == Some(&0xfe) { 2 } else { 1 };
     let texts = text.split(|byte| *byte == b'|').map(String::from_utf8_lossy);
     let texts: Vec<_> = std::iter::repeat_n(texts, times).flatten().collect();
     serde_json::to_vec(&texts).expect("strings are JSON")

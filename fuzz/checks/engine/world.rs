@@ -36,7 +36,7 @@ pub struct Record {
 pub struct Client {
     key: Option<Key<Connection>>,
     /// Written by the client, and not read by the server.
-    unread: Vec<u8>,
+    unread: VecDeque<u8>,
     hung_up: bool,
     /// It left before the end.
     left: bool,
@@ -207,7 +207,7 @@ impl<'s> World<'s> {
             return;
         }
         if self.cut != Cut::TurnForEach {
-            socket.unread.extend_from_slice(bytes);
+            socket.unread.extend(bytes);
             return self.read(client);
         }
         // It waits for the turn in which all has come.
@@ -218,7 +218,7 @@ impl<'s> World<'s> {
         while !rest.is_empty() {
             let count = 1 + self.random.below(rest.len().min(longest));
             let (piece, more) = rest.split_at(count);
-            self.clients[client].unread.extend_from_slice(piece);
+            self.clients[client].unread.extend(piece);
             self.read(client);
             if !more.is_empty() {
                 self.end_turn();
