@@ -28,6 +28,8 @@ pub struct Record {
     pub sent: Vec<Vec<usize>>,
     /// Somewhere reading had to wait, so that what was read when depends on how it was cut.
     pub throttled: bool,
+    /// Somewhere a read was more than one turn takes, so that what happened in which turn depends on it.
+    pub parted: bool,
     pub full: bool,
 }
 
@@ -96,6 +98,7 @@ pub struct World<'s> {
     /// What others ask of the engine waits for the end of the turn.
     mail: Vec<Step>,
     throttled: bool,
+    parted: bool,
     stopped: bool,
     /// Of the endpoints, at most.
     alarms: usize,
@@ -139,7 +142,7 @@ impl<'s> World<'s> {
         let random = Random::new(script.seed);
         let (program, clients, numbers) = Default::default();
         let (resumed, mail) = Default::default();
-        let (throttled, stopped) = (false, false);
+        let (throttled, parted, stopped) = (false, false, false);
         let mut world = Self {
             script,
             cut,
@@ -151,6 +154,7 @@ impl<'s> World<'s> {
             resumed,
             mail,
             throttled,
+            parted,
             stopped,
             alarms: 2,
         };
@@ -252,7 +256,9 @@ impl<'s> World<'s> {
                 _ => socket.unread.len().min(BUFFER),
             };
             let mut piece: Vec<u8> = socket.unread.drain(..count).collect();
+            let postponed = self.engine.postponed();
             self.engine.receive(key, &mut piece, &mut self.program);
+            self.parted |= self.engine.postponed() > postponed;
         }
     }
 
@@ -481,7 +487,7 @@ impl<'s> World<'s> {
         // Who was invited to send a body, or not, has taken more, or less, of what followed.
         let invited = |client: &Client| client.was_hungry && client.shown().contains("100 Continue");
         let throttled = self.throttled || self.script.is_poor || self.clients.iter().any(invited);
-        Record { clients: self.clients, told, sent, throttled, full }
+        Record { clients: self.clients, told, sent, throttled, parted: self.parted, full }
     }
 }
 
