@@ -35,9 +35,12 @@ impl Engine {
         }
     }
 
-    /// Calls the application for every alarm that is due.
+    /// Calls the application for every alarm that is due, or, where a flush is due too, for the rest of them in the next
+    /// turn.
     pub(super) fn ring(&mut self, application: &mut dyn Application) {
-        while let Some(alarm) = self.alarms.expire(self.now) {
+        while !self.pressed
+            && let Some(alarm) = self.alarms.expire(self.now)
+        {
             match alarm {
                 Alarm::Session(key) if self.is_open(key) => application.session_alarm(self, key),
                 Alarm::Session(_) => {}

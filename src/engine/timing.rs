@@ -37,6 +37,9 @@ impl Engine {
     /// which everybody was heard, if some who had something to say are still to be.
     pub fn tick(&mut self, until: Millis, application: &mut dyn Application) {
         for _ in 0..self.drained.len() {
+            if self.pressed {
+                break;
+            }
             let Some(key) = self.drained.pop_front() else { break };
             if self.is_open(key) {
                 application.drained(self, key);

@@ -414,6 +414,26 @@ fn who_reads_is_not_closed_for_what_one_packet_causes() {
 }
 
 #[test]
+fn who_reads_is_not_closed_for_what_alarms_cause() {
+    let mut world = World::build(small(), EndpointOptions::default(), |engine, key, moment| match moment {
+        Moment::Open => engine.set_session_alarm(key, Some(10)),
+        Moment::Alarm => assert_eq!(engine.broadcast(0, &"x".repeat(1000), None), 100),
+        _ => {}
+    });
+    let readers: Vec<_> = (0..100).map(|_| world.websocket("websocket")).collect();
+    world.heard();
+    world.pass(10);
+    while world.engine.next_deadline().is_some_and(|next| next <= world.engine.now()) {
+        world.pass(0);
+    }
+    assert_eq!(world.heard().len(), 100, "each alarm rang");
+    for reader in readers {
+        assert_eq!(world.take(reader).matches('x').count(), 100 * 1000);
+    }
+    world.finish();
+}
+
+#[test]
 fn nobody_is_told_of_room_that_is_not_there() {
     let mut world = World::build(small(), EndpointOptions::default(), |_, _, _| {});
     let (socket, other) = (world.websocket("000/s/websocket"), world.websocket("000/o/websocket"));

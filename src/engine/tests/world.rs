@@ -15,6 +15,7 @@ pub(super) type Behaviour = fn(&mut Engine, Key<Session>, Moment<'_>);
 pub(super) enum Moment<'m> {
     Open,
     Message(&'m str),
+    Alarm,
     Close,
 }
 
@@ -54,8 +55,8 @@ impl Application for Recorder {
     fn drained(&mut self, _: &mut Engine, key: Key<Session>) {
         self.log.push(format!("{} drain", self.names[&key]));
     }
-    fn session_alarm(&mut self, _: &mut Engine, key: Key<Session>) {
-        self.log.push(format!("{} alarm", self.names[&key]));
+    fn session_alarm(&mut self, engine: &mut Engine, key: Key<Session>) {
+        self.hear(engine, key, "alarm".into(), Moment::Alarm);
     }
     fn endpoint_alarm(&mut self, _: &mut Engine, number: u16) {
         self.log.push(format!("endpoint {number} alarm"));
