@@ -69,6 +69,7 @@ impl Engine {
             Some((session, rest)) => self.deliver_rest(key, session, rest, application),
             None => self.consume_inbox(key, application),
         }
+        self.check_memory(key, application);
         if self.connections.get(key).is_some_and(|connection| connection.hung_up) {
             self.eof(key, application);
         }

@@ -77,7 +77,7 @@ impl Engine {
 
     /// Where there is too much input, who adds to it must go: an unfinished request is answered, an unfinished message
     /// fails its WebSocket.
-    fn check_memory(&mut self, key: Key<Connection>, application: &mut dyn Application) {
+    pub(super) fn check_memory(&mut self, key: Key<Connection>, application: &mut dyn Application) {
         if !self.is_input_over() {
             return;
         }

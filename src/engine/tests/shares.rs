@@ -276,6 +276,19 @@ fn what_came_whole_has_its_turns_where_there_is_too_much_that_did_not() {
 }
 
 #[test]
+fn what_is_unfinished_behind_a_share_is_too_much_as_it_is_elsewhere() {
+    let mut world = full_of_input();
+    let client = open(&mut world);
+    let unfinished = "POST /e/000/s/xhr_send HTTP/1.1\r\nHost: h\r\nContent-Length: 90000\r\n\r\n";
+    let unfinished = [unfinished.as_bytes(), &[b'x'; 30_000]].concat();
+    world.send(client, [upload(r#"["a"]"#).repeat(200), unfinished].concat());
+    assert_eq!(world.heard().len(), 200);
+    let answers = world.take(client);
+    assert_eq!(answers.matches("HTTP/1.1 204 ").count(), 200);
+    assert_eq!(answers.matches("HTTP/1.1 503 ").count(), 1);
+}
+
+#[test]
 fn where_there_is_no_room_to_wait_nothing_waits() {
     let mut world = full_of_input();
     let client = open(&mut world);
