@@ -193,6 +193,8 @@ impl Server {
     /// One of its endpoints, for a program that turns the server itself: what is sent leaves in the next turn, for which
     /// [`Server::next_timeout`] is zero then.
     pub fn endpoint(&mut self, endpoint: EndpointId) -> Endpoint<'_> {
+        // The last turn may be long ago, and timers are set from now on.
+        self.reactor.tell_time(&mut self.engine);
         Endpoint::new(&mut self.engine, endpoint.0)
     }
 

@@ -35,18 +35,19 @@ impl Engine {
         }
     }
 
-    /// Calls the application for every alarm that is due, or, where a flush is due too, for the rest of them in the next
-    /// turn.
+    /// Calls the application for every alarm that is due; but where a flush is due too, for one, and for the rest of them
+    /// in the next turn.
     pub(super) fn ring(&mut self, application: &mut dyn Application) {
-        while !self.pressed
-            && let Some(alarm) = self.alarms.expire(self.now)
-        {
+        while let Some(alarm) = self.alarms.expire(self.now) {
             match alarm {
                 Alarm::Session(key) if self.is_open(key) => application.session_alarm(self, key),
                 Alarm::Session(_) => {}
                 Alarm::Endpoint(number) => application.endpoint_alarm(self, number),
             }
             self.tell(application);
+            if self.pressed {
+                break;
+            }
         }
     }
 }

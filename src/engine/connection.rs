@@ -74,8 +74,8 @@ pub(super) enum Phase {
     /// A streaming response is under way.
     Streaming(Stream),
     /// The last byte of a receiver's response is in the outbox: until it has left, the client may yet miss what the
-    /// session gave it.
-    Ending { session: Key<Session>, keep_alive: bool },
+    /// session gave it. One that was turned away had nothing of a session's.
+    Ending { session: Option<Key<Session>>, keep_alive: bool },
     /// Upgraded, with a session.
     WebSocket(WebSocket),
     /// Our close frame is out, the client's is awaited (RFC 6455 §7.1.2).
@@ -261,7 +261,7 @@ impl Connection {
             Phase::Polling(poll) => Some(poll.session),
             Phase::Streaming(stream) => Some(stream.session),
             Phase::WebSocket(socket) => Some(socket.session),
-            Phase::Ending { session, .. } => Some(*session),
+            Phase::Ending { session, .. } => *session,
             _ => None,
         }
     }

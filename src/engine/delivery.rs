@@ -64,12 +64,15 @@ impl Engine {
         let Some(connection) = self.connections.get_mut(key) else { return Some(key) };
         connection.postponed = false;
         let rest = connection.rest_mut().and_then(|(session, place)| Some((session, place.take()?)));
+        let waiting = connection.inbox.len();
         self.begin_share();
         match rest {
             Some((session, rest)) => self.deliver_rest(key, session, rest, application),
             None => self.consume_inbox(key, application),
         }
-        self.check_memory(key, application);
+        if self.connections.get(key).is_some_and(|connection| connection.inbox.len() != waiting) {
+            self.check_memory(key, application);
+        }
         if self.connections.get(key).is_some_and(|connection| connection.hung_up) {
             self.eof(key, application);
         }

@@ -232,28 +232,43 @@ impl Engine {
     }
 
     /// The client sends no more. What it asked for before is answered; a receiver's response that has not ended yet was
-    /// broken off.
+    /// broken off. In either case what was answered so far goes out.
     pub fn eof(&mut self, key: Key<Connection>, application: &mut dyn Application) {
         let Some(connection) = self.connections.get_mut(key) else { return };
-        let unsent = !connection.outbox.is_empty();
         match connection.phase {
             Phase::Delivering(_) => connection.hung_up = true,
             _ if connection.postponed => connection.hung_up = true,
             // Whole requests wait for the answers before theirs to leave.
-            Phase::Idle { .. } if unsent && !connection.inbox.is_empty() => connection.hung_up = true,
-            Phase::Idle { .. }
-            | Phase::Head(_)
-            | Phase::Body(_)
-            | Phase::Farewell(_)
-            | Phase::Finishing { .. }
-                if unsent =>
-            {
-                connection.enter(Phase::Finishing { peer_done: true }, &mut self.memory);
-                self.mark_dirty(key);
+            Phase::Idle { .. } if !connection.outbox.is_empty() && !connection.inbox.is_empty() => {
+                connection.hung_up = true;
             }
-            _ => self.drop_connection(key),
+            // Its last byte leaves with this turn, or not at all.
+            Phase::Ending { .. } if connection.flow == Flow::Open => connection.hung_up = true,
+            _ => self.end_behind_output(key),
         }
         self.tell(application);
+    }
+
+    /// Ends a connection whose client sends no more behind what waits for it. (A receiver's client that does not read is
+    /// gone.)
+    fn end_behind_output(&mut self, key: Key<Connection>) {
+        let Some(connection) = self.connections.get(key) else { return };
+        if let Some(session) = connection.session() {
+            if connection.flow != Flow::Open {
+                return self.drop_connection(key);
+            }
+            if connection.is_websocket() {
+                self.emit_all(session);
+            }
+            self.receiver_broke_off(session, key);
+        }
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        if connection.outbox.is_empty() {
+            return self.drop_connection(key);
+        }
+        connection.enter(Phase::Finishing { peer_done: true }, &mut self.memory);
+        self.drop_inbox(key);
+        self.mark_dirty(key);
     }
 
     /// The connection is broken: reset, or failed in another way. What a WebSocket sent and the application did not hear is
@@ -296,7 +311,8 @@ impl Engine {
         Some(key)
     }
 
-    /// Tells the application what its calls, and the last unit of input, brought about: mostly nothing.
+    /// Tells the application what its calls, and the last unit of input, brought about: mostly nothing. What is caused by
+    /// that may be much too: where a flush is due, the rest is told behind it.
     #[inline]
     fn tell(&mut self, application: &mut dyn Application) {
         if !self.notices.is_empty() {
@@ -305,7 +321,9 @@ impl Engine {
     }
 
     fn tell_all(&mut self, application: &mut dyn Application) {
-        while let Some(notice) = self.notices.pop_front() {
+        while !self.pressed
+            && let Some(notice) = self.notices.pop_front()
+        {
             match notice {
                 Notice::Accepted(peer) => application.observe(&Event::Accepted { peer }),
                 Notice::Refused(peer, status) => application.observe(&Event::Refused { peer, status }),
@@ -358,7 +376,7 @@ impl Engine {
             let Some(connection) = self.connections.get_mut(key) else { continue };
             match connection.phase {
                 // Nobody needs it any more.
-                Phase::Idle { first: false } if !awaits_receivers => {
+                Phase::Idle { first: false } if !awaits_receivers && connection.inbox.is_empty() => {
                     connection.phase = Phase::Finishing { peer_done: false };
                     self.mark_dirty(key);
                 }
@@ -392,6 +410,8 @@ impl Engine {
         for key in keys {
             self.drop_connection(key);
         }
+        // There is nobody left to be sent anything.
+        self.pressed = false;
         self.tell(application);
         left
     }

@@ -79,6 +79,9 @@ impl Engine {
             self.mark_dirty(key);
             return;
         }
+        if let (true, Phase::Ending { .. }) = (connection.hung_up, &connection.phase) {
+            return self.drop_connection(key);
+        }
         connection.outbox.shrink(&mut self.memory);
         connection.flow = match connection.flow {
             Flow::Stalled(since) if count == 0 => Flow::Stalled(since),
@@ -100,7 +103,10 @@ impl Engine {
         connection.flow = Flow::Open;
         let waits_for_this = match &connection.phase {
             Phase::WebSocket(socket) => socket.rest.is_some() || !connection.inbox.is_empty(),
-            Phase::Idle { .. } | Phase::Farewell(_) => !connection.inbox.is_empty(),
+            Phase::Idle { .. } | Phase::Head(_) | Phase::Body(_) | Phase::Farewell(_) => {
+                !connection.inbox.is_empty()
+            }
+            Phase::Ending { .. } => connection.hung_up,
             _ => false,
         };
         if waits_for_this {
@@ -118,8 +124,10 @@ impl Engine {
             Phase::Ending { session, keep_alive } => {
                 let (session, keep_alive) = (*session, *keep_alive);
                 self.finish_response(key, keep_alive);
-                self.detach(session, key);
-                self.settle_drain(session);
+                if let Some(session) = session {
+                    self.detach(session, key);
+                    self.settle_drain(session);
+                }
             }
             Phase::WebSocket(socket) => {
                 let session = socket.session;
@@ -158,7 +166,7 @@ impl Engine {
         let Some(session) = self.sessions.get(key) else { return };
         if !session.queue.is_empty() || !session.is_open() {
             self.unflushed.push_back(&mut self.sessions, key);
-        } else if session.owes_drain {
+        } else {
             self.settle_drain(key);
         }
     }

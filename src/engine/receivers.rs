@@ -159,7 +159,7 @@ impl Engine {
             Phase::Polling(poll) => poll.keep_alive,
             _ => return,
         };
-        connection.phase = Phase::Ending { session, keep_alive };
+        connection.phase = Phase::Ending { session: Some(session), keep_alive };
         self.mark_dirty(key);
     }
 
@@ -233,6 +233,9 @@ impl Engine {
         if let Some(Phase::Streaming(stream)) = self.connections.get(key).map(|connection| &connection.phase)
         {
             self.end_response(key, stream.session);
+        }
+        if let Some(Connection { phase: Phase::Ending { session, .. }, .. }) = self.connections.get_mut(key) {
+            *session = None;
         }
     }
 }

@@ -5,7 +5,7 @@ use super::Engine;
 use super::chain::{Chain, Shared};
 use super::connection::{Connection, Flow};
 use super::memory::Memory;
-use super::session::{Cause, Close, SendError, Session};
+use super::session::{Awaited, Cause, Close, SendError, Session};
 use crate::collections::Key;
 use crate::sockjs::Transport;
 use crate::sockjs::json::write_string;
@@ -69,15 +69,27 @@ impl Engine {
     fn take_room(&mut self, key: Key<Session>, length: usize) -> Result<Option<Key<Connection>>, SendError> {
         let room = self.room(key, length)?;
         if room.is_full {
-            if let Some(session) = self.sessions.get_mut(key)
-                && !std::mem::replace(&mut session.owes_drain, true)
-                && room.is_empty
-            {
-                self.starved.push_back((key, length));
-            }
+            let awaited = if room.is_empty { Awaited::Room } else { Awaited::Drain };
+            self.note_full(key, length, awaited);
             return Err(SendError::Full);
         }
         Ok(room.raw)
+    }
+
+    /// Somebody is told `Full`, and will be told when it is over.
+    fn note_full(&mut self, key: Key<Session>, length: usize, awaited: Awaited) {
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        if session.awaited != Awaited::Nothing {
+            return;
+        }
+        session.awaited = awaited;
+        if awaited == Awaited::Room {
+            if self.starved.len() >= 2 * self.sessions.len() {
+                // Most of them have closed meanwhile.
+                self.starved.retain(|(key, _)| self.sessions.contains(*key));
+            }
+            self.starved.push_back((key, length));
+        }
     }
 
     /// What a session can take.
@@ -176,33 +188,37 @@ impl Engine {
         self.endpoints.get(usize::from(number)).map_or(0, |endpoint| endpoint.roster.len())
     }
 
-    /// Those who were told `Full` because the whole server was: now there may be room.
+    /// Those who were told `Full` because the whole server was, and would get now what they wanted. (Who wants much does
+    /// not keep the others waiting.)
     pub(super) fn settle_starved(&mut self) {
-        while self.has_room_for_starved() {
-            if let Some((key, _)) = self.starved.pop_front() {
+        for _ in 0..self.starved.len() {
+            if self.is_short_of_memory(0) {
+                return;
+            }
+            let Some((key, length)) = self.starved.pop_front() else { return };
+            if self.is_output_over(length) {
+                self.starved.push_back((key, length));
+            } else if let Some(session) = self.sessions.get_mut(key) {
+                session.awaited = Awaited::Drain;
                 self.settle_drain(key);
             }
         }
-        // Who wanted much does not keep the others waiting.
-        let foremost = self.starved.pop_front();
-        self.starved.extend(foremost);
     }
 
-    /// Whether the foremost of them would get now what it wanted.
+    /// Whether one of them would get it.
     pub(super) fn has_room_for_starved(&self) -> bool {
-        let wanted = self.starved.front().map(|(_, length)| *length);
-        wanted.is_some_and(|length| !self.is_short_of_memory(0) && !self.is_output_over(length))
+        !self.is_short_of_memory(0) && self.starved.iter().any(|(_, length)| !self.is_output_over(*length))
     }
 
     /// If somebody was told `Full`, and nothing waits any more: they are told, once.
     pub(super) fn settle_drain(&mut self, key: Key<Session>) {
         let Some(session) = self.sessions.get_mut(key) else { return };
-        if !session.owes_drain || !session.queue.is_empty() {
+        if session.awaited != Awaited::Drain || !session.queue.is_empty() {
             return;
         }
         let receiver = session.receiver.and_then(|receiver| self.connections.get(receiver));
         if receiver.is_none_or(|it| it.flow == Flow::Open && it.outbox.is_empty()) {
-            session.owes_drain = false;
+            session.awaited = Awaited::Nothing;
             self.drained.push_back(key);
         }
     }

@@ -25,8 +25,7 @@ pub struct Session {
     pub(super) timer: Timer,
     /// The application's own timer.
     pub(super) alarm: Timer,
-    /// Somebody was told `Full` and waits for the drain.
-    pub(super) owes_drain: bool,
+    pub(super) awaited: Awaited,
     /// Where the application keeps its own state of this session.
     pub(super) slot: u32,
     pub(super) chain: u32,
@@ -70,6 +69,16 @@ impl Hashed for Session {
     }
 }
 
+/// What whoever was told `Full` is to be told of.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Awaited {
+    Nothing,
+    /// Everything that waits for the client has left.
+    Drain,
+    /// The whole server has room.
+    Room,
+}
+
 /// The life of a session has one turning point.
 pub(super) enum State {
     /// The application may send, and hears messages.
@@ -96,7 +105,7 @@ impl Session {
             since: now,
             timer: Timer::default(),
             alarm: Timer::default(),
-            owes_drain: false,
+            awaited: Awaited::Nothing,
             slot: u32::MAX,
             chain: u32::MAX,
             roster: Link::default(),

@@ -128,6 +128,13 @@ impl Engine {
     pub(super) fn settle_contenders(&mut self) {
         while let Some(key) = self.contenders.pop_front() {
             let Some(session) = self.connections.get(key).and_then(Connection::session) else { continue };
+            let first = self.sessions.get(session).and_then(|session| session.receiver);
+            if let Some(first) = first.filter(|first| *first != key)
+                && self.connections.get(first).is_some_and(|first| first.hung_up)
+            {
+                // Its client is here, and not there: what has not left cannot have been read.
+                self.drop_connection(first);
+            }
             match self.sessions.get(session).map(|session| session.receiver) {
                 Some(Some(first)) if first != key => {
                     self.turn_away(key, 2010, "Another connection still open")

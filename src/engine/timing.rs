@@ -33,19 +33,11 @@ impl Engine {
         !(told && sent && self.postponed.is_empty())
     }
 
-    /// Lets everything happen that is due. Clients are judged for their silence `until` a time: the present, or the one by
+    /// Lets everything happen that is due; what is caused by it may make a flush due, and then the rest is for the next
+    /// turn. Clients are judged for their silence `until` a time: the present, or the one by
     /// which everybody was heard, if some who had something to say are still to be.
     pub fn tick(&mut self, until: Millis, application: &mut dyn Application) {
-        for _ in 0..self.drained.len() {
-            if self.pressed {
-                break;
-            }
-            let Some(key) = self.drained.pop_front() else { break };
-            if self.is_open(key) {
-                application.drained(self, key);
-                self.tell(application);
-            }
-        }
+        self.tell_drained(application);
         self.ring(application);
         while let Some(owner) = self.timers.expire(until) {
             match owner {
@@ -53,6 +45,23 @@ impl Engine {
                 Owner::Session(key) => self.session_timeout(key, until),
             }
             self.tell(application);
+            if self.pressed {
+                break;
+            }
+        }
+    }
+
+    /// Tells those whose queue has drained; but where a flush is due, one of them, and the rest in the next turn.
+    fn tell_drained(&mut self, application: &mut dyn Application) {
+        for _ in 0..self.drained.len() {
+            let Some(key) = self.drained.pop_front() else { break };
+            if self.is_open(key) {
+                application.drained(self, key);
+                self.tell(application);
+            }
+            if self.pressed {
+                break;
+            }
         }
     }
 

@@ -148,13 +148,15 @@ impl Reactor {
             Ok(()) => {}
         }
         self.tell_time(engine);
+        // The program may have sent much since the last turn.
+        self.relieve(engine, application);
         self.woken = false;
         let is_full = self.events.iter().nth(EVENTS - 1).is_some();
         self.round.begin_turn(engine.now(), if is_full { EVENTS } else { 0 });
         let left_over = self.unread.len();
         for _ in 0..engine.postponed() {
             let Some(key) = engine.go_on(application) else { break };
-            self.unpause(key, engine);
+            self.unpause(key, engine, application);
             self.relieve(engine, application);
         }
         let events = std::mem::replace(&mut self.events, Events::with_capacity(0));
@@ -242,11 +244,7 @@ impl Reactor {
             let Some(socket) = find(&mut self.sockets, key) else { return };
             if !engine.can_read(key) {
                 socket.reading = Reading::Paused;
-                if socket.hung_up && engine.is_receiver(key) {
-                    // Its response cannot reach its end any more, whatever is still unread.
-                    engine.eof(key, application);
-                }
-                return;
+                return socket.end_unread(key, engine, application);
             }
             socket.reading = Reading::Drained;
             match socket.stream.read(&mut self.buffer) {
@@ -314,14 +312,19 @@ impl Reactor {
             Some(Err(error)) if error.kind() == io::ErrorKind::WouldBlock => engine.sent(key, 0, true),
             Some(Err(_)) => return engine.reset(key, application),
         }
-        self.unpause(key, engine);
+        self.unpause(key, engine, application);
     }
 
     /// Reads on from a connection whose bytes are welcome again.
-    fn unpause(&mut self, key: Key<Connection>, engine: &Engine) {
-        let is_paused = find(&mut self.sockets, key).is_some_and(|socket| socket.reading == Reading::Paused);
-        if is_paused && engine.can_read(key) {
+    fn unpause(&mut self, key: Key<Connection>, engine: &mut Engine, application: &mut dyn Application) {
+        let Some(socket) = find(&mut self.sockets, key) else { return };
+        if socket.reading != Reading::Paused {
+            return;
+        }
+        if engine.can_read(key) {
             self.read_later(key);
+        } else {
+            socket.end_unread(key, engine, application);
         }
     }
 

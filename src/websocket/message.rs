@@ -8,7 +8,7 @@
 
 use super::WebSocketError;
 use super::close::CloseFrame;
-use super::frame::{FrameHeader, Opcode};
+use super::frame::{CONTROL_LIMIT, FrameHeader, Opcode};
 use super::mask::unmask;
 use super::utf8::Text;
 use std::{mem, str};
@@ -71,6 +71,9 @@ enum Content {
     Binary(Vec<u8>),
 }
 
+/// The most bytes that are left in the input for want of more: those of the largest control frame but one.
+pub const INCOMPLETE: usize = 2 + 4 + CONTROL_LIMIT - 1;
+
 /// Bytes that are unmasked, checked and copied before the next ones: they stay in the processor's nearest cache
 /// meanwhile. A multiple of the mask's length.
 const BLOCK: usize = 16 << 10;
@@ -84,7 +87,7 @@ impl Decoder {
     /// Takes the next event off the front of `input`, which is unmasked in place, and says how many bytes
     /// that took. The caller drops those and calls again until the event is [`NeedMore`](Event::NeedMore).
     ///
-    /// What is then left is an incomplete header or an incomplete control frame: at most 130 bytes,
+    /// What is then left is an incomplete header or an incomplete control frame: at most [`INCOMPLETE`] bytes,
     /// untouched, to be passed again with more behind them. A message of more than `limit` bytes is refused
     /// by the header that announces it. After a close or an error, all input is taken and nothing comes of
     /// it.

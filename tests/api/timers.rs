@@ -3,7 +3,7 @@
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use sockjs_server::{Endpoint, Handler, Request, ServerOptions, Session};
+use sockjs_server::{Endpoint, Handler, Request, Server, ServerOptions, Session};
 
 use crate::clients::WebSocket;
 use crate::support::{PATIENCE, TestServer};
@@ -113,4 +113,30 @@ fn a_timer_ends_with_its_session() {
     assert_eq!(heard.recv_timeout(PATIENCE), Ok("of the endpoint"));
     let counters = server.wait_for("the end", |counters| counters.connections == 0);
     assert_eq!(counters.timers, 0);
+}
+
+#[test]
+fn a_timer_that_is_set_between_two_turns_runs_from_then_on() {
+    let mut server = Server::new(ServerOptions::default()).expect("server");
+    let (rings, rang) = mpsc::channel();
+    struct Bell(mpsc::Sender<Instant>);
+    impl Handler for Bell {
+        fn on_message(&mut self, _: &mut Session<'_>, _: &str) {}
+        fn on_endpoint_timer(&mut self, _: &mut Endpoint<'_>) {
+            self.0.send(Instant::now()).expect("the test listens");
+        }
+    }
+    let endpoint = server.mount("/bell", Bell(rings)).expect("mount");
+    server.turn(Some(Duration::ZERO)).expect("turn");
+    // The program does something else for longer than the timer is to take.
+    std::thread::sleep(2 * DELAY);
+    let set = Instant::now();
+    server.endpoint(endpoint).set_timer(DELAY);
+    let rang = loop {
+        server.turn(Some(PATIENCE)).expect("turn");
+        if let Ok(rang) = rang.try_recv() {
+            break rang;
+        }
+    };
+    assert!(rang - set >= DELAY - Duration::from_millis(1), "early");
 }

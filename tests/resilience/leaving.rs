@@ -170,3 +170,28 @@ fn a_receiver_that_hangs_up_behind_more_than_is_read_ahead_is_noticed() {
         server.wait_for("the session to close", |counters| counters.opened == counters.closed);
     }
 }
+
+/// Section 12, rule 3: whether the end of the stream comes in the packet of the request, or later.
+#[test]
+fn a_client_that_asks_and_closes_its_half_is_answered() {
+    let server = start(|_, endpoint| endpoint.disconnect_delay = NEVER);
+    let poll = |name: &str| POLL.replace("/s/", &format!("/{name}/"));
+    let socket = [handshake("/echo/000/w/websocket", "").as_bytes(), &text("[\"x\"]")].concat();
+    for round in 0..50 {
+        let session = format!("s{round}");
+        for (bytes, end) in [
+            (REQUEST.as_bytes().to_vec(), "\r\n\r\nWelcome to SockJS!\n"),
+            (poll(&session).into_bytes(), "\r\n\r\no\n"),
+            ([REQUEST, &poll(&format!("behind{round}"))].concat().into_bytes(), "\r\n\r\no\n"),
+            (socket.clone(), "a[\"x\"]"),
+        ] {
+            let mut client = Client::connect(server.address);
+            client.send(&bytes).hang_up();
+            let answers = String::from_utf8_lossy(&client.rest()).into_owned();
+            assert!(answers.ends_with(end), "{answers:?} to {:?}", String::from_utf8_lossy(&bytes));
+        }
+        // Its poll had ended before it left.
+        let mut again = Client::connect(server.address);
+        assert_eq!(again.ask("POST", &format!("/echo/000/{session}/xhr_send"), "", b"[]").status, 204);
+    }
+}

@@ -315,6 +315,7 @@ impl<'s> World<'s> {
     }
 
     fn turn(&mut self) {
+        self.relieve();
         for _ in 0..self.engine.postponed() {
             let key = self.engine.go_on(&mut self.program).expect("one that goes on");
             self.unpause(key);

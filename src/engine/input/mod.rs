@@ -12,6 +12,7 @@ use super::connection::{Connection, Phase, WebSocket};
 use super::{Application, Engine};
 use crate::collections::Key;
 use crate::websocket::close;
+use crate::websocket::message::INCOMPLETE;
 pub(super) use websocket::kept_assembly;
 
 /// Pipelined bytes that are kept while a response is under way; beyond it reading pauses.
@@ -115,7 +116,7 @@ impl Engine {
             }
             Phase::Finishing { .. } | Phase::Lingering => true,
             Phase::Delivering(_) | Phase::Gone => false,
-            _ => !connection.postponed && !self.is_backed_up(connection),
+            _ => !connection.postponed && !self.is_backed_up(connection) && !has_units_waiting(connection),
         }
     }
 
@@ -179,5 +180,15 @@ impl Engine {
                 Step::Keep(count) => return used..used + count,
             }
         }
+    }
+}
+
+/// Whether there is more in the inbox of a connection than a unit that is not complete: it is dealt with when what waits
+/// for its client has left, and until then nothing is added to it.
+fn has_units_waiting(connection: &Connection) -> bool {
+    match connection.phase {
+        Phase::Idle { .. } => !connection.inbox.is_empty(),
+        Phase::WebSocket(_) => connection.inbox.len() > INCOMPLETE,
+        _ => false,
     }
 }

@@ -30,12 +30,9 @@ impl Engine {
         input: &mut [u8],
         application: &mut dyn Application,
     ) -> Step {
-        let Some(Connection { phase: Phase::WebSocket(socket), since, .. }) = self.connections.get_mut(key)
-        else {
+        let Some(Connection { phase: Phase::WebSocket(socket), .. }) = self.connections.get_mut(key) else {
             return Step::Keep(0);
         };
-        // Whoever sends is alive, though the pong may still be behind a long message.
-        (socket.ping, *since) = (Ping::Rest, self.now);
         let (session, raw) = (socket.session, socket.raw);
         let mut decoder = std::mem::take(&mut socket.decoder);
         self.memory.input.release(decoder.buffered());
@@ -58,9 +55,14 @@ impl Engine {
             }
         };
         decoder.reclaim(&mut self.assembly, kept_assembly(&self.options));
-        if let Some(Connection { phase: Phase::WebSocket(socket), .. }) = self.connections.get_mut(key) {
+        if let Some(Connection { phase: Phase::WebSocket(socket), since, .. }) = self.connections.get_mut(key)
+        {
             self.memory.input.hold(decoder.buffered());
             socket.decoder = decoder;
+            if let Step::Took(_) = step {
+                // Whoever sends is alive, though the pong may still be behind a long message.
+                (socket.ping, *since) = (Ping::Rest, self.now);
+            }
         }
         step
     }

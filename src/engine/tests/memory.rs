@@ -1,7 +1,7 @@
 //! The bound on what the whole server buffers.
 
 use super::world::{Moment, World, echo};
-use crate::engine::{Cause, Close, EndpointOptions, ServerOptions};
+use crate::engine::{Cause, Close, EndpointOptions, SendError, ServerOptions};
 
 fn small() -> ServerOptions {
     ServerOptions { buffered_bytes: 1 << 20, ..ServerOptions::default() }
@@ -97,5 +97,72 @@ fn what_is_read_ahead_behind_a_stream_is_within_the_bound_too() {
         let held = world.engine.counters().buffered;
         assert!(held <= 1 << 20, "{held} bytes behind {number} streams");
     }
+    world.finish();
+}
+
+#[test]
+fn nobody_is_told_of_room_that_is_not_there() {
+    let mut world = World::build(small(), EndpointOptions::default(), |_, _, _| {});
+    let (socket, other) = (world.websocket("000/s/websocket"), world.websocket("000/o/websocket"));
+    let (first, second) = (world.session(0), world.session(1));
+    world.take(socket);
+    world.heard();
+    world.blocked.insert(other);
+    world.engine.send(second, &"y".repeat(100_000)).expect("there is room");
+    world.flush();
+    let long = "x".repeat(950_000);
+    assert_eq!(world.engine.send(first, &long), Err(SendError::Full));
+    world.flush();
+    world.pass(0);
+    assert!(world.heard().is_empty() && !world.engine.is_pending(), "there is no room for so much");
+    world.unblock(other);
+    world.pass(0);
+    assert_eq!(world.heard(), ["0 drain"]);
+    assert_eq!(world.engine.send(first, &long), Ok(()));
+    world.flush();
+    assert!(world.take(socket).len() > 950_000);
+    world.finish();
+}
+
+/// What leaves meanwhile, a pong say, does not make room.
+#[test]
+fn nobody_is_told_of_room_by_the_last_byte_of_something_else() {
+    let mut world = World::build(small(), EndpointOptions::default(), |_, _, _| {});
+    let (socket, other) = (world.websocket("000/s/websocket"), world.websocket("000/o/websocket"));
+    let (first, second) = (world.session(0), world.session(1));
+    world.heard();
+    world.blocked.insert(other);
+    world.engine.send(second, &"y".repeat(100_000)).expect("there is room");
+    world.flush();
+    let long = "x".repeat(950_000);
+    for _ in 0..3 {
+        assert_eq!(world.engine.send(first, &long), Err(SendError::Full));
+        world.send(socket, World::frame(9, b""));
+        world.pass(0);
+        assert!(world.heard().is_empty());
+    }
+    world.unblock(other);
+    world.pass(0);
+    assert_eq!(world.heard(), ["0 drain"], "and once");
+    world.finish();
+}
+
+#[test]
+fn who_wants_little_is_told_of_room_before_those_who_want_much() {
+    let mut world = World::build(small(), EndpointOptions::default(), |_, _, _| {});
+    let sockets: Vec<_> = (0..4).map(|number| world.websocket(&format!("000/{number}/websocket"))).collect();
+    let sessions: Vec<_> = (0..4).map(|number| world.session(number)).collect();
+    let uploader = world.connect();
+    world.heard();
+    world.blocked.insert(sockets[3]);
+    world.engine.send(sessions[3], &"y".repeat(400_000)).expect("there is room");
+    world.send(uploader, "POST /other HTTP/1.1\r\nHost: h\r\nContent-Length: 600000\r\n\r\n");
+    world.send(uploader, vec![b'x'; 480_000]);
+    for (session, length) in sessions.iter().zip([600_000, 600_000, 200_000]) {
+        assert_eq!(world.engine.send(*session, &"x".repeat(length)), Err(SendError::Full));
+    }
+    world.reset(uploader);
+    world.pass(0);
+    assert_eq!(world.heard(), ["2 drain"]);
     world.finish();
 }

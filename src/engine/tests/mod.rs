@@ -1,8 +1,10 @@
 //! Races and waits, with a made-up clock: every test says exactly what happens when.
 
+mod leaving;
 mod memory;
 mod races;
 mod random;
+mod relief;
 mod shares;
 mod slow;
 mod waits;

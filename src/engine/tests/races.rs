@@ -74,6 +74,54 @@ fn a_second_receiver_is_turned_away_and_the_first_goes_on() {
     }
 }
 
+/// Section 12, rule 8: whatever becomes of the one that was turned away.
+#[test]
+fn a_second_receiver_that_does_not_read_its_refusal_leaves_the_session_alone() {
+    for reset in [false, true] {
+        let mut world = World::new(echo);
+        let client = open_by_polling(&mut world);
+        let (first, second) = (world.connect(), world.connect());
+        world.post(first, "s/xhr", "");
+        world.blocked.insert(second);
+        world.post(second, "s/xhr", "");
+        // The first one ends in peace, and a message waits for the next.
+        world.post(client, "s/xhr_send", r#"["m"]"#);
+        assert_eq!(world.take_body(first), "a[\"m\"]\n");
+        world.post(first, "s/xhr_streaming", "");
+        world.take(first);
+        if reset {
+            world.reset(second);
+        } else {
+            world.pass(30_000);
+        }
+        assert!(world.ended.contains(&second));
+        world.heard();
+        world.take(client);
+        world.take(first);
+        let sender = world.connect();
+        world.post(sender, "s/xhr_send", r#"["n"]"#);
+        assert_eq!(world.heard(), ["0 message n"]);
+        assert_eq!(world.take_chunks(first), ["a[\"n\"]\n"]);
+        world.finish();
+    }
+
+    // Nor if no receiver is there at that moment.
+    let mut world = World::new(echo);
+    let client = open_by_polling(&mut world);
+    let (first, second) = (world.connect(), world.connect());
+    world.post(first, "s/xhr", "");
+    world.blocked.insert(second);
+    world.post(second, "s/xhr", "");
+    world.post(client, "s/xhr_send", r#"["m"]"#);
+    world.take(client);
+    world.post(client, "s/xhr_send", r#"["n"]"#);
+    world.take(client);
+    world.reset(second);
+    world.post(client, "s/xhr", "");
+    assert_eq!(world.take_body(client), "a[\"n\"]\n");
+    world.finish();
+}
+
 #[test]
 fn a_first_receiver_that_has_hung_up_is_noticed_before_the_second_is_answered() {
     let mut world = World::new(echo);
@@ -240,7 +288,7 @@ fn a_handler_may_close_everybody_and_broadcast_from_anywhere() {
         Moment::Close => {
             engine.broadcast(0, "somebody left", Some(key));
         }
-        Moment::Open | Moment::Alarm => {}
+        Moment::Open | Moment::Alarm | Moment::Drain => {}
     });
     for number in 0..3 {
         let client = world.connect();

@@ -3,7 +3,7 @@
 use super::world::{Moment, World};
 use crate::collections::Key;
 use crate::engine::connection::Phase;
-use crate::engine::{Connection, EndpointOptions, Engine, SendError, ServerOptions, Session};
+use crate::engine::{Connection, EndpointOptions, Engine, ServerOptions, Session};
 
 /// A payload of so many messages: their numbers.
 fn payload(count: usize) -> String {
@@ -311,6 +311,9 @@ fn where_there_is_no_room_to_wait_nothing_waits() {
 /// A turn at this time, in which nothing arrives.
 fn turn(world: &mut World, now: u64) {
     world.engine.set_time(now);
+    if world.engine.is_pressed() {
+        world.flush_once();
+    }
     world.go_on();
     world.engine.tick(now, &mut world.handlers);
     world.flush_once();
@@ -408,6 +411,42 @@ fn a_clients_close_frame_that_waited_is_read_behind_ours() {
     world.finish();
 }
 
+/// What the program sends between two turns of its own loop.
+#[test]
+fn a_turn_that_begins_with_full_queues_gets_on_all_the_same() {
+    let mut world = World::new(|_, _, _| {});
+    let reader = world.websocket("000/s/websocket");
+    let (client, session) = (world.connect(), world.session(0));
+    receive(&mut world, client, "GET /e HTTP/1.1\r\nHost: h\r\n");
+    for now in 1..100 {
+        for _ in 0..2 {
+            world.engine.send(session, &"x".repeat(70_000)).expect("its client reads");
+        }
+        assert!(world.engine.is_pressed());
+        if now == 1 {
+            receive(&mut world, client, "\r\n");
+        }
+        turn(&mut world, now);
+        world.take(reader);
+    }
+    assert!(world.take(client).starts_with("HTTP/1.1 200 "));
+    world.finish();
+}
+
+#[test]
+fn requests_that_wait_for_their_turn_are_answered_though_the_server_stops() {
+    let mut world = World::new(|_, _, _| {});
+    let client = world.connect();
+    receive(&mut world, client, "GET /e HTTP/1.1\r\nHost: h\r\n\r\n".repeat(300));
+    world.engine.stop(1001, "Server shutdown", &mut world.handlers);
+    world.flush();
+    let answers = world.take(client);
+    // The first one behind the stop says that the connection closes.
+    assert_eq!(answers.matches("HTTP/1.1 200 OK").count(), 257);
+    assert_eq!(answers.matches("Connection: close").count(), 1);
+    world.finish();
+}
+
 #[test]
 fn who_reads_is_not_closed_for_what_one_packet_causes() {
     for (server, readers, messages) in [(small(), 100, 100), (ServerOptions::default(), 20_000, 50)] {
@@ -424,48 +463,4 @@ fn who_reads_is_not_closed_for_what_one_packet_causes() {
         world.flush_once();
         assert_eq!(world.engine.open_count(0), readers + 1);
     }
-}
-
-#[test]
-fn who_reads_is_not_closed_for_what_alarms_cause() {
-    let mut world = World::build(small(), EndpointOptions::default(), |engine, key, moment| match moment {
-        Moment::Open => engine.set_session_alarm(key, Some(10)),
-        Moment::Alarm => assert_eq!(engine.broadcast(0, &"x".repeat(1000), None), 100),
-        _ => {}
-    });
-    let readers: Vec<_> = (0..100).map(|_| world.websocket("websocket")).collect();
-    world.heard();
-    world.pass(10);
-    while world.engine.next_deadline().is_some_and(|next| next <= world.engine.now()) {
-        world.pass(0);
-    }
-    assert_eq!(world.heard().len(), 100, "each alarm rang");
-    for reader in readers {
-        assert_eq!(world.take(reader).matches('x').count(), 100 * 1000);
-    }
-    world.finish();
-}
-
-#[test]
-fn nobody_is_told_of_room_that_is_not_there() {
-    let mut world = World::build(small(), EndpointOptions::default(), |_, _, _| {});
-    let (socket, other) = (world.websocket("000/s/websocket"), world.websocket("000/o/websocket"));
-    let (first, second) = (world.session(0), world.session(1));
-    world.take(socket);
-    world.heard();
-    world.blocked.insert(other);
-    world.engine.send(second, &"y".repeat(100_000)).expect("there is room");
-    world.flush();
-    let long = "x".repeat(950_000);
-    assert_eq!(world.engine.send(first, &long), Err(SendError::Full));
-    world.flush();
-    world.pass(0);
-    assert!(world.heard().is_empty() && !world.engine.is_pending(), "there is no room for so much");
-    world.unblock(other);
-    world.pass(0);
-    assert_eq!(world.heard(), ["0 drain"]);
-    assert_eq!(world.engine.send(first, &long), Ok(()));
-    world.flush();
-    assert!(world.take(socket).len() > 950_000);
-    world.finish();
 }

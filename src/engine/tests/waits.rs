@@ -241,3 +241,23 @@ fn stopping_tells_everybody_and_waits_for_nobody_long() {
     world.pass(1100);
     assert!(world.engine.is_empty(), "{:?}", world.engine.counters());
 }
+
+/// Nothing was heard of it since, whatever is sent to it.
+#[test]
+fn a_client_that_is_gone_within_a_frame_is_missed() {
+    let mut world = World::new(echo);
+    let socket = world.websocket("000/s/websocket");
+    world.send(socket, [0x81]);
+    let key = world.session(0);
+    for _ in 0..35 {
+        world.engine.send(key, "news").expect("it is open");
+        world.pass(999);
+        assert_eq!(world.engine.is_open(key), world.engine.now() < 35_000);
+        world.pass(1);
+        if !world.engine.is_open(key) {
+            break;
+        }
+    }
+    assert_eq!(world.heard(), ["0 open", "0 close 1006 Unresponsive"]);
+    world.finish();
+}

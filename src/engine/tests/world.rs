@@ -17,6 +17,7 @@ pub(super) enum Moment<'m> {
     Message(&'m str),
     Alarm,
     Close,
+    Drain,
 }
 
 /// The handlers of a test: they log what they hear, then behave.
@@ -52,8 +53,8 @@ impl Application for Recorder {
         assert_eq!(engine.send(key, "too late"), Err(SendError::Gone));
         self.hear(engine, key, format!("close {} {:?}", close.code, close.cause), Moment::Close);
     }
-    fn drained(&mut self, _: &mut Engine, key: Key<Session>) {
-        self.log.push(format!("{} drain", self.names[&key]));
+    fn drained(&mut self, engine: &mut Engine, key: Key<Session>) {
+        self.hear(engine, key, "drain".into(), Moment::Drain);
     }
     fn session_alarm(&mut self, engine: &mut Engine, key: Key<Session>) {
         self.hear(engine, key, "alarm".into(), Moment::Alarm);

@@ -1,0 +1,98 @@
+//! Clients whose end of the stream comes with what they asked for, in one turn or in the next: where the packets were cut
+//! must not matter (PROTOCOL.md, section 12, rules 2 and 3).
+
+use super::world::{World, echo};
+use crate::collections::Key;
+use crate::engine::Connection;
+
+const GREETING: &str = "GET /e HTTP/1.1\r\nHost: h\r\n\r\n";
+const POLL: &str = "POST /e/000/s/xhr HTTP/1.1\r\nHost: h\r\n\r\n";
+const STREAM: &str = "POST /e/000/s/xhr_streaming HTTP/1.1\r\nHost: h\r\n\r\n";
+
+/// A client that writes and hangs up, noticed at once or in the next turn.
+fn write_and_leave(world: &mut World, at_once: bool, bytes: impl AsRef<[u8]>) -> Key<Connection> {
+    let client = world.connect();
+    world.engine.receive(client, &mut bytes.as_ref().to_vec(), &mut world.handlers);
+    if !at_once {
+        world.flush();
+    }
+    world.hang_up(client);
+    assert!(world.ended.contains(&client));
+    client
+}
+
+#[test]
+fn a_response_that_ends_before_the_client_is_missed_has_ended() {
+    for at_once in [true, false] {
+        let mut world = World::new(echo);
+        let client = write_and_leave(&mut world, at_once, [GREETING, POLL, GREETING].concat());
+        let answers = world.take(client);
+        let ends: Vec<_> = answers.split("HTTP/1.1 ").skip(1).map(|it| it.trim_end()).collect();
+        assert_eq!(ends.len(), 3, "{answers}");
+        for (answer, end) in ends.iter().zip(["Welcome to SockJS!", "\r\n\r\no", "Welcome to SockJS!"]) {
+            assert!(answer.ends_with(end), "at once: {at_once}, {answer}");
+        }
+        // It lives on, for the client may come back.
+        world.post_anew("s/xhr_send", r#"["x"]"#);
+        assert_eq!(world.heard(), ["0 open", "0 message x"]);
+        world.finish();
+    }
+}
+
+#[test]
+fn what_was_answered_before_a_receiver_that_breaks_off_stays_answered() {
+    for at_once in [true, false] {
+        for (receiver, begun) in [(POLL.repeat(2), "\r\n\r\no\n"), (STREAM.to_owned(), "\r\no\n\r\n")] {
+            let mut world = World::new(echo);
+            let client = write_and_leave(&mut world, at_once, [GREETING, &receiver, GREETING].concat());
+            let answers = world.take(client);
+            assert!(answers.contains("Welcome to SockJS!") && answers.ends_with(begun), "{answers}");
+            assert_eq!(world.heard(), ["0 open", "0 close 1002 Interrupted"]);
+            world.finish();
+        }
+    }
+}
+
+#[test]
+fn a_websocket_that_hangs_up_gets_what_its_messages_brought_about() {
+    for at_once in [true, false] {
+        let mut world = World::new(echo);
+        let handshake = "GET /e/000/w/websocket HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\n\
+            Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+        let frame = World::frame(1, br#"["x"]"#);
+        let client = write_and_leave(&mut world, at_once, [handshake.as_bytes(), &frame].concat());
+        let received = world.take(client);
+        assert!(received.starts_with("HTTP/1.1 101 ") && received.ends_with(r#"a["x"]"#), "{received}");
+        assert_eq!(world.heard(), ["0 open", "0 message x", "0 close 1006 Interrupted"]);
+        world.finish();
+    }
+}
+
+/// Whoever has hung up and does not read is gone.
+#[test]
+fn a_response_that_gets_stuck_behind_the_end_of_the_stream_is_broken_off() {
+    let mut world = World::new(echo);
+    let client = world.connect();
+    world.engine.receive(client, &mut POLL.as_bytes().to_vec(), &mut world.handlers);
+    world.room.insert(client, 10);
+    world.hang_up(client);
+    assert!(world.ended.contains(&client));
+    assert_eq!(world.heard(), ["0 open", "0 close 1002 Interrupted"]);
+    world.post_anew("s/xhr", "");
+    world.finish();
+}
+
+/// Section 7, rule 12: it cannot have been read before the client came back.
+#[test]
+fn a_response_that_has_not_left_when_its_client_comes_back_without_it_is_broken_off() {
+    let mut world = World::new(echo);
+    let (first, second) = (world.connect(), world.connect());
+    for client in [first, second] {
+        world.engine.receive(client, &mut POLL.as_bytes().to_vec(), &mut world.handlers);
+    }
+    world.hang_up_unnoticed(first);
+    world.flush();
+    assert_eq!(world.take_body(second), "c[1002,\"Connection interrupted\"]\n");
+    assert_eq!(world.heard(), ["0 open", "0 close 1002 Interrupted"]);
+    world.finish();
+}
