@@ -65,7 +65,7 @@
 //! | `heartbeat_delay` | endpoint | 25 s | a heartbeat; on WebSocket also a ping |
 //! | `pong_timeout` | endpoint | 10 s | session closes |
 //!
-//! Fixed are 8 KiB for what surrounds a chunked body's data (413), 125 bytes for control frames (1002), 16 KiB of
+//! Fixed are 8 KiB for what surrounds a chunked body's data (400), 125 bytes for control frames (1002), 16 KiB of
 //! requests pipelined behind a response under way, and 64 KiB of answers that their client does not read: beyond these
 //! its requests stay unread. And in one turn of the loop 256 requests and messages of one connection are dealt with, or as
 //! many as cause 2¹⁸ messages, or 64 KiB for one client: what follows waits for the next turn, as nobody waits long for

@@ -16,8 +16,10 @@ pub(super) struct Exchange<'r> {
 }
 
 impl<'r> Exchange<'r> {
+    /// Who asks for a WebSocket may begin to speak it before the answer: where there is none, nothing more is read.
     pub(super) fn new(key: Key<Connection>, request: &'r http::Request<'r, 'r>, stage: Stage) -> Self {
-        Self { key, request, keep_alive: request.keep_alive() && stage == Stage::Serving }
+        let goes_on = request.keep_alive() && !request.list_contains("upgrade", "websocket");
+        Self { key, request, keep_alive: goes_on && stage == Stage::Serving }
     }
 
     pub(super) fn is_head(&self) -> bool {
@@ -204,14 +206,15 @@ impl Engine {
     }
 
     /// Answers a head that was not understood. Nothing behind it is read as a request.
-    pub(super) fn refuse_head(&mut self, key: Key<Connection>, status: u16) {
+    pub(super) fn refuse_head(&mut self, key: Key<Connection>, status: u16, is_head: bool) {
         self.note_refusal(key, status);
         let Some(connection) = self.connections.get_mut(key) else { return };
         connection.outbox.write(&mut self.memory, |out| {
-            ResponseHead::new(out, status, &self.date)
+            let head = ResponseHead::new(out, status, &self.date)
                 .header("Content-Type", PLAIN_TEXT)
-                .header("Connection", "close")
-                .body(http::reason_phrase(status).as_bytes());
+                .header("Connection", "close");
+            let body = http::reason_phrase(status).as_bytes();
+            if is_head { head.body_for_head(body.len()) } else { head.body(body) }
         });
         self.finish_response(key, false);
     }

@@ -16,6 +16,9 @@ impl Engine {
         application: &mut dyn Application,
     ) {
         let request = exchange.request;
+        if request.path() == "*" {
+            return self.answer_for_server(exchange, application);
+        }
         let Some((number, below)) = self.find_endpoint(request.path()) else {
             return self.handle_other(exchange, body, application);
         };
@@ -29,10 +32,12 @@ impl Engine {
         }
         if !self.endpoints.get(usize::from(number)).is_some_and(|it| it.admits_origin(exchange.origin())) {
             self.note_not_admitted(exchange.key, 403);
-            return self.answer_error(exchange, 403, "Origin not allowed.");
+            // A page of that origin is not to read even this.
+            let label = Label { cors: false, ..self.error_label(exchange) };
+            return self.answer(exchange, 403, label, b"Origin not allowed.");
         }
         if let (Method::Options, Some(methods)) = (request.method(), route.preflight_methods()) {
-            return self.answer_options(exchange, label, methods);
+            return self.answer_options(exchange, label, allowed, methods);
         }
         match route {
             Route::Greeting => self.answer(exchange, 200, label, GREETING.as_bytes()),
@@ -125,10 +130,20 @@ impl Engine {
         self.answer_with(exchange, 405, label, |head| head.header("Allow", allowed).body(b""));
     }
 
-    fn answer_options(&mut self, exchange: &Exchange<'_>, label: Label, methods: &str) {
+    /// `OPTIONS *`: of the server as a whole (RFC 9110 §9.3.7).
+    fn answer_for_server(&mut self, exchange: &Exchange<'_>, application: &mut dyn Application) {
+        application.observe(&Event::Request(&self.show(exchange, exchange.request.path(), None)));
+        let label = Label { content_type: None, ..Label::TEXT };
+        self.answer_with(exchange, 204, label, |head| {
+            head.header("Allow", "GET, HEAD, POST, OPTIONS").end();
+        });
+    }
+
+    fn answer_options(&mut self, exchange: &Exchange<'_>, label: Label, allowed: &str, methods: &str) {
         let label = Label { content_type: None, cache: Cache::Year, ..label };
         self.answer_with(exchange, 204, label, |head| {
-            head.header("Access-Control-Max-Age", "31536000")
+            head.header("Allow", allowed)
+                .header("Access-Control-Max-Age", "31536000")
                 .header("Access-Control-Allow-Methods", methods)
                 .end();
         });

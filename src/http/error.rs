@@ -30,6 +30,8 @@ pub enum HttpError {
     UnsupportedVersion,
     /// The target has none of the four forms, or not the one its method takes.
     Target,
+    /// CONNECT.
+    Tunnel,
     /// A line of the header section starts with white space.
     FoldedField,
     /// A field name is empty, not a token, or not directly followed by its colon.
@@ -73,11 +75,11 @@ impl HttpError {
     #[must_use]
     pub fn status(self) -> u16 {
         match self {
-            HttpError::BodyTooLarge | HttpError::ChunkOverhead => 413,
+            HttpError::BodyTooLarge => 413,
             HttpError::RequestLineTooLong => 414,
             HttpError::ExpectationUnknown => 417,
             HttpError::HeaderSectionTooLarge | HttpError::TooManyFields => 431,
-            HttpError::TransferCodingUnknown => 501,
+            HttpError::Tunnel | HttpError::TransferCodingUnknown => 501,
             HttpError::UnsupportedVersion => 505,
             _ => 400,
         }
@@ -100,6 +102,7 @@ impl fmt::Display for HttpError {
             HttpError::RequestLine => "RFC 9112 §3: the request line is not method, target and version",
             HttpError::UnsupportedVersion => "RFC 9110 §15.6.6: neither HTTP/1.1 nor HTTP/1.0",
             HttpError::Target => "RFC 9112 §3.2: the target is malformed, or not of a form its method takes",
+            HttpError::Tunnel => "RFC 9110 §9.3.6: this server makes no tunnels",
             HttpError::FoldedField => "RFC 9112 §5.2: a field line starts with white space",
             HttpError::FieldName => "RFC 9112 §5.1: a field name is not a token directly followed by a colon",
             HttpError::HostMissing => "RFC 9112 §3.2: no Host",
@@ -140,11 +143,12 @@ mod tests {
             (HttpError::LengthAndTransferEncoding, 400),
             (HttpError::ChunkSize, 400),
             (HttpError::BodyTooLarge, 413),
-            (HttpError::ChunkOverhead, 413),
+            (HttpError::ChunkOverhead, 400),
             (HttpError::RequestLineTooLong, 414),
             (HttpError::ExpectationUnknown, 417),
             (HttpError::HeaderSectionTooLarge, 431),
             (HttpError::TooManyFields, 431),
+            (HttpError::Tunnel, 501),
             (HttpError::TransferCodingUnknown, 501),
             (HttpError::UnsupportedVersion, 505),
         ];

@@ -143,8 +143,7 @@ impl<'h, 'b> Request<'h, 'b> {
         self.target
     }
 
-    /// The path of the target, not percent-decoded. It starts with `/`, but is `*` for `OPTIONS *` and empty
-    /// for CONNECT.
+    /// The path of the target, not percent-decoded. It starts with `/`, but is `*` for `OPTIONS *`.
     #[must_use]
     pub fn path(&self) -> &'b str {
         self.path

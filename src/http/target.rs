@@ -11,8 +11,8 @@ use super::{HttpError, Method};
 ///
 /// - origin-form `/path?query`: any method but CONNECT;
 /// - absolute-form `http://host/path?query`: reduced to path and query, an empty path to `/`;
-/// - authority-form `host:port`: CONNECT and nothing else. Its path is empty;
-/// - asterisk-form `*`: OPTIONS alone. Its path is `*`.
+/// - asterisk-form `*`: OPTIONS alone. Its path is `*`;
+/// - authority-form `host:port`, which is CONNECT's, is refused: there are no tunnels here.
 ///
 /// Only visible ASCII is let through, and no `#`: a fragment is never sent, and servers differ in whether
 /// they cut there.
@@ -25,11 +25,7 @@ pub(super) fn split<'b>(
         return Err(HttpError::Target);
     }
     match (method, target) {
-        (Method::Other("CONNECT"), _) => {
-            let authority = Authority::parse(target.as_bytes()).ok_or(HttpError::Target)?;
-            let complete = !authority.host.is_empty() && !authority.port.unwrap_or_default().is_empty();
-            if complete { Ok(("", None)) } else { Err(HttpError::Target) }
-        }
+        (Method::Other("CONNECT"), _) => Err(HttpError::Tunnel),
         (Method::Options, "*") => Ok(("*", None)),
         _ if target.starts_with('/') => Ok(split_query(target)),
         _ => split_absolute(target),
@@ -45,9 +41,8 @@ fn split_absolute(target: &str) -> Result<(&str, Option<&str>), HttpError> {
     }
     let end = rest.find(['/', '?']).unwrap_or(rest.len());
     let (authority, rest) = rest.split_at(end);
-    // An http URI has a host (RFC 9110 §4.2.1), and user information in one is a trick (§4.2.4).
-    let authority = Authority::parse(authority.as_bytes()).ok_or(HttpError::HostInvalid)?;
-    if authority.host.is_empty() {
+    // User information in an http URI is a trick (RFC 9110 §4.2.4), and no host is.
+    if !is_host(authority.as_bytes()) {
         return Err(HttpError::HostInvalid);
     }
     match split_query(rest) {
@@ -63,37 +58,24 @@ fn split_query(text: &str) -> (&str, Option<&str>) {
     }
 }
 
-/// Whether `value` is what a `Host` field may hold: `uri-host [ ":" port ]`, RFC 9110 §7.2.
+/// Whether `value` is what a `Host` field may hold: `uri-host [ ":" port ]`, RFC 3986 §3.2.2 and §3.2.3. No IPvFuture: no
+/// such address was ever defined.
 ///
-/// The empty value is valid: a client sends it when its target has no authority (RFC 9112 §3.2).
+/// The grammar would let the host be empty, but an http URI without one is invalid and to be rejected (RFC 9110 §4.2.1).
 pub(super) fn is_host(value: &[u8]) -> bool {
-    Authority::parse(value).is_some()
-}
-
-/// A host and a port that were found to follow the grammar.
-struct Authority<'a> {
-    host: &'a [u8],
-    port: Option<&'a [u8]>,
-}
-
-impl<'a> Authority<'a> {
-    /// `uri-host [ ":" port ]`, RFC 3986 §3.2.2 and §3.2.3. No IPvFuture: no such address was ever defined.
-    fn parse(text: &'a [u8]) -> Option<Self> {
-        let is_literal = text.first() == Some(&b'[');
-        let host_end = if is_literal {
-            text.iter().position(|&byte| byte == b']')? + 1
-        } else {
-            text.iter().position(|&byte| byte == b':').unwrap_or(text.len())
-        };
-        let (host, rest) = text.split_at_checked(host_end)?;
-        let host_is_valid = if is_literal { is_ip_literal(host) } else { is_reg_name(host) };
-        let port = match rest {
-            [] => None,
-            [b':', port @ ..] if port.iter().all(u8::is_ascii_digit) => Some(port),
-            _ => return None,
-        };
-        host_is_valid.then_some(Authority { host, port })
-    }
+    let is_literal = value.first() == Some(&b'[');
+    let end = if is_literal {
+        value.iter().position(|&byte| byte == b']').map(|bracket| bracket + 1)
+    } else {
+        value.iter().position(|&byte| byte == b':')
+    };
+    let Some((host, rest)) = value.split_at_checked(end.unwrap_or(value.len())) else { return false };
+    let port_is_valid = match rest {
+        [] => true,
+        [b':', port @ ..] => port.iter().all(u8::is_ascii_digit),
+        _ => false,
+    };
+    port_is_valid && if is_literal { is_ip_literal(host) } else { !host.is_empty() && is_reg_name(host) }
 }
 
 /// `"[" IPv6address "]"`, RFC 3986 §3.2.2.
@@ -123,7 +105,6 @@ mod tests {
     #[test]
     fn hosts() {
         let valid = [
-            "",
             "a",
             "localhost",
             "localhost:8081",
@@ -142,7 +123,9 @@ mod tests {
         for host in valid {
             assert!(is_host(host.as_bytes()), "{host:?}");
         }
-        let invalid: [&[u8]; 26] = [
+        let invalid: [&[u8]; 28] = [
+            b"",
+            b":80",
             b"a b",
             b"a/b",
             b"a?b",
@@ -177,7 +160,7 @@ mod tests {
 
     #[test]
     fn targets() {
-        use HttpError::{HostInvalid, Target};
+        use HttpError::{HostInvalid, Target, Tunnel};
         const CONNECT: Method<'static> = Method::Other("CONNECT");
         let get = Method::Get;
         let table = [
@@ -213,13 +196,9 @@ mod tests {
             (get, "ftp://a/b", Err(Target)),
             (get, "http:/a", Err(Target)),
             (get, "a:80", Err(Target)),
-            (CONNECT, "a:80", Ok(("", None))),
-            (CONNECT, "[::1]:80", Ok(("", None))),
-            (CONNECT, "a", Err(Target)),
-            (CONNECT, "a:", Err(Target)),
-            (CONNECT, ":80", Err(Target)),
-            (CONNECT, "/a", Err(Target)),
-            (CONNECT, "http://a/b", Err(Target)),
+            (CONNECT, "a:80", Err(Tunnel)),
+            (CONNECT, "/a", Err(Tunnel)),
+            (CONNECT, "http://a/b", Err(Tunnel)),
         ];
         for (method, target, expected) in table {
             assert_eq!(split(method, target), expected, "{method} {target}");

@@ -269,7 +269,8 @@ fn origins_can_be_listed() {
     let mut client = Client::connect(server.address);
     assert_eq!(client.send(handshake("/listed/websocket", foreign)).read_head().status, 403);
     let mut client = Client::connect(server.address);
-    assert_eq!(client.ask("POST", "/listed/0/s/xhr", foreign, b"").status, 403);
+    let refusal = client.ask("POST", "/listed/0/s/xhr", foreign, b"");
+    assert_eq!((refusal.status, refusal.header("Access-Control-Allow-Origin")), (403, None));
     let known = "Origin: https://example.org\r\n";
     let (mut socket, _) = WebSocket::upgrade(server.address, "/listed/0/s/websocket", known);
     assert_eq!(socket.next(), Frame::Text("o".into()));

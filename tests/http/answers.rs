@@ -64,6 +64,7 @@ fn every_answer_says_where_it_ends_and_when_it_was_made() {
         ("GET", "/close/000/e/eventsource", "", ""),
         ("GET", "/close/000/h/htmlfile?c=f", "", ""),
         ("GET", "/echo/websocket", "", ""),
+        ("OPTIONS", "*", "", ""),
         (
             "GET",
             "/echo/websocket",
@@ -128,4 +129,36 @@ fn a_program_answers_what_is_under_no_prefix() {
         assert_eq!(answer.text(), body);
     }
     assert_eq!(client.ask("GET", "/echo", "", b"").text(), GREETING);
+}
+
+/// RFC 9110 §9.3.7.
+#[test]
+fn options_of_the_server_and_of_a_path_say_which_methods_there_are() {
+    let server = TestServer::echo();
+    let mut client = Client::connect(server.address);
+    for (target, allowed) in [
+        ("*", "GET, HEAD, POST, OPTIONS"),
+        ("/echo/info", "OPTIONS, GET, HEAD"),
+        ("/echo/000/s/xhr", "OPTIONS, POST"),
+    ] {
+        let answer = client.ask("OPTIONS", target, "", b"");
+        assert_eq!((answer.status, answer.header("Allow")), (204, Some(allowed)), "{target}");
+    }
+}
+
+/// RFC 9110 §9.3.2: whatever is wrong with a request.
+#[test]
+fn an_answer_to_head_has_no_content() {
+    let server = TestServer::echo();
+    for request in [
+        "HEAD /echo HTTP/1.1\r\n\r\n",
+        "HEAD /echo HTTP/1.1\r\nHost: a\r\nExpect: miracles\r\n\r\n",
+        "HEAD /echo HTTP/1.1\r\nHost: a\r\nX: \x01\r\n\r\n",
+        "HEAD /echo/000/s/xhr HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+        "HEAD /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999\r\n\r\n",
+    ] {
+        let answer = conversation(&server, request);
+        assert!(answer.starts_with("HTTP/1.1 4") && answer.contains("\r\nContent-Length: "), "{answer}");
+        assert!(answer.ends_with("\r\n\r\n"), "{answer}");
+    }
 }

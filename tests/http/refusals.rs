@@ -8,7 +8,7 @@ use crate::{GREETING, LAST, conversation, read_answer, statuses};
 const GOOD: &str = "GET /echo HTTP/1.1\r\nHost: a\r\n\r\n";
 
 /// The fields of heads by which two parsers could disagree.
-const MALFORMED: [(&str, &str); 56] = [
+const MALFORMED: [(&str, &str); 58] = [
     ("both framings", "Host: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 5"),
     ("both framings", "Host: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked"),
     ("differing lengths", "Host: a\r\nContent-Length: 5\r\nContent-Length: 6"),
@@ -37,6 +37,8 @@ const MALFORMED: [(&str, &str); 56] = [
     ("no Host", "A: b"),
     ("two Hosts", "Host: a\r\nHost: b"),
     ("the same Host twice", "Host: a\r\nhost: a"),
+    ("an empty Host", "Host:"),
+    ("a Host that is a port", "Host: :80"),
     ("a Host with a path", "Host: a/b"),
     ("a Host with user information", "Host: user@a"),
     ("a Host with white space", "Host: a b"),
@@ -180,6 +182,7 @@ fn what_is_well_formed_but_unknown_is_refused_by_name() {
         ("GET /echo HTTP/1.2\r\nHost: a\r\n\r\n", "505"),
         ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "505"),
         ("POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", "501"),
+        ("CONNECT a:80 HTTP/1.1\r\nHost: a:80\r\n\r\n", "501"),
     ] {
         // `PRI *` has a target that no method of ours takes: either refusal will do.
         let answers = conversation(&server, format!("{request}{LAST}"));
@@ -192,9 +195,7 @@ fn what_is_well_formed_but_unknown_is_refused_by_name() {
 fn a_host_follows_its_grammar() {
     let server = TestServer::echo();
     let mut client = Client::connect(server.address);
-    for host in
-        ["", "a", "A.b-c_d~e", "127.0.0.1:8081", "[::1]", "[2001:db8::1]:80", "a:", "%41", "a  ", "\ta"]
-    {
+    for host in ["a", "A.b-c_d~e", "127.0.0.1:8081", "[::1]", "[2001:db8::1]:80", "a:", "%41", "a  ", "\ta"] {
         client.send(format!("GET /echo HTTP/1.1\r\nHost:{host}\r\n\r\n"));
         assert_eq!(read_answer(&mut client, "GET").text(), GREETING, "{host:?}");
     }

@@ -27,8 +27,8 @@ const LIMITS: [Limit; 8] = [
     Limit { what: "chunked body elsewhere", default: 1 << 20, request: chunk, statuses: (404, 413) },
     // Beyond the message: the array around it, and a little white space.
     Limit { what: "send request", default: (1 << 20) + 16, request: send, statuses: (204, 413) },
-    Limit { what: "chunk extensions", default: 8 << 10, request: extensions, statuses: (404, 413) },
-    Limit { what: "trailers", default: 8 << 10, request: trailers, statuses: (404, 413) },
+    Limit { what: "chunk extensions", default: 8 << 10, request: extensions, statuses: (404, 400) },
+    Limit { what: "trailers", default: 8 << 10, request: trailers, statuses: (404, 400) },
 ];
 
 fn line(length: usize) -> String {

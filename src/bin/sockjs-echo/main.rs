@@ -93,7 +93,8 @@ fn serve_page(server: &mut Server, client_url: &str, client_js: Option<Vec<u8>>)
         };
         match request.method() {
             "GET" | "HEAD" => Response::new(200).header("Content-Type", kind).body(body),
-            _ => Response::new(405).header("Allow", "GET, HEAD"),
+            "OPTIONS" => Response::new(204).header("Allow", "OPTIONS, GET, HEAD"),
+            _ => Response::new(405).header("Allow", "OPTIONS, GET, HEAD"),
         }
     });
 }

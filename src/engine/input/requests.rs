@@ -56,7 +56,7 @@ impl Engine {
                 self.arm_connection(key);
                 Step::Keep(input.len())
             }
-            Err(error) => self.refuse(key, error),
+            Err(error) => self.refuse(key, error, input),
         }
     }
 
@@ -72,7 +72,7 @@ impl Engine {
         let mut storage = HeaderStorage::new();
         let request = match http::Request::parse(head, &mut storage, &self.options.head_limits()) {
             Ok(request) => request,
-            Err(error) => return self.refuse(key, error),
+            Err(error) => return self.refuse(key, error, head),
         };
         let exchange = Exchange::new(key, &request, self.stage);
         let decoder = BodyDecoder::new(request.framing(), self.body_limit(&request));
@@ -110,7 +110,7 @@ impl Engine {
         let mut storage = HeaderStorage::new();
         let request = match http::Request::parse(head, &mut storage, &self.options.head_limits()) {
             Ok(request) => request,
-            Err(error) => return self.refuse(key, error),
+            Err(error) => return self.refuse(key, error, head),
         };
         let exchange = Exchange::new(key, &request, self.stage);
         self.end_body(&exchange, body, read, head_length + decoded, application)
@@ -155,7 +155,7 @@ impl Engine {
         let Some(connection) = self.connections.get(key) else { return };
         let head = match &connection.phase {
             Phase::Body(partial) => connection.inbox.get(..partial.head_length).unwrap_or_default().to_vec(),
-            _ => return self.refuse_head(key, status),
+            _ => return self.refuse_head(key, status, names_head(&connection.inbox)),
         };
         let mut storage = HeaderStorage::new();
         match http::Request::parse(&head, &mut storage, &self.options.head_limits()) {
@@ -164,13 +164,19 @@ impl Engine {
                 let last = Exchange { key, request: &request, keep_alive: false };
                 self.answer_error(&last, status, http::reason_phrase(status));
             }
-            Err(_) => self.refuse_head(key, status),
+            Err(_) => self.refuse_head(key, status, names_head(&head)),
         }
     }
 
     /// Answers a head that cannot be trusted, and reads no further.
-    fn refuse(&mut self, key: Key<Connection>, error: HttpError) -> Step {
-        self.refuse_head(key, error.status());
+    fn refuse(&mut self, key: Key<Connection>, error: HttpError, head: &[u8]) -> Step {
+        self.refuse_head(key, error.status(), names_head(head));
         Step::Keep(0)
     }
+}
+
+/// Whether a head begins as a HEAD request does: whatever else is wrong with it, its answer has no content (RFC 9110
+/// §9.3.2).
+fn names_head(head: &[u8]) -> bool {
+    head.trim_ascii_start().starts_with(b"HEAD ")
 }

@@ -160,7 +160,7 @@ fn exactly_one_valid_host() {
         ("1.1", "", Some(HostMissing)),
         ("1.1", "X-Host: a\r\n", Some(HostMissing)),
         ("1.1", "HOST: a\r\n", None),
-        ("1.1", "Host:\r\n", None),
+        ("1.1", "Host:\r\n", Some(HostInvalid)),
         ("1.1", "Host: a\r\nHost: a\r\n", Some(HostRepeated)),
         ("1.1", "Host: a\r\nX: b\r\nhost: b\r\n", Some(HostRepeated)),
         ("1.1", "Host: a b\r\n", Some(HostInvalid)),
