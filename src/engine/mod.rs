@@ -19,6 +19,7 @@
 //! | `output` | outboxes → the reactor, and what follows when they are empty |
 //! | `timing` | deadlines: what each wait means for whoever waits |
 //! | `alarms` | the application's timers |
+//! | `ending` | the end of what a client sends, of a connection, of the server |
 //!
 //! Two rules make re-entrancy simple. What a handler calls only changes state and queues, and never calls a handler.
 //! What it caused to end is told from `Engine::tell`, after each unit of input; a session's slot is freed after its
@@ -31,6 +32,7 @@ mod chain;
 mod connection;
 mod counters;
 mod delivery;
+mod ending;
 mod endpoint;
 mod input;
 mod memory;
@@ -62,7 +64,7 @@ use crate::collections::{Key, List, Slab, Wheel};
 use crate::http::{Date, Network};
 use crate::websocket::message::Assembly;
 use alarms::Alarm;
-use connection::{Dirty, Flow, Phase};
+use connection::{Dirty, Phase};
 use delivery::Share;
 use endpoint::Endpoint;
 use memory::Memory;
@@ -231,86 +233,6 @@ impl Engine {
         key
     }
 
-    /// The client sends no more. What it asked for before is answered; a receiver's response that has not ended yet was
-    /// broken off. In either case what was answered so far goes out.
-    pub fn eof(&mut self, key: Key<Connection>, application: &mut dyn Application) {
-        let Some(connection) = self.connections.get_mut(key) else { return };
-        match connection.phase {
-            Phase::Delivering(_) => connection.hung_up = true,
-            _ if connection.postponed => connection.hung_up = true,
-            // Whole requests wait for the answers before theirs to leave.
-            Phase::Idle { .. } if !connection.outbox.is_empty() && !connection.inbox.is_empty() => {
-                connection.hung_up = true;
-            }
-            // Its last byte leaves with this turn, or not at all.
-            Phase::Ending { .. } if connection.flow == Flow::Open => connection.hung_up = true,
-            _ => self.end_behind_output(key),
-        }
-        self.tell(application);
-    }
-
-    /// Ends a connection whose client sends no more behind what waits for it. (A receiver's client that does not read is
-    /// gone.)
-    fn end_behind_output(&mut self, key: Key<Connection>) {
-        let Some(connection) = self.connections.get(key) else { return };
-        if let Some(session) = connection.session() {
-            if connection.flow != Flow::Open {
-                return self.drop_connection(key);
-            }
-            if connection.is_websocket() {
-                self.emit_all(session);
-            }
-            self.receiver_broke_off(session, key);
-        }
-        let Some(connection) = self.connections.get_mut(key) else { return };
-        if connection.outbox.is_empty() {
-            return self.drop_connection(key);
-        }
-        connection.enter(Phase::Finishing { peer_done: true }, &mut self.memory);
-        self.drop_inbox(key);
-        self.mark_dirty(key);
-    }
-
-    /// The connection is broken: reset, or failed in another way. What a WebSocket sent and the application did not hear is
-    /// lost with it, as what is still in the socket.
-    pub fn reset(&mut self, key: Key<Connection>, application: &mut dyn Application) {
-        self.drop_connection(key);
-        self.tell(application);
-    }
-
-    /// Ends a connection here and now. Its session hears that its receiver broke off. (Where the messages of a request are
-    /// being told, their session lives on and hears them all; nobody is answered then.)
-    fn drop_connection(&mut self, key: Key<Connection>) {
-        let Some(connection) = self.connections.get_mut(key) else { return };
-        connection.flow = Flow::Open;
-        connection.outbox.clear(&mut self.memory);
-        let session = connection.session();
-        match &mut connection.phase {
-            Phase::Gone => return,
-            Phase::Delivering(delivery)
-                if self.sessions.get(delivery.session).is_some_and(Session::is_open) =>
-            {
-                delivery.drop_answer(&mut self.memory);
-                return self.drop_inbox(key);
-            }
-            _ => connection.enter(Phase::Gone, &mut self.memory),
-        }
-        self.timers.cancel(&mut connection.timer);
-        self.drop_inbox(key);
-        self.dirty.remove(&mut self.connections, key);
-        self.gone.push_back(key);
-        if let Some(session) = session {
-            self.receiver_broke_off(session, key);
-        }
-    }
-
-    /// The next connection whose socket is to be dropped; its key is free then.
-    pub fn next_gone(&mut self) -> Option<Key<Connection>> {
-        let key = self.gone.pop_front()?;
-        self.connections.remove(key);
-        Some(key)
-    }
-
     /// Tells the application what its calls, and the last unit of input, brought about: mostly nothing. What is caused by
     /// that may be much too: where a flush is due, the rest is told behind it.
     #[inline]
@@ -353,66 +275,5 @@ impl Engine {
     fn entropy(&mut self) -> u32 {
         self.draws += 1;
         self.randomness.hash_one(self.draws) as u32
-    }
-
-    /// Begins the end: no new connections or sessions, every session is closed with this code and reason, connections
-    /// end behind what they are at, and the waits of the closing handshakes are short from now on.
-    pub fn stop(&mut self, code: u16, reason: &str, application: &mut dyn Application) {
-        self.stage = Stage::Stopping;
-        let mut awaits_receivers = false;
-        let keys: Vec<_> = self.sessions.iter().map(|(key, _)| key).collect();
-        for key in keys {
-            self.close_session(key, Close::new(code, reason, Cause::Shutdown));
-            if let Some(session) = self.sessions.get_mut(key)
-                && session.receiver.is_none()
-            {
-                awaits_receivers = true;
-                session.since = self.now;
-                self.arm_session(key);
-            }
-        }
-        let keys: Vec<_> = self.connections.iter().map(|(key, _)| key).collect();
-        for key in keys {
-            let Some(connection) = self.connections.get_mut(key) else { continue };
-            match connection.phase {
-                // Nobody needs it any more.
-                Phase::Idle { first: false } if !awaits_receivers && connection.inbox.is_empty() => {
-                    connection.phase = Phase::Finishing { peer_done: false };
-                    self.mark_dirty(key);
-                }
-                // Its first request may be on its way, or a client between two polls, who comes for the close frame.
-                Phase::Idle { .. } => connection.since = self.now,
-                _ => {}
-            }
-            self.arm_connection(key);
-        }
-        self.tell(application);
-    }
-
-    /// Whether nothing is left: no session to be told goodbye, no connection.
-    pub fn is_empty(&self) -> bool {
-        self.connections.is_empty() && self.sessions.is_empty()
-    }
-
-    /// Cuts what is left, sessions and connections, and says how many of each.
-    pub fn cut(&mut self, application: &mut dyn Application) -> (usize, usize) {
-        let left = (self.sessions.len(), self.connections.len());
-        let keys: Vec<_> = self.connections.iter().map(|(key, _)| key).collect();
-        for key in keys {
-            self.drop_connection(key);
-        }
-        let keys: Vec<_> = self.sessions.iter().map(|(key, _)| key).collect();
-        for key in keys {
-            self.expire_session(key);
-        }
-        // Those that were left for the sake of a session.
-        let keys: Vec<_> = self.connections.iter().map(|(key, _)| key).collect();
-        for key in keys {
-            self.drop_connection(key);
-        }
-        // There is nobody left to be sent anything.
-        self.pressed = false;
-        self.tell(application);
-        left
     }
 }
