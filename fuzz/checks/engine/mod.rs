@@ -94,10 +94,13 @@ fn but_for_losses(record: &Record) -> BTreeMap<usize, Vec<Told>> {
     all.map(|(session, told)| (session, told.into_iter().map(lost).collect())).collect()
 }
 
-/// No message comes twice, or out of order; and a WebSocket whose client reads and stays gets every one that `send`
-/// took.
+/// Every question is answered; no message comes twice, or out of order; and a WebSocket whose client reads and stays gets
+/// every one that `send` took.
 fn check_deliveries(record: &Record, wires: &[Wire]) {
     for (client, wire) in record.clients.iter().zip(wires) {
+        if let Some(due) = client.answers_due().filter(|_| !wire.is_closed && !record.stopped) {
+            assert_eq!(wire.answers, due, "answers\n{}", client.shown());
+        }
         let mut latest: HashMap<usize, usize> = HashMap::new();
         for (session, serial) in wire.messages().filter_map(program::tag) {
             let before = latest.insert(session, serial);

@@ -9,6 +9,10 @@ pub struct Wire {
     polled: Vec<String>,
     /// What came over WebSocket, packed messages one by one, control frames with their opcode.
     pub websocket: Vec<(u8, Vec<u8>)>,
+    /// Responses that came whole.
+    pub answers: usize,
+    /// One of them said that it was the last.
+    pub is_closed: bool,
 }
 
 impl Wire {
@@ -41,7 +45,9 @@ pub fn read(client: &Client) -> Wire {
         let body = if has_no_body { Some(Vec::new()) } else { read_body(&head, &mut rest) };
         let Some(body) = body else { return wire };
         read_frames(&head, &body, &mut wire);
+        wire.answers += 1;
         if head.field("connection") == Some("close") {
+            wire.is_closed = true;
             assert!(rest.is_empty(), "nothing comes behind the last answer");
         }
     }

@@ -31,6 +31,7 @@ pub struct Record {
     /// Somewhere a read was more than one turn takes, so that what happened in which turn depends on it.
     pub parted: bool,
     pub full: bool,
+    pub stopped: bool,
 }
 
 /// A client and its socket.
@@ -42,6 +43,7 @@ pub struct Client {
     hung_up: bool,
     /// It left before the end.
     left: bool,
+    was_reset: bool,
     /// The server stopped reading.
     paused: bool,
     /// Bytes that its socket takes yet.
@@ -70,6 +72,12 @@ impl Client {
     /// It left, or stopped reading for a while: how much it received depends on when that was.
     pub fn is_cut_short(&self) -> bool {
         self.left || self.was_hungry
+    }
+
+    /// How many answers it must have had: it only asked what can be answered at once, and read all of it, though it may
+    /// have hung up behind its last question.
+    pub fn answers_due(&self) -> Option<usize> {
+        (!self.wrote_other && !self.was_hungry && !self.was_reset).then_some(self.questions)
     }
 
     /// What it received, but for what is random there; and but for the invitations to send a body, which nobody gets
@@ -206,11 +214,11 @@ impl<'s> World<'s> {
 
     fn send(&mut self, client: usize, bytes: &[u8], questions: Option<usize>) {
         let Some(socket) = self.clients.get_mut(client) else { return };
-        socket.questions += questions.unwrap_or_default();
-        socket.wrote_other |= questions.is_none();
         if socket.hung_up || socket.key.is_none() {
             return;
         }
+        socket.questions += questions.unwrap_or_default();
+        socket.wrote_other |= questions.is_none();
         if self.cut != Cut::TurnForEach {
             socket.unread.extend(bytes);
             return self.read(client);
@@ -265,7 +273,7 @@ impl<'s> World<'s> {
 
     fn reset(&mut self, client: usize) {
         let Some(socket) = self.clients.get_mut(client) else { return };
-        socket.left = true;
+        (socket.left, socket.was_reset) = (true, true);
         if let Some(key) = socket.key {
             self.engine.reset(key, &mut self.program);
         }
@@ -490,7 +498,8 @@ impl<'s> World<'s> {
         // Who was invited to send a body, or not, has taken more, or less, of what followed.
         let invited = |client: &Client| client.was_hungry && client.shown().contains("100 Continue");
         let throttled = self.throttled || self.script.is_poor || self.clients.iter().any(invited);
-        Record { clients: self.clients, told, sent, throttled, parted: self.parted, full }
+        let (parted, stopped) = (self.parted, self.stopped);
+        Record { clients: self.clients, told, sent, throttled, parted, full, stopped }
     }
 }
 
