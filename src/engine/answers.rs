@@ -62,6 +62,8 @@ pub(super) struct Label {
     pub(super) cookie: bool,
     /// One field more.
     pub(super) precaution: Option<(&'static str, &'static str)>,
+    /// It says that another protocol would be welcome (RFC 9110 §7.8).
+    pub(super) upgrade: bool,
 }
 
 impl Label {
@@ -73,6 +75,7 @@ impl Label {
         cors: false,
         cookie: false,
         precaution: None,
+        upgrade: false,
     };
 
     /// Begins the head of an answer.
@@ -109,7 +112,12 @@ impl Label {
         if let Some((name, value)) = self.precaution {
             head = head.header(name, value);
         }
+        if self.upgrade {
+            head = head.header("Upgrade", "websocket");
+        }
         match (exchange.keep_alive, exchange.is_http11()) {
+            // Nothing is read behind a handshake that was refused.
+            _ if self.upgrade => head.header("Connection", "close, Upgrade"),
             (true, true) => head,
             (true, false) => head.header("Connection", "keep-alive"),
             (false, _) => head.header("Connection", "close"),

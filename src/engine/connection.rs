@@ -13,6 +13,7 @@
 //! any of them ─► Finishing ─► Lingering ─► Gone
 //! ```
 
+use std::mem::{Discriminant, discriminant};
 use std::net::{IpAddr, SocketAddr};
 
 use super::Millis;
@@ -240,6 +241,11 @@ impl Connection {
     pub(super) fn enter(&mut self, phase: Phase, memory: &mut Memory) {
         self.phase.let_go(memory);
         self.phase = phase;
+    }
+
+    /// Differs where something came of what waited in the inbox.
+    pub(super) fn progress(&self) -> (usize, Discriminant<Phase>) {
+        (self.inbox.len(), discriminant(&self.phase))
     }
 
     pub(super) fn is_websocket(&self) -> bool {

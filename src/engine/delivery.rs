@@ -4,7 +4,7 @@
 //! the turn. What is left when it is used up goes on in the next turn, with a flush and everybody else's share between;
 //! until then nothing more is read from that connection, and a request is not answered before its last message was told.
 
-use super::connection::{Connection, Phase, Ping, Rest};
+use super::connection::{Connection, Flow, Phase, Ping, Rest};
 use super::session::Session;
 use super::{Application, Engine, Message};
 use crate::collections::Key;
@@ -64,13 +64,13 @@ impl Engine {
         let Some(connection) = self.connections.get_mut(key) else { return Some(key) };
         connection.postponed = false;
         let rest = connection.rest_mut().and_then(|(session, place)| Some((session, place.take()?)));
-        let waiting = connection.inbox.len();
+        let before = connection.progress();
         self.begin_share();
         match rest {
             Some((session, rest)) => self.deliver_rest(key, session, rest, application),
             None => self.consume_inbox(key, application),
         }
-        if self.connections.get(key).is_some_and(|connection| connection.inbox.len() != waiting) {
+        if self.connections.get(key).is_some_and(|connection| connection.progress() != before) {
             self.check_memory(key, application);
         }
         if self.connections.get(key).is_some_and(|connection| connection.hung_up) {
@@ -117,10 +117,18 @@ impl Engine {
     }
 
     /// Whether the rest of a payload, so many bytes of it, must wait. A WebSocket's also waits for its client to read.
-    fn must_wait(&self, key: Key<Session>, left: usize) -> bool {
+    fn must_wait(&mut self, key: Key<Session>, left: usize) -> bool {
         let receiver = self.sessions.get(key).and_then(|session| self.connections.get(session.receiver?));
-        let is_unread = receiver.is_some_and(|receiver| receiver.is_websocket() && self.is_unread(receiver));
-        (is_unread || self.is_share_used_up()) && self.can_keep(left)
+        if let Some(receiver) =
+            receiver.filter(|receiver| receiver.is_websocket() && self.is_unread(receiver))
+        {
+            if receiver.flow != Flow::Open {
+                return self.can_keep(left);
+            }
+            // Its client may read, and so may others who got what it caused.
+            self.pressed = true;
+        }
+        self.is_share_used_up() && self.can_keep(left)
     }
 
     /// Whether there is room for so many bytes that came whole to wait for their turn: an eighth more than for what is

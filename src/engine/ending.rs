@@ -10,38 +10,43 @@ impl Engine {
     /// broken off. In either case what was answered so far goes out.
     pub fn eof(&mut self, key: Key<Connection>, application: &mut dyn Application) {
         let Some(connection) = self.connections.get_mut(key) else { return };
-        match connection.phase {
+        let waits = !connection.outbox.is_empty() && !connection.inbox.is_empty();
+        match &connection.phase {
             Phase::Delivering(_) => connection.hung_up = true,
             _ if connection.postponed => connection.hung_up = true,
-            // Whole requests wait for the answers before theirs to leave.
-            Phase::Idle { .. } if !connection.outbox.is_empty() && !connection.inbox.is_empty() => {
-                connection.hung_up = true;
-            }
+            // What is here whole may wait for the answers before it to leave.
+            Phase::Idle { .. } | Phase::Head(_) | Phase::Body(_) if waits => connection.hung_up = true,
+            Phase::WebSocket(socket) if waits || socket.rest.is_some() => connection.hung_up = true,
             // Its last byte leaves with this turn, or not at all.
             Phase::Ending { .. } if connection.flow == Flow::Open => connection.hung_up = true,
-            _ => self.end_behind_output(key),
+            _ => self.end_behind_output(key, true),
         }
         self.tell(application);
     }
 
-    /// Ends a connection whose client sends no more behind what waits for it. (A receiver's client that does not read is
-    /// gone.)
-    fn end_behind_output(&mut self, key: Key<Connection>) {
-        let Some(connection) = self.connections.get(key) else { return };
-        if let Some(session) = connection.session() {
-            if connection.flow != Flow::Open {
-                return self.drop_connection(key);
-            }
-            if connection.is_websocket() {
+    /// The same of a client that sent more before than is welcome now: a response that is under way cannot reach its end
+    /// any more. Everybody else's end is seen behind what it sent.
+    pub fn eof_behind_unread(&mut self, key: Key<Connection>, application: &mut dyn Application) {
+        let phase = self.connections.get(key).map(|connection| &connection.phase);
+        if let Some(Phase::Polling(_) | Phase::Streaming(_)) = phase {
+            self.end_behind_output(key, false);
+            self.tell(application);
+        }
+    }
+
+    /// Ends a connection whose client has hung up behind what waits for it. Its session hears that its receiver broke off.
+    pub(super) fn end_behind_output(&mut self, key: Key<Connection>, peer_done: bool) {
+        if let Some(session) = self.connections.get(key).and_then(Connection::session) {
+            if self.connections.get(key).is_some_and(Connection::is_websocket) {
                 self.emit_all(session);
             }
             self.receiver_broke_off(session, key);
         }
         let Some(connection) = self.connections.get_mut(key) else { return };
-        if connection.outbox.is_empty() {
+        if peer_done && connection.outbox.is_empty() {
             return self.drop_connection(key);
         }
-        connection.enter(Phase::Finishing { peer_done: true }, &mut self.memory);
+        connection.enter(Phase::Finishing { peer_done }, &mut self.memory);
         self.drop_inbox(key);
         self.mark_dirty(key);
     }

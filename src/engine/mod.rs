@@ -94,8 +94,8 @@ pub struct Engine {
     notices: VecDeque<Notice>,
     /// Sessions whose queue has drained; told in the next turn, so that one that fills it again does not hold this one.
     drained: VecDeque<Key<Session>>,
-    /// Sessions that were refused room for so many bytes because the whole server had none; told when it has.
-    starved: VecDeque<(Key<Session>, usize)>,
+    /// Sessions that were refused room because the whole server had none; told when it has.
+    starved: VecDeque<Key<Session>>,
     /// A queue has grown, or all of them have, for want of a flush, not of a client that reads.
     pressed: bool,
     /// Bytes that were queued since the last flush began.

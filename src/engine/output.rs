@@ -79,14 +79,14 @@ impl Engine {
             self.mark_dirty(key);
             return;
         }
-        if let (true, Phase::Ending { .. }) = (connection.hung_up, &connection.phase) {
-            return self.drop_connection(key);
-        }
         connection.outbox.shrink(&mut self.memory);
         connection.flow = match connection.flow {
             Flow::Stalled(since) if count == 0 => Flow::Stalled(since),
             _ => Flow::Stalled(self.now),
         };
+        if let (true, Phase::Ending { .. }) = (connection.hung_up, &connection.phase) {
+            self.end_behind_output(key, true);
+        }
         self.arm_connection(key);
     }
 

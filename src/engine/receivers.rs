@@ -234,6 +234,11 @@ impl Engine {
         {
             self.end_response(key, stream.session);
         }
+        self.disown(key);
+    }
+
+    /// A response that is on its way out is nothing to a session any more.
+    pub(super) fn disown(&mut self, key: Key<Connection>) {
         if let Some(Connection { phase: Phase::Ending { session, .. }, .. }) = self.connections.get_mut(key) {
             *session = None;
         }

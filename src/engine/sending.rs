@@ -69,26 +69,28 @@ impl Engine {
     fn take_room(&mut self, key: Key<Session>, length: usize) -> Result<Option<Key<Connection>>, SendError> {
         let room = self.room(key, length)?;
         if room.is_full {
-            let awaited = if room.is_empty { Awaited::Room } else { Awaited::Drain };
-            self.note_full(key, length, awaited);
+            self.note_full(key, &room);
             return Err(SendError::Full);
         }
         Ok(room.raw)
     }
 
     /// Somebody is told `Full`, and will be told when it is over.
-    fn note_full(&mut self, key: Key<Session>, length: usize, awaited: Awaited) {
+    fn note_full(&mut self, key: Key<Session>, room: &Room) {
         let Some(session) = self.sessions.get_mut(key) else { return };
-        if session.awaited != Awaited::Nothing {
-            return;
-        }
-        session.awaited = awaited;
-        if awaited == Awaited::Room {
-            if self.starved.len() >= 2 * self.sessions.len() {
-                // Most of them have closed meanwhile.
-                self.starved.retain(|(key, _)| self.sessions.contains(*key));
+        let wanted = u32::try_from(room.wanted).unwrap_or(u32::MAX);
+        match session.awaited {
+            Awaited::Drain => {}
+            Awaited::Room(before) => session.awaited = Awaited::Room(before.min(wanted)),
+            Awaited::Nothing if !room.is_empty => session.awaited = Awaited::Drain,
+            Awaited::Nothing => {
+                session.awaited = Awaited::Room(wanted);
+                if self.starved.len() >= 2 * self.sessions.len() {
+                    // Most of them have closed meanwhile.
+                    self.starved.retain(|key| self.sessions.contains(*key));
+                }
+                self.starved.push_back(key);
             }
-            self.starved.push_back((key, length));
         }
     }
 
@@ -115,6 +117,7 @@ impl Engine {
         }
         Ok(Room {
             raw: session.receiver.filter(|_| is_raw),
+            wanted: framed,
             is_empty,
             is_full: (!is_empty && waiting + framed > limit)
                 || (waiting > 0 && self.is_short_of_memory(framed))
@@ -195,9 +198,9 @@ impl Engine {
             if self.is_short_of_memory(0) {
                 return;
             }
-            let Some((key, length)) = self.starved.pop_front() else { return };
-            if self.is_output_over(length) {
-                self.starved.push_back((key, length));
+            let Some(key) = self.starved.pop_front() else { return };
+            if !self.has_room_for(key) {
+                self.starved.push_back(key);
             } else if let Some(session) = self.sessions.get_mut(key) {
                 session.awaited = Awaited::Drain;
                 self.settle_drain(key);
@@ -207,7 +210,15 @@ impl Engine {
 
     /// Whether one of them would get it.
     pub(super) fn has_room_for_starved(&self) -> bool {
-        !self.is_short_of_memory(0) && self.starved.iter().any(|(_, length)| !self.is_output_over(*length))
+        !self.is_short_of_memory(0) && self.starved.iter().any(|key| self.has_room_for(*key))
+    }
+
+    /// Whether one that starves would get what it wanted; one that is gone wants nothing.
+    fn has_room_for(&self, key: Key<Session>) -> bool {
+        match self.sessions.get(key).map(|session| session.awaited) {
+            Some(Awaited::Room(wanted)) => !self.is_output_over(wanted as usize),
+            _ => true,
+        }
     }
 
     /// If somebody was told `Full`, and nothing waits any more: they are told, once.
@@ -228,6 +239,8 @@ impl Engine {
 struct Room {
     /// The connection that takes the message as it is: a raw WebSocket's.
     raw: Option<Key<Connection>>,
+    /// Bytes that the message takes.
+    wanted: usize,
     /// Nothing waits for it: there is nothing of its own to drain.
     is_empty: bool,
     is_full: bool,

@@ -75,8 +75,8 @@ pub(super) enum Awaited {
     Nothing,
     /// Everything that waits for the client has left.
     Drain,
-    /// The whole server has room.
-    Room,
+    /// The whole server has room for so many bytes.
+    Room(u32),
 }
 
 /// The life of a session has one turning point.

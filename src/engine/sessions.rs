@@ -133,7 +133,8 @@ impl Engine {
                 && self.connections.get(first).is_some_and(|first| first.hung_up)
             {
                 // Its client is here, and not there: what has not left cannot have been read.
-                self.drop_connection(first);
+                self.receiver_broke_off(session, first);
+                self.disown(first);
             }
             match self.sessions.get(session).map(|session| session.receiver) {
                 Some(Some(first)) if first != key => {

@@ -1,6 +1,6 @@
 //! The WebSocket handshake: an HTTP request → a connection that speaks frames (RFC 6455 §4.2).
 
-use super::answers::Exchange;
+use super::answers::{Exchange, Label};
 use super::connection::{Phase, Ping, WebSocket};
 use super::{Application, Engine};
 use crate::http::{self, ResponseHead};
@@ -57,11 +57,9 @@ impl Engine {
             return self.answer_error(exchange, error.status(), error.body());
         }
         // The one refusal that says what would be welcome (RFC 6455 §4.4, RFC 9110 §15.5.22).
-        self.answer_with(exchange, 426, self.error_label(exchange), |head| {
-            head.header("Upgrade", "websocket")
-                .header("Connection", "Upgrade")
-                .header("Sec-WebSocket-Version", handshake::SUPPORTED_VERSIONS)
-                .body(error.body().as_bytes());
+        let label = Label { upgrade: true, ..self.error_label(exchange) };
+        self.answer_with(exchange, 426, label, |head| {
+            head.header("Sec-WebSocket-Version", handshake::SUPPORTED_VERSIONS).body(error.body().as_bytes());
         });
     }
 

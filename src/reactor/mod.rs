@@ -244,7 +244,10 @@ impl Reactor {
             let Some(socket) = find(&mut self.sockets, key) else { return };
             if !engine.can_read(key) {
                 socket.reading = Reading::Paused;
-                return socket.end_unread(key, engine, application);
+                if socket.hung_up {
+                    engine.eof_behind_unread(key, application);
+                }
+                return;
             }
             socket.reading = Reading::Drained;
             match socket.stream.read(&mut self.buffer) {
@@ -323,8 +326,8 @@ impl Reactor {
         }
         if engine.can_read(key) {
             self.read_later(key);
-        } else {
-            socket.end_unread(key, engine, application);
+        } else if socket.hung_up {
+            engine.eof_behind_unread(key, application);
         }
     }
 

@@ -9,9 +9,6 @@ use mio::net::TcpStream;
 use mio::net::UnixStream;
 use mio::{Interest, Registry, Token};
 
-use crate::collections::Key;
-use crate::engine::{Application, Connection, Engine};
-
 /// A connected socket.
 pub(super) enum Stream {
     Tcp(TcpStream),
@@ -43,19 +40,6 @@ pub(super) enum Reading {
 impl Socket {
     pub(super) fn new(generation: u32, stream: Stream) -> Self {
         Self { generation, stream, reading: Reading::Drained, hung_up: false }
-    }
-
-    /// Nothing is read now. But of a client that has hung up, a response that is under way cannot reach its end any more,
-    /// whatever is still unread.
-    pub(super) fn end_unread(
-        &self,
-        key: Key<Connection>,
-        engine: &mut Engine,
-        application: &mut dyn Application,
-    ) {
-        if self.hung_up && engine.is_receiver(key) {
-            engine.eof(key, application);
-        }
     }
 }
 

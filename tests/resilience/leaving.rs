@@ -1,6 +1,8 @@
 //! Clients that vanish or fall silent, at every point: what they held is given back (section 7, rules 2, 6 and 12;
 //! section 12, rule 6).
 
+use std::io::Write;
+use std::net::Shutdown;
 use std::time::Duration;
 
 use crate::support::TestServer;
@@ -194,4 +196,22 @@ fn a_client_that_asks_and_closes_its_half_is_answered() {
         let mut again = Client::connect(server.address);
         assert_eq!(again.ask("POST", &format!("/echo/000/{session}/xhr_send"), "", b"[]").status, 204);
     }
+}
+
+/// Section 12, rule 2: a poll that is answered at once among more requests than one turn takes, and the end behind them.
+#[test]
+fn what_was_asked_before_the_end_of_the_stream_is_answered() {
+    let server = TestServer::echo();
+    let bytes = [REQUEST.repeat(300), POLL.to_owned(), REQUEST.repeat(3000)].concat();
+    let mut client = Client::connect(server.address);
+    std::thread::scope(|scope| {
+        let mut writer = client.stream.try_clone().expect("clone");
+        scope.spawn(move || {
+            writer.write_all(bytes.as_bytes()).expect("the server reads");
+            writer.shutdown(Shutdown::Write).expect("shutdown");
+        });
+        let answers = String::from_utf8(client.rest()).expect("text");
+        assert_eq!(answers.matches("Welcome to SockJS!").count(), 3300);
+        assert_eq!(answers.matches("\r\n\r\no\n").count(), 1);
+    });
 }

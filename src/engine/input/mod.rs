@@ -8,7 +8,7 @@ mod websocket;
 
 use std::ops::Range;
 
-use super::connection::{Connection, Phase, WebSocket};
+use super::connection::{Connection, Flow, Phase, WebSocket};
 use super::{Application, Engine};
 use crate::collections::Key;
 use crate::websocket::close;
@@ -120,13 +120,6 @@ impl Engine {
         }
     }
 
-    /// Whether an HTTP response that a session sends through is under way: the client's end of the stream breaks it off.
-    pub fn is_receiver(&self, key: Key<Connection>) -> bool {
-        self.connections.get(key).is_some_and(|connection| {
-            matches!(connection.phase, Phase::Polling(_) | Phase::Streaming(_) | Phase::Ending { .. })
-        })
-    }
-
     /// Whether what a connection sent must wait for its next turn, or for its client to read.
     fn is_backed_up(&self, connection: &Connection) -> bool {
         matches!(connection.phase, Phase::WebSocket(WebSocket { rest: Some(_), .. }))
@@ -164,7 +157,11 @@ impl Engine {
                 }
                 Phase::Proxied => self.consume_proxy_header(key, rest),
                 Phase::Farewell(_) => self.consume_farewell(key, rest),
-                _ if self.is_backed_up(connection) => Step::Keep(rest.len()),
+                _ if self.is_backed_up(connection) => {
+                    // Its client may read, and so may others who got what it caused.
+                    self.pressed |= connection.flow == Flow::Open;
+                    Step::Keep(rest.len())
+                }
                 _ if self.is_share_used_up() && self.can_keep(rest.len()) => {
                     self.postpone(key);
                     Step::Keep(rest.len())

@@ -1,7 +1,7 @@
 //! Clients whose end of the stream comes with what they asked for, in one turn or in the next: where the packets were cut
 //! must not matter (PROTOCOL.md, section 12, rules 2 and 3).
 
-use super::world::{World, echo};
+use super::world::{Moment, World, echo};
 use crate::collections::Key;
 use crate::engine::Connection;
 
@@ -68,31 +68,75 @@ fn a_websocket_that_hangs_up_gets_what_its_messages_brought_about() {
     }
 }
 
-/// Whoever has hung up and does not read is gone.
+/// The session cannot know that the client will read on, and what was answered before stays answered if it does.
 #[test]
 fn a_response_that_gets_stuck_behind_the_end_of_the_stream_is_broken_off() {
-    let mut world = World::new(echo);
-    let client = world.connect();
-    world.engine.receive(client, &mut POLL.as_bytes().to_vec(), &mut world.handlers);
-    world.room.insert(client, 10);
-    world.hang_up(client);
-    assert!(world.ended.contains(&client));
-    assert_eq!(world.heard(), ["0 open", "0 close 1002 Interrupted"]);
-    world.post_anew("s/xhr", "");
-    world.finish();
+    for reads_on in [true, false] {
+        let mut world = World::new(echo);
+        let client = world.connect();
+        world.engine.receive(client, &mut [GREETING, POLL].concat().into_bytes(), &mut world.handlers);
+        world.room.insert(client, 10);
+        world.hang_up(client);
+        assert_eq!(world.heard(), ["0 open", "0 close 1002 Interrupted"]);
+        if reads_on {
+            world.room.remove(&client);
+            world.engine.writable(client);
+            world.flush();
+            let answers = world.take(client);
+            assert!(answers.contains("Welcome to SockJS!") && answers.ends_with("o\n"), "{answers}");
+        } else {
+            world.pass(30_000);
+        }
+        assert!(world.ended.contains(&client));
+        world.post_anew("s/xhr", "");
+        world.finish();
+    }
 }
 
-/// Section 7, rule 12: it cannot have been read before the client came back.
+/// Section 7, rule 12: it cannot have been read before the client came back. But what else was asked for was asked for.
 #[test]
 fn a_response_that_has_not_left_when_its_client_comes_back_without_it_is_broken_off() {
     let mut world = World::new(echo);
+    world.post_anew("t/xhr", "");
     let (first, second) = (world.connect(), world.connect());
-    for client in [first, second] {
-        world.engine.receive(client, &mut POLL.as_bytes().to_vec(), &mut world.handlers);
-    }
+    let upload = "POST /e/000/t/xhr_send HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\n[\"x\"]";
+    let all = [GREETING, POLL, upload].concat();
+    world.engine.receive(first, &mut all.into_bytes(), &mut world.handlers);
+    world.engine.receive(second, &mut POLL.as_bytes().to_vec(), &mut world.handlers);
     world.hang_up_unnoticed(first);
     world.flush();
     assert_eq!(world.take_body(second), "c[1002,\"Connection interrupted\"]\n");
-    assert_eq!(world.heard(), ["0 open", "0 close 1002 Interrupted"]);
+    assert_eq!(world.heard(), ["0 open", "1 open", "1 close 1002 Interrupted", "0 message x"]);
+    let answers = world.take(first);
+    assert!(answers.contains("Welcome to SockJS!") && answers.contains("HTTP/1.1 204 "), "{answers}");
     world.finish();
+}
+
+/// What came whole is dealt with, though it has to wait for the client to read.
+#[test]
+fn what_waits_behind_a_stall_is_dealt_with_behind_the_end_of_the_stream() {
+    let large = |engine: &mut crate::engine::Engine, key, moment: Moment<'_>| {
+        if let Moment::Message("large") = moment {
+            engine.send(key, &"x".repeat(100_000)).expect("there is room");
+        }
+    };
+    let both = ["large", "small"].map(|text| World::frame(1, text.as_bytes())).concat();
+    let payload = World::frame(1, br#"["large","large","small"]"#);
+    for (path, bytes) in [("websocket", both), ("000/s/websocket", payload)] {
+        let mut world = World::new(large);
+        let socket = world.websocket(path);
+        world.take(socket);
+        world.room.insert(socket, 50_000);
+        world.send(socket, [bytes, World::frame(8, &[3, 232])].concat());
+        world.hang_up(socket);
+        assert!(!world.heard().contains(&"0 message small".to_owned()));
+        world.room.remove(&socket);
+        world.engine.writable(socket);
+        world.flush();
+        let heard = world.heard();
+        assert_eq!(heard[heard.len() - 2..], ["0 message small", "0 close 1000 Client"], "{path}");
+        assert!(world.take(socket).as_bytes().ends_with(&[2, 3, 0xef, 0xbf, 0xbd]), "the close is answered");
+        assert!(world.ended.contains(&socket));
+        world.finish();
+    }
 }

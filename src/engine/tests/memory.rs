@@ -166,3 +166,30 @@ fn who_wants_little_is_told_of_room_before_those_who_want_much() {
     assert_eq!(world.heard(), ["2 drain"]);
     world.finish();
 }
+
+/// To the byte: who is told of room gets it.
+#[test]
+fn who_is_told_of_room_finds_it() {
+    let mut world = World::build(small(), EndpointOptions::default(), |_, _, _| {});
+    let (socket, other) = (world.websocket("000/s/websocket"), world.websocket("000/o/websocket"));
+    let (first, second) = (world.session(0), world.session(1));
+    world.take(socket);
+    world.heard();
+    world.blocked.insert(other);
+    world.engine.send(second, &"y".repeat(100_000)).expect("there is room");
+    world.flush();
+    let length = (1 << 20) / 8 * 7 - world.engine.counters().buffered;
+    assert_eq!(world.engine.send(first, &"x".repeat(length)), Err(SendError::Full));
+    world.flush();
+    world.pass(0);
+    assert!(world.heard().is_empty() && !world.engine.is_pending());
+    // Who wants less meanwhile is told when there is room for that.
+    let output = world.engine.counters().buffered;
+    world.engine.send(second, &"y".repeat((1 << 20) / 4 * 3 - output - 1000)).expect("there is room");
+    world.flush();
+    assert_eq!(world.engine.send(first, &"x".repeat(200_000)), Err(SendError::Full));
+    world.unblock(other);
+    world.pass(0);
+    assert_eq!(world.heard(), ["0 drain"]);
+    world.finish();
+}

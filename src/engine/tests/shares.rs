@@ -278,14 +278,18 @@ fn what_came_whole_has_its_turns_where_there_is_too_much_that_did_not() {
 #[test]
 fn what_is_unfinished_behind_a_share_is_too_much_as_it_is_elsewhere() {
     let mut world = full_of_input();
-    let client = open(&mut world);
+    open(&mut world);
     let unfinished = "POST /e/000/s/xhr_send HTTP/1.1\r\nHost: h\r\nContent-Length: 90000\r\n\r\n";
     let unfinished = [unfinished.as_bytes(), &[b'x'; 30_000]].concat();
-    world.send(client, [upload(r#"["a"]"#).repeat(200), unfinished].concat());
-    assert_eq!(world.heard().len(), 200);
-    let answers = world.take(client);
-    assert_eq!(answers.matches("HTTP/1.1 204 ").count(), 200);
-    assert_eq!(answers.matches("HTTP/1.1 503 ").count(), 1);
+    // As many as one turn takes, and more: they count as a request and a message each.
+    for count in [128, 200] {
+        let client = world.connect();
+        world.send(client, [upload(r#"["a"]"#).repeat(count), unfinished.clone()].concat());
+        assert_eq!(world.heard().len(), count);
+        let answers = world.take(client);
+        assert_eq!(answers.matches("HTTP/1.1 204 ").count(), count);
+        assert_eq!(answers.matches("HTTP/1.1 503 ").count(), 1);
+    }
 }
 
 #[test]
@@ -462,5 +466,24 @@ fn who_reads_is_not_closed_for_what_one_packet_causes() {
         receive(&mut world, client, World::frame(1, payload(messages).as_bytes()));
         world.flush_once();
         assert_eq!(world.engine.open_count(0), readers + 1);
+    }
+}
+
+/// One client's messages are for others too, who read what they get.
+#[test]
+fn others_are_read_while_a_client_fills_their_queues() {
+    let mut world = World::new(|engine, _, moment| {
+        if let Moment::Message(_) = moment {
+            engine.broadcast(0, &"x".repeat(3000), None);
+        }
+    });
+    let (client, other) = (world.websocket("000/a/websocket"), world.websocket("000/b/websocket"));
+    receive(&mut world, client, text(&payload(5000), 100_000));
+    world.flush_once();
+    for _ in 0..10 {
+        world.go_on();
+        assert!(world.engine.is_pressed());
+        world.flush_once();
+        assert!(world.engine.can_read(other));
     }
 }
