@@ -31,7 +31,7 @@ pub fn check(data: &[u8]) {
     let wires: Vec<_> = whole.clients.iter().map(wire::read).collect();
     check_deliveries(&whole, &wires);
 
-    let crowded = |record: &Record| record.throttled || record.full;
+    let crowded = |record: &Record| record.throttled || record.full || (record.parted && script.is_crowded());
     let cut = World::play(&script, Cut::WithinTurn);
     if whole.parted || cut.parted {
         if !crowded(&whole) && !crowded(&cut) && !script.is_entangled() {

@@ -61,15 +61,32 @@ impl Script {
         Self { seed, steps, goes_silent: flags & 1 != 0, is_poor: flags & 2 != 0 }
     }
 
+    /// Whether several clients write in one turn: where what one of them sent takes more than that, the others' comes in
+    /// between.
+    pub fn is_crowded(&self) -> bool {
+        let writer = |step: &Step| match step {
+            Step::Send(client, _) | Step::Ask(client, ..) => Some(*client),
+            _ => None,
+        };
+        self.turns().any(|turn| {
+            let mut writers = turn.iter().filter_map(writer);
+            let first = writers.next();
+            writers.any(|other| Some(other) != first)
+        })
+    }
+
+    fn turns(&self) -> impl Iterator<Item = &[Step]> {
+        self.steps.split(|step| matches!(step, Step::EndTurn | Step::Wait(_)))
+    }
+
     /// Whether something in it depends on turns, and may: receivers that meet; and clients that write in the turn in
     /// which somebody leaves, stops reading, calls the engine, or changes the application's mind.
     pub fn is_entangled(&self) -> bool {
         let asks = |step: &&Step| matches!(step, Step::Send(_, bytes) if asks_for_frames(bytes));
-        let mut turns = self.steps.split(|step| matches!(step, Step::EndTurn | Step::Wait(_)));
         let writes = |step: &Step| matches!(step, Step::Send(..) | Step::Ask(..));
         let meddles = |step: &Step| !writes(step) && !matches!(step, Step::Accept);
         self.steps.iter().filter(asks).count() > 1
-            || turns.any(|turn| turn.iter().any(writes) && turn.iter().any(meddles))
+            || self.turns().any(|turn| turn.iter().any(writes) && turn.iter().any(meddles))
     }
 }
 
