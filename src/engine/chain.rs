@@ -139,6 +139,11 @@ impl Chain {
         pieces.queue.push_back(piece);
     }
 
+    /// What waits, if there are no pieces: mostly.
+    pub(super) fn as_slice(&self) -> Option<&[u8]> {
+        self.pieces.is_none().then(|| self.tail.get(self.taken..).unwrap_or_default())
+    }
+
     /// What waits, in order, in as many slices as there are pieces.
     pub(super) fn slices(&self) -> impl Iterator<Item = &[u8]> {
         let pieces = self.pieces.iter().flat_map(|pieces| pieces.queue.iter().map(Piece::bytes));
@@ -189,8 +194,8 @@ impl Chain {
     pub(super) fn clear(&mut self, memory: &mut Memory) {
         self.taken = 0;
         Piece::Owned(std::mem::take(&mut self.tail)).let_go(memory);
-        for piece in self.pieces.take().into_iter().flat_map(|pieces| pieces.queue) {
-            piece.let_go(memory);
+        if let Some(pieces) = self.pieces.take() {
+            pieces.queue.into_iter().for_each(|piece| piece.let_go(memory));
         }
     }
 }

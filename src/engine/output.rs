@@ -55,16 +55,17 @@ impl Engine {
 
     /// What waits for a connection's client, for one write: calls `write` with the slices, if there are any.
     pub fn outgoing<R>(&self, key: Key<Connection>, write: impl FnOnce(&[IoSlice<'_>]) -> R) -> Option<R> {
-        let mut waiting = self.connections.get(key)?.outbox.slices();
-        let first = IoSlice::new(waiting.next()?);
-        let Some(second) = waiting.next() else { return Some(write(&[first])) };
-        let mut slices = [first; SLICES];
-        let mut count = 1;
-        for (slice, bytes) in slices.iter_mut().skip(1).zip(std::iter::once(second).chain(waiting)) {
+        let outbox = &self.connections.get(key)?.outbox;
+        if let Some(bytes) = outbox.as_slice() {
+            return (!bytes.is_empty()).then(|| write(&[IoSlice::new(bytes)]));
+        }
+        let mut slices = [IoSlice::new(&[]); SLICES];
+        let mut count = 0;
+        for (slice, bytes) in slices.iter_mut().zip(outbox.slices()) {
             *slice = IoSlice::new(bytes);
             count += 1;
         }
-        slices.get(..count).map(write)
+        slices.get(..count).filter(|slices| !slices.is_empty()).map(write)
     }
 
     /// So many bytes have left. If the socket took less than there was, it is `blocked` until it says otherwise.
