@@ -6,19 +6,19 @@ use super::{Application, Engine, Stage};
 use crate::collections::Key;
 
 impl Engine {
-    /// The client sends no more. What it asked for before is answered; a receiver's response that has not ended yet was
-    /// broken off. In either case what was answered so far goes out.
+    /// The client sends no more. What it asked for before is answered; a receiver's response that does not end with this
+    /// turn was broken off. In either case what was answered so far goes out.
     pub fn eof(&mut self, key: Key<Connection>, application: &mut dyn Application) {
         let Some(connection) = self.connections.get_mut(key) else { return };
         let waits = !connection.outbox.is_empty() && !connection.inbox.is_empty();
         match &connection.phase {
-            Phase::Delivering(_) => connection.hung_up = true,
+            // Whether all of an answer arrives is known when it has left.
+            Phase::Delivering(_) | Phase::Ending { .. } => connection.hung_up = true,
             _ if connection.postponed => connection.hung_up = true,
             // What is here whole may wait for the answers before it to leave.
             Phase::Idle { .. } | Phase::Head(_) | Phase::Body(_) if waits => connection.hung_up = true,
             Phase::WebSocket(socket) if waits || socket.rest.is_some() => connection.hung_up = true,
-            // Its last byte leaves with this turn, or not at all.
-            Phase::Ending { .. } if connection.flow == Flow::Open => connection.hung_up = true,
+            Phase::Polling(_) | Phase::Streaming(_) => self.end_receiver(key, true),
             _ => self.end_behind_output(key, true),
         }
         self.tell(application);
@@ -29,8 +29,23 @@ impl Engine {
     pub fn eof_behind_unread(&mut self, key: Key<Connection>, application: &mut dyn Application) {
         let phase = self.connections.get(key).map(|connection| &connection.phase);
         if let Some(Phase::Polling(_) | Phase::Streaming(_)) = phase {
-            self.end_behind_output(key, false);
+            self.end_receiver(key, false);
             self.tell(application);
+        }
+    }
+
+    /// The client of a receiver has hung up. How packets and turns were cut must not matter: what the session has for it by
+    /// now may end the response; and whose receiver it is may be open until the end of the turn.
+    fn end_receiver(&mut self, key: Key<Connection>, peer_done: bool) {
+        let Some(session) = self.connections.get(key).and_then(Connection::session) else { return };
+        let is_settled = self.sessions.get(session).is_some_and(|session| session.receiver == Some(key));
+        if is_settled {
+            self.flush_session(session);
+        }
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        match connection.phase {
+            Phase::Polling(_) | Phase::Streaming(_) if is_settled => self.end_behind_output(key, peer_done),
+            _ => connection.hung_up = peer_done,
         }
     }
 
@@ -110,6 +125,10 @@ impl Engine {
         let keys: Vec<_> = self.connections.iter().map(|(key, _)| key).collect();
         for key in keys {
             let Some(connection) = self.connections.get_mut(key) else { continue };
+            if let Flow::Stalled(since) = &mut connection.flow {
+                // Its last chance is a short one, but it begins now.
+                *since = self.now;
+            }
             match connection.phase {
                 // Nobody needs it any more.
                 Phase::Idle { first: false } if !awaits_receivers && connection.inbox.is_empty() => {

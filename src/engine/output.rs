@@ -85,9 +85,6 @@ impl Engine {
             Flow::Stalled(since) if count == 0 => Flow::Stalled(since),
             _ => Flow::Stalled(self.now),
         };
-        if let (true, Phase::Ending { .. }) = (connection.hung_up, &connection.phase) {
-            self.end_behind_output(key, true);
-        }
         self.arm_connection(key);
     }
 

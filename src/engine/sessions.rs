@@ -143,6 +143,12 @@ impl Engine {
                 Some(_) => self.attach(key, session),
                 None => self.turn_away(key, INTERRUPTED.0, INTERRUPTED.1),
             }
+            if let Some(Connection {
+                phase: Phase::Polling(_) | Phase::Streaming(_), hung_up: true, ..
+            }) = self.connections.get(key)
+            {
+                self.end_behind_output(key, true);
+            }
         }
     }
 

@@ -67,11 +67,12 @@ impl Engine {
 
     /// Makes sure that the timer of a connection runs out no later than what it waits for.
     pub(super) fn arm_connection(&mut self, key: Key<Connection>) {
+        let longest_stall = self.longest_stall();
         let Some(connection) = self.connections.get_mut(key) else { return };
         let phase = patience(&self.options, self.stage, connection)
             .map(|patience| connection.since.saturating_add(patience));
         let stall = match connection.flow {
-            Flow::Stalled(since) => Some(since.saturating_add(millis(self.options.write_stall))),
+            Flow::Stalled(since) => Some(since.saturating_add(longest_stall)),
             Flow::Open => None,
         };
         let Some(deadline) = sooner(phase, stall) else { return };
@@ -80,11 +81,17 @@ impl Engine {
         }
     }
 
+    /// How long a client may take nothing of what waits for it.
+    fn longest_stall(&self) -> Millis {
+        let wait = millis(self.options.write_stall);
+        if self.stage == Stage::Stopping { wait.min(LAST_STALL) } else { wait }
+    }
+
     fn connection_timeout(&mut self, key: Key<Connection>, until: Millis) {
         let Some(connection) = self.connections.get(key) else { return };
         let waited = until.saturating_sub(connection.since);
         if let Flow::Stalled(since) = connection.flow
-            && until.saturating_sub(since) >= millis(self.options.write_stall)
+            && until.saturating_sub(since) >= self.longest_stall()
         {
             if let Some(session) = connection.session() {
                 self.close_session(session, Close::new(1002, "Connection interrupted", Cause::Unresponsive));
@@ -200,6 +207,9 @@ fn hurried(wait: Millis, stage: Stage) -> Millis {
 
 /// How long a client may take for its part of the goodbye while the server stops, in milliseconds.
 const LAST_WAIT: Millis = 500;
+
+/// How long it may take no byte of it.
+const LAST_STALL: Millis = 2000;
 
 /// What a session waits for next.
 fn deadline(

@@ -9,9 +9,13 @@ mod listen;
 use std::fs;
 use std::io;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use arguments::{Arguments, Command};
 use sockjs_server::{Context, EndpointOptions, Event, Handle, Request, Response, Server, ServerOptions};
+
+/// Whoever stops it waits for it.
+const GRACE: Duration = Duration::from_secs(3);
 
 const PAGE: &str = include_str!("page.html");
 
@@ -57,6 +61,7 @@ fn serve(arguments: &Arguments) -> io::Result<()> {
     }
     let mut options = ServerOptions::default();
     options.trusted_proxies.clone_from(&arguments.trusted_proxies);
+    options.shutdown_grace = GRACE;
     let mut server = Server::new(options)?;
     endpoints::mount(&mut server, &endpoint)?;
     serve_page(&mut server, &endpoint.client_url, client_js);

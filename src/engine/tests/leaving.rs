@@ -68,27 +68,62 @@ fn a_websocket_that_hangs_up_gets_what_its_messages_brought_about() {
     }
 }
 
-/// The session cannot know that the client will read on, and what was answered before stays answered if it does.
+/// How much the system takes at once must not matter either.
 #[test]
-fn a_response_that_gets_stuck_behind_the_end_of_the_stream_is_broken_off() {
+fn a_response_that_is_read_slowly_ends_though_its_client_sends_no_more() {
     for reads_on in [true, false] {
         let mut world = World::new(echo);
         let client = world.connect();
         world.engine.receive(client, &mut [GREETING, POLL].concat().into_bytes(), &mut world.handlers);
         world.room.insert(client, 10);
         world.hang_up(client);
-        assert_eq!(world.heard(), ["0 open", "0 close 1002 Interrupted"]);
         if reads_on {
             world.room.remove(&client);
             world.engine.writable(client);
             world.flush();
             let answers = world.take(client);
             assert!(answers.contains("Welcome to SockJS!") && answers.ends_with("o\n"), "{answers}");
+            assert_eq!(world.heard(), ["0 open"]);
         } else {
             world.pass(30_000);
+            assert_eq!(world.heard(), ["0 open", "0 close 1002 Unresponsive"]);
         }
         assert!(world.ended.contains(&client));
         world.post_anew("s/xhr", "");
+        world.finish();
+    }
+}
+
+/// A session that closes as it opens, messages that wait, a second receiver: all are answered in one turn.
+#[test]
+fn a_response_that_ends_with_the_turn_has_ended() {
+    let close = |engine: &mut crate::engine::Engine, key, moment: Moment<'_>| match moment {
+        Moment::Open => assert!(engine.close(key, 3000, "Go away!")),
+        _ => {}
+    };
+    for at_once in [true, false] {
+        let mut world = World::new(close);
+        let client = write_and_leave(&mut world, at_once, [STREAM, GREETING].concat());
+        let answers = world.take(client);
+        assert!(
+            answers.contains("o\n\r\n13\r\nc[3000,\"Go away!\"]\n\r\n0\r\n\r\nHTTP/1.1 200 OK"),
+            "{answers}"
+        );
+        assert!(answers.ends_with("Welcome to SockJS!\n"));
+        world.finish();
+
+        let mut world = World::new(echo);
+        world.post_anew("s/xhr", "");
+        world.post_anew("s/xhr_send", r#"["x"]"#);
+        let client = write_and_leave(&mut world, at_once, POLL);
+        assert!(world.take(client).ends_with("a[\"x\"]\n"));
+        let first = world.connect();
+        world.post(first, "s/xhr", "");
+        let second = write_and_leave(&mut world, at_once, POLL);
+        assert!(world.take(second).ends_with("c[2010,\"Another connection still open\"]\n"));
+        world.post_anew("s/xhr_send", r#"["y"]"#);
+        assert_eq!(world.take_body(first), "a[\"y\"]\n");
+        assert_eq!(world.heard(), ["0 open", "0 message x", "0 message y"]);
         world.finish();
     }
 }

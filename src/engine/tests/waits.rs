@@ -261,3 +261,22 @@ fn a_client_that_is_gone_within_a_frame_is_missed() {
     assert_eq!(world.heard(), ["0 open", "0 close 1006 Unresponsive"]);
     world.finish();
 }
+
+#[test]
+fn a_server_that_stops_does_not_wait_long_for_clients_that_take_nothing() {
+    let mut world = World::new(echo);
+    let (socket, pages) = (world.websocket("websocket"), world.connect());
+    for (client, bytes) in
+        [(socket, World::frame(1, b"x")), (pages, b"GET /e HTTP/1.1\r\nHost: h\r\n\r\n".to_vec())]
+    {
+        world.blocked.insert(client);
+        world.send(client, bytes);
+    }
+    world.pass(10_000);
+    world.engine.stop(1001, "Server shutdown", &mut world.handlers);
+    world.flush();
+    world.pass(1_999);
+    assert!(!world.engine.is_empty());
+    world.pass(1);
+    assert!(world.engine.is_empty());
+}
