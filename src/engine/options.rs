@@ -28,7 +28,7 @@ pub struct ServerOptions {
     pub body_timeout: Duration,
     /// How long a connection may idle between two requests; default 75 s. Then it is closed.
     pub keep_alive: Duration,
-    /// How long a client may take no byte of what waits for it; default 30 s, and 2 s at most while the server stops. Then
+    /// How long a client may take no byte of what waits for it; default 30 s, and 1 s at most while the server stops. Then
     /// the connection is aborted.
     pub write_stall: Duration,
     /// How long a closing handshake may take: the client's close frame, or its end of the stream; default 5 s.

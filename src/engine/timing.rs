@@ -209,7 +209,7 @@ fn hurried(wait: Millis, stage: Stage) -> Millis {
 const LAST_WAIT: Millis = 500;
 
 /// How long it may take no byte of it.
-const LAST_STALL: Millis = 2000;
+const LAST_STALL: Millis = 1000;
 
 /// What a session waits for next.
 fn deadline(

@@ -3,7 +3,7 @@
 
 use super::world::{Moment, World, echo};
 use crate::collections::Key;
-use crate::engine::Connection;
+use crate::engine::{Connection, Engine};
 
 const GREETING: &str = "GET /e HTTP/1.1\r\nHost: h\r\n\r\n";
 const POLL: &str = "POST /e/000/s/xhr HTTP/1.1\r\nHost: h\r\n\r\n";
@@ -97,9 +97,10 @@ fn a_response_that_is_read_slowly_ends_though_its_client_sends_no_more() {
 /// A session that closes as it opens, messages that wait, a second receiver: all are answered in one turn.
 #[test]
 fn a_response_that_ends_with_the_turn_has_ended() {
-    let close = |engine: &mut crate::engine::Engine, key, moment: Moment<'_>| match moment {
-        Moment::Open => assert!(engine.close(key, 3000, "Go away!")),
-        _ => {}
+    let close = |engine: &mut Engine, key, moment: Moment<'_>| {
+        if let Moment::Open = moment {
+            assert!(engine.close(key, 3000, "Go away!"));
+        }
     };
     for at_once in [true, false] {
         let mut world = World::new(close);
@@ -150,7 +151,7 @@ fn a_response_that_has_not_left_when_its_client_comes_back_without_it_is_broken_
 /// What came whole is dealt with, though it has to wait for the client to read.
 #[test]
 fn what_waits_behind_a_stall_is_dealt_with_behind_the_end_of_the_stream() {
-    let large = |engine: &mut crate::engine::Engine, key, moment: Moment<'_>| {
+    let large = |engine: &mut Engine, key, moment: Moment<'_>| {
         if let Moment::Message("large") = moment {
             engine.send(key, &"x".repeat(100_000)).expect("there is room");
         }
