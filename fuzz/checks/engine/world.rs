@@ -119,8 +119,9 @@ pub const RESPONSE_LIMIT: usize = 4096;
 /// One read of the reactor's.
 const BUFFER: usize = 64 << 10;
 
-/// No answer to a small input is larger than this, and none is queued behind it while it waits.
-const MOST_WAITING: usize = 100 << 10;
+/// No answer to a small input is larger than this, and none is queued behind it while it waits: 64 KiB and the last message,
+/// which an html file writes nearly twice as large.
+const MOST_WAITING: usize = 160 << 10;
 
 impl<'s> World<'s> {
     pub fn play(script: &'s Script, cut: Cut) -> Record {
