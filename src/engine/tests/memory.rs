@@ -1,7 +1,8 @@
 //! The bound on what the whole server buffers.
 
 use super::world::{Moment, World, echo};
-use crate::engine::{Cause, Close, EndpointOptions, SendError, ServerOptions};
+use crate::collections::Key;
+use crate::engine::{Cause, Close, Connection, EndpointOptions, SendError, ServerOptions, Session};
 
 fn small() -> ServerOptions {
     ServerOptions { buffered_bytes: 1 << 20, ..ServerOptions::default() }
@@ -100,16 +101,28 @@ fn what_is_read_ahead_behind_a_stream_is_within_the_bound_too() {
     world.finish();
 }
 
+/// A little room, of which the second of two sessions holds 100,000 bytes that its client does not read.
+struct Crowded {
+    world: World,
+    sockets: [Key<Connection>; 2],
+    sessions: [Key<Session>; 2],
+}
+
+fn crowded() -> Crowded {
+    let mut world = World::build(small(), EndpointOptions::default(), |_, _, _| {});
+    let sockets = ["000/s/websocket", "000/o/websocket"].map(|path| world.websocket(path));
+    let sessions = [0, 1].map(|number| world.session(number));
+    world.take(sockets[0]);
+    world.heard();
+    world.blocked.insert(sockets[1]);
+    world.engine.send(sessions[1], &"y".repeat(100_000)).expect("there is room");
+    world.flush();
+    Crowded { world, sockets, sessions }
+}
+
 #[test]
 fn nobody_is_told_of_room_that_is_not_there() {
-    let mut world = World::build(small(), EndpointOptions::default(), |_, _, _| {});
-    let (socket, other) = (world.websocket("000/s/websocket"), world.websocket("000/o/websocket"));
-    let (first, second) = (world.session(0), world.session(1));
-    world.take(socket);
-    world.heard();
-    world.blocked.insert(other);
-    world.engine.send(second, &"y".repeat(100_000)).expect("there is room");
-    world.flush();
+    let Crowded { mut world, sockets: [socket, other], sessions: [first, _] } = crowded();
     let long = "x".repeat(950_000);
     assert_eq!(world.engine.send(first, &long), Err(SendError::Full));
     world.flush();
@@ -127,13 +140,7 @@ fn nobody_is_told_of_room_that_is_not_there() {
 /// What leaves meanwhile, a pong say, does not make room.
 #[test]
 fn nobody_is_told_of_room_by_the_last_byte_of_something_else() {
-    let mut world = World::build(small(), EndpointOptions::default(), |_, _, _| {});
-    let (socket, other) = (world.websocket("000/s/websocket"), world.websocket("000/o/websocket"));
-    let (first, second) = (world.session(0), world.session(1));
-    world.heard();
-    world.blocked.insert(other);
-    world.engine.send(second, &"y".repeat(100_000)).expect("there is room");
-    world.flush();
+    let Crowded { mut world, sockets: [socket, other], sessions: [first, _] } = crowded();
     let long = "x".repeat(950_000);
     for _ in 0..3 {
         assert_eq!(world.engine.send(first, &long), Err(SendError::Full));
@@ -170,14 +177,7 @@ fn who_wants_little_is_told_of_room_before_those_who_want_much() {
 /// To the byte: who is told of room gets it.
 #[test]
 fn who_is_told_of_room_finds_it() {
-    let mut world = World::build(small(), EndpointOptions::default(), |_, _, _| {});
-    let (socket, other) = (world.websocket("000/s/websocket"), world.websocket("000/o/websocket"));
-    let (first, second) = (world.session(0), world.session(1));
-    world.take(socket);
-    world.heard();
-    world.blocked.insert(other);
-    world.engine.send(second, &"y".repeat(100_000)).expect("there is room");
-    world.flush();
+    let Crowded { mut world, sockets: [_, other], sessions: [first, second] } = crowded();
     let length = (1 << 20) / 8 * 7 - world.engine.counters().buffered;
     assert_eq!(world.engine.send(first, &"x".repeat(length)), Err(SendError::Full));
     world.flush();

@@ -148,15 +148,21 @@ fn a_slow_reader_gets_what_was_sent_before_a_close() {
     assert!(got.contains(r#"c[3000,"bye"]"#), "{} bytes", got.len());
 }
 
-#[test]
-fn a_session_does_not_expire_while_its_answer_is_read() {
-    let mut world = World::new(amplify!(600_000));
+/// A poll whose answer to the message `m` is on its way, and not read so far.
+fn poll_unread(world: &mut World) -> Key<Connection> {
     let (poll, client) = (world.connect(), world.connect());
     world.post(poll, "s/xhr", "");
     world.post(client, "s/xhr_send", r#"["m"]"#);
     world.take(poll);
     world.room.insert(poll, 0);
     world.post(poll, "s/xhr", "");
+    poll
+}
+
+#[test]
+fn a_session_does_not_expire_while_its_answer_is_read() {
+    let mut world = World::new(amplify!(600_000));
+    let poll = poll_unread(&mut world);
     assert!(read_slowly(&mut world, poll, 50_000, 14).ends_with("x\"]\n"));
     assert_eq!(world.heard(), ["0 open", "0 message m"]);
 }
@@ -164,12 +170,7 @@ fn a_session_does_not_expire_while_its_answer_is_read() {
 #[test]
 fn a_connection_is_not_idle_while_its_answer_is_read() {
     let mut world = World::new(amplify!(900_000));
-    let (poll, client) = (world.connect(), world.connect());
-    world.post(poll, "s/xhr", "");
-    world.post(client, "s/xhr_send", r#"["m"]"#);
-    world.take(poll);
-    world.room.insert(poll, 0);
-    world.post(poll, "s/xhr", "");
+    let poll = poll_unread(&mut world);
     let got = read_slowly(&mut world, poll, 10_000, 100);
     assert!(!world.ended.contains(&poll), "cut after {} bytes", got.len());
     assert!(got.ends_with("x\"]\n"));
