@@ -128,14 +128,7 @@ impl Engine {
     pub(super) fn settle_contenders(&mut self) {
         while let Some(key) = self.contenders.pop_front() {
             let Some(session) = self.connections.get(key).and_then(Connection::session) else { continue };
-            let first = self.sessions.get(session).and_then(|session| session.receiver);
-            if let Some(first) = first.filter(|first| *first != key)
-                && self.connections.get(first).is_some_and(|first| first.hung_up)
-            {
-                // Its client is here, and not there: what has not left cannot have been read.
-                self.receiver_broke_off(session, first);
-                self.disown(first);
-            }
+            self.give_up_first(session, key);
             match self.sessions.get(session).map(|session| session.receiver) {
                 Some(Some(first)) if first != key => {
                     self.turn_away(key, 2010, "Another connection still open")
@@ -143,12 +136,20 @@ impl Engine {
                 Some(_) => self.attach(key, session),
                 None => self.turn_away(key, INTERRUPTED.0, INTERRUPTED.1),
             }
-            if let Some(Connection {
-                phase: Phase::Polling(_) | Phase::Streaming(_), hung_up: true, ..
-            }) = self.connections.get(key)
-            {
+            let Some(connection) = self.connections.get(key) else { continue };
+            if let (true, Phase::Polling(_) | Phase::Streaming(_)) = (connection.hung_up, &connection.phase) {
+                // Its client has left meanwhile, and nothing ended its response.
                 self.end_behind_output(key, true);
             }
+        }
+    }
+
+    /// A first receiver whose client has hung up, but is here with a second: what has not left cannot have been read.
+    fn give_up_first(&mut self, session: Key<Session>, second: Key<Connection>) {
+        let Some(first) = self.sessions.get(session).and_then(|session| session.receiver) else { return };
+        if first != second && self.connections.get(first).is_some_and(|first| first.hung_up) {
+            self.receiver_broke_off(session, first);
+            self.disown(first);
         }
     }
 
