@@ -1,6 +1,6 @@
 //! The end: of what a client sends, of a connection, of the server.
 
-use super::connection::{Connection, Flow, Phase};
+use super::connection::{Connection, Flow, Phase, WebSocket};
 use super::session::{Cause, Close, Session};
 use super::{Application, Engine, Stage};
 use crate::collections::Key;
@@ -9,19 +9,36 @@ impl Engine {
     /// The client sends no more. What it asked for before is answered; a receiver's response that does not end with this
     /// turn was broken off. In either case what was answered so far goes out.
     pub fn eof(&mut self, key: Key<Connection>, application: &mut dyn Application) {
-        let Some(connection) = self.connections.get_mut(key) else { return };
-        let waits = !connection.outbox.is_empty() && !connection.inbox.is_empty();
-        match &connection.phase {
+        self.hear_out(key, application);
+        let Some(connection) = self.connections.get(key) else { return };
+        let goes_on = match &connection.phase {
             // Whether all of an answer arrives is known when it has left.
-            Phase::Delivering(_) | Phase::Ending { .. } => connection.hung_up = true,
-            _ if connection.postponed => connection.hung_up = true,
-            // What is here whole may wait for the answers before it to leave.
-            Phase::Idle { .. } | Phase::Head(_) | Phase::Body(_) if waits => connection.hung_up = true,
-            Phase::WebSocket(socket) if waits || socket.rest.is_some() => connection.hung_up = true,
-            Phase::Polling(_) | Phase::Streaming(_) => self.end_receiver(key, true),
+            Phase::Delivering(_) | Phase::Ending { .. } => true,
+            _ if connection.postponed => true,
+            Phase::WebSocket(WebSocket { rest: Some(_), .. }) => true,
+            // What is here whole waits for the answers before it to leave.
+            Phase::Idle { .. } | Phase::Head(_) | Phase::Body(_) | Phase::WebSocket(_) => {
+                !connection.inbox.is_empty() && self.is_backed_up(connection)
+            }
+            _ => false,
+        };
+        match self.connections.get_mut(key) {
+            Some(connection) if goes_on => connection.hung_up = true,
+            Some(Connection { phase: Phase::Polling(_) | Phase::Streaming(_), .. }) => {
+                self.end_receiver(key, true);
+            }
             _ => self.end_behind_output(key, true),
         }
         self.tell(application);
+    }
+
+    /// What waits in the inbox of a connection for no more than the last byte before it is dealt with.
+    fn hear_out(&mut self, key: Key<Connection>, application: &mut dyn Application) {
+        let Some(connection) = self.connections.get(key) else { return };
+        if !connection.postponed && !connection.inbox.is_empty() {
+            self.begin_share();
+            self.consume_inbox(key, application);
+        }
     }
 
     /// The same of a client that sent more before than is welcome now: a response that is under way cannot reach its end
@@ -36,11 +53,11 @@ impl Engine {
 
     /// The client of a receiver has hung up. How packets and turns were cut must not matter: what the session has for it by
     /// now may end the response; and whose receiver it is may be open until the end of the turn.
-    fn end_receiver(&mut self, key: Key<Connection>, peer_done: bool) {
+    pub(super) fn end_receiver(&mut self, key: Key<Connection>, peer_done: bool) {
         let Some(session) = self.connections.get(key).and_then(Connection::session) else { return };
         let is_settled = self.sessions.get(session).is_some_and(|session| session.receiver == Some(key));
         if is_settled {
-            self.flush_session(session);
+            self.emit_all(session);
         }
         let Some(connection) = self.connections.get_mut(key) else { return };
         match connection.phase {

@@ -138,8 +138,8 @@ impl Engine {
             }
             let Some(connection) = self.connections.get(key) else { continue };
             if let (true, Phase::Polling(_) | Phase::Streaming(_)) = (connection.hung_up, &connection.phase) {
-                // Its client has left meanwhile, and nothing ended its response.
-                self.end_behind_output(key, true);
+                // Its client has left meanwhile.
+                self.end_receiver(key, true);
             }
         }
     }

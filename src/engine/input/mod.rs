@@ -121,7 +121,7 @@ impl Engine {
     }
 
     /// Whether what a connection sent must wait for its next turn, or for its client to read.
-    fn is_backed_up(&self, connection: &Connection) -> bool {
+    pub(super) fn is_backed_up(&self, connection: &Connection) -> bool {
         matches!(connection.phase, Phase::WebSocket(WebSocket { rest: Some(_), .. }))
             || self.is_unread(connection)
     }

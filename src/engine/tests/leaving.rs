@@ -158,14 +158,17 @@ fn what_waits_behind_a_stall_is_dealt_with_behind_the_end_of_the_stream() {
     };
     let both = ["large", "small"].map(|text| World::frame(1, text.as_bytes())).concat();
     let payload = World::frame(1, br#"["large","large","small"]"#);
-    for (path, bytes) in [("websocket", both), ("000/s/websocket", payload)] {
+    let frames =
+        [r#"["large"]"#, r#"["large"]"#, r#"["small"]"#].map(|text| World::frame(1, text.as_bytes()));
+    for (path, bytes) in
+        [("websocket", both), ("000/s/websocket", payload), ("000/f/websocket", frames.concat())]
+    {
         let mut world = World::new(large);
         let socket = world.websocket(path);
         world.take(socket);
         world.room.insert(socket, 50_000);
         world.send(socket, [bytes, World::frame(8, &[3, 232])].concat());
         world.hang_up(socket);
-        assert!(!world.heard().contains(&"0 message small".to_owned()));
         world.room.remove(&socket);
         world.engine.writable(socket);
         world.flush();
@@ -175,4 +178,44 @@ fn what_waits_behind_a_stall_is_dealt_with_behind_the_end_of_the_stream() {
         assert!(world.ended.contains(&socket));
         world.finish();
     }
+}
+
+/// Nor does it matter whether an answer before it is stuck.
+#[test]
+fn a_response_behind_one_that_is_stuck_ends_as_another() {
+    for at_once in [true, false] {
+        let mut world = World::new(echo);
+        world.post_anew("s/xhr", "");
+        world.post_anew("s/xhr_send", r#"["x"]"#);
+        let client = world.connect();
+        world.room.insert(client, 10);
+        if at_once {
+            world.send(client, [GREETING, POLL].concat());
+        } else {
+            world.send(client, GREETING);
+            world.send(client, POLL);
+        }
+        world.hang_up(client);
+        world.room.remove(&client);
+        world.engine.writable(client);
+        world.flush();
+        assert!(world.take(client).ends_with("a[\"x\"]\n"));
+        assert_eq!(world.heard(), ["0 open", "0 message x"]);
+        world.finish();
+    }
+}
+
+/// A byte of a frame is not worth waiting for.
+#[test]
+fn a_websocket_that_hangs_up_within_a_frame_has_ended() {
+    let mut world = World::new(echo);
+    let socket = world.websocket("websocket");
+    let session = world.session(0);
+    world.room.insert(socket, 10);
+    world.engine.send(session, &"x".repeat(200)).expect("there is room");
+    world.flush();
+    world.send(socket, [0x81]);
+    world.hang_up(socket);
+    assert_eq!(world.heard(), ["0 open", "0 close 1006 Interrupted"]);
+    world.finish();
 }
