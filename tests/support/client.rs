@@ -82,6 +82,8 @@ impl Client {
                 true
             }
             Err(error) if error.kind() == ErrorKind::ConnectionReset => false,
+            // A child of the test's has ended, say.
+            Err(error) if error.kind() == ErrorKind::Interrupted => self.fill(),
             Err(error) => panic!("read: {error}; so far: {:?}", excerpt(&self.buffer)),
         }
     }

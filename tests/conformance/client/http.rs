@@ -143,6 +143,7 @@ impl Connection {
                 true
             }
             Err(error) if error.kind() == ErrorKind::ConnectionReset => false,
+            Err(error) if error.kind() == ErrorKind::Interrupted => self.fill(),
             Err(error) => panic!("nothing more came ({error}); so far {:?}", self.excerpt()),
         }
     }
