@@ -24,9 +24,9 @@ impl Engine {
         };
         match self.connections.get_mut(key) {
             Some(connection) if goes_on => connection.hung_up = true,
-            Some(Connection { phase: Phase::Polling(_) | Phase::Streaming(_), .. }) => {
-                self.end_receiver(key, true);
-            }
+            Some(Connection {
+                phase: Phase::Polling(_) | Phase::Streaming(_) | Phase::WebSocket(_), ..
+            }) => self.end_receiver(key, true),
             _ => self.end_behind_output(key, true),
         }
         self.tell(application);
@@ -61,17 +61,15 @@ impl Engine {
         }
         let Some(connection) = self.connections.get_mut(key) else { return };
         match connection.phase {
-            Phase::Polling(_) | Phase::Streaming(_) if is_settled => self.end_behind_output(key, peer_done),
-            _ => connection.hung_up = peer_done,
+            Phase::Ending { .. } => connection.hung_up = peer_done,
+            _ if !is_settled => connection.hung_up = peer_done,
+            _ => self.end_behind_output(key, peer_done),
         }
     }
 
     /// Ends a connection whose client has hung up behind what waits for it. Its session hears that its receiver broke off.
-    pub(super) fn end_behind_output(&mut self, key: Key<Connection>, peer_done: bool) {
+    fn end_behind_output(&mut self, key: Key<Connection>, peer_done: bool) {
         if let Some(session) = self.connections.get(key).and_then(Connection::session) {
-            if self.connections.get(key).is_some_and(Connection::is_websocket) {
-                self.emit_all(session);
-            }
             self.receiver_broke_off(session, key);
         }
         let Some(connection) = self.connections.get_mut(key) else { return };

@@ -3,6 +3,7 @@
 use std::io::IoSlice;
 
 use super::connection::{Connection, Flow, Phase, Ping};
+use super::session::Awaited;
 use super::{Application, Engine};
 use crate::collections::Key;
 
@@ -164,7 +165,7 @@ impl Engine {
         let Some(session) = self.sessions.get(key) else { return };
         if !session.queue.is_empty() || !session.is_open() {
             self.unflushed.push_back(&mut self.sessions, key);
-        } else {
+        } else if session.awaited == Awaited::Drain {
             self.settle_drain(key);
         }
     }

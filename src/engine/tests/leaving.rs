@@ -57,8 +57,7 @@ fn what_was_answered_before_a_receiver_that_breaks_off_stays_answered() {
 fn a_websocket_that_hangs_up_gets_what_its_messages_brought_about() {
     for at_once in [true, false] {
         let mut world = World::new(echo);
-        let handshake = "GET /e/000/w/websocket HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\n\
-            Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+        let handshake = World::handshake("000/w/websocket");
         let frame = World::frame(1, br#"["x"]"#);
         let client = write_and_leave(&mut world, at_once, [handshake.as_bytes(), &frame].concat());
         let received = world.take(client);

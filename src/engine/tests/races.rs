@@ -1,10 +1,11 @@
 //! Pairs of events that can meet, in both orders.
 
 use super::world::{Moment, World, echo};
-use crate::engine::EndpointOptions;
+use crate::collections::Key;
+use crate::engine::{Connection, EndpointOptions};
 
 /// Opens a session by polling; its client knows it.
-fn open_by_polling(world: &mut World) -> crate::collections::Key<crate::engine::Connection> {
+fn open_by_polling(world: &mut World) -> Key<Connection> {
     let client = world.connect();
     world.post(client, "s/xhr", "");
     assert_eq!(world.take_body(client), "o\n");
@@ -74,16 +75,22 @@ fn a_second_receiver_is_turned_away_and_the_first_goes_on() {
     }
 }
 
+/// A client with a session, its receiver, and a second receiver that was turned away and does not read it.
+fn refuse_unread(world: &mut World) -> [Key<Connection>; 3] {
+    let client = open_by_polling(world);
+    let (first, second) = (world.connect(), world.connect());
+    world.post(first, "s/xhr", "");
+    world.blocked.insert(second);
+    world.post(second, "s/xhr", "");
+    [client, first, second]
+}
+
 /// Section 12, rule 8: whatever becomes of the one that was turned away.
 #[test]
 fn a_second_receiver_that_does_not_read_its_refusal_leaves_the_session_alone() {
     for reset in [false, true] {
         let mut world = World::new(echo);
-        let client = open_by_polling(&mut world);
-        let (first, second) = (world.connect(), world.connect());
-        world.post(first, "s/xhr", "");
-        world.blocked.insert(second);
-        world.post(second, "s/xhr", "");
+        let [client, first, second] = refuse_unread(&mut world);
         // The first one ends in peace, and a message waits for the next.
         world.post(client, "s/xhr_send", r#"["m"]"#);
         assert_eq!(world.take_body(first), "a[\"m\"]\n");
@@ -107,11 +114,7 @@ fn a_second_receiver_that_does_not_read_its_refusal_leaves_the_session_alone() {
 
     // Nor if no receiver is there at that moment.
     let mut world = World::new(echo);
-    let client = open_by_polling(&mut world);
-    let (first, second) = (world.connect(), world.connect());
-    world.post(first, "s/xhr", "");
-    world.blocked.insert(second);
-    world.post(second, "s/xhr", "");
+    let [client, _, second] = refuse_unread(&mut world);
     world.post(client, "s/xhr_send", r#"["m"]"#);
     world.take(client);
     world.post(client, "s/xhr_send", r#"["n"]"#);

@@ -148,13 +148,7 @@ impl World {
     /// A new connection that upgrades: to a raw WebSocket, or to one that speaks SockJS.
     pub(super) fn websocket(&mut self, path: &str) -> Key<Connection> {
         let key = self.connect();
-        self.send(
-            key,
-            format!(
-                "GET /e/{path} HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-                 Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-            ),
-        );
+        self.send(key, Self::handshake(path));
         let head = self.take(key);
         assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
         let (_, frames) = head.split_once("\r\n\r\n").expect("a whole head");
@@ -162,6 +156,14 @@ impl World {
             received.extend_from_slice(frames.as_bytes());
         }
         key
+    }
+
+    /// The request for an upgrade.
+    pub(super) fn handshake(path: &str) -> String {
+        format!(
+            "GET /e/{path} HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        )
     }
 
     /// The session that opened as this one in the row.
