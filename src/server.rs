@@ -233,9 +233,9 @@ impl Server {
         if self.engine.prefixes().any(|taken| taken == trimmed) {
             return Err(MountError::Taken(prefix.to_owned()));
         }
-        options.validate().map_err(MountError::Option)?;
+        let number = self.engine.mount(trimmed, options).map_err(MountError::Option)?;
         self.mounts.push(handler);
-        Ok(EndpointId(self.engine.mount(trimmed, options)))
+        Ok(EndpointId(number))
     }
 
     /// Answers requests for paths under no prefix: pages, a health check. Without it they are 404.

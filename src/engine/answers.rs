@@ -29,11 +29,6 @@ impl<'r> Exchange<'r> {
     pub(super) fn is_http11(&self) -> bool {
         self.request.version() == Version::Http11
     }
-
-    /// The origin of the page that asks; browsers before RFC 6455 named theirs differently.
-    pub(super) fn origin(&self) -> Option<&'r [u8]> {
-        self.request.header("origin").or_else(|| self.request.header("sec-websocket-origin"))
-    }
 }
 
 /// How long an answer may be kept.
@@ -42,6 +37,8 @@ pub(super) enum Cache {
     /// Nothing is said.
     Unsaid,
     Never,
+    /// It may be kept, but is asked for again before each use.
+    Revalidate,
     Year,
 }
 
@@ -96,6 +93,7 @@ impl Label {
             Cache::Never => {
                 head.header("Cache-Control", "no-store, no-cache, no-transform, must-revalidate, max-age=0")
             }
+            Cache::Revalidate => head.header("Cache-Control", "no-cache"),
             Cache::Year => {
                 let expires = http_date(date.unix_seconds() + SECONDS_PER_YEAR);
                 head.header("Cache-Control", "public, max-age=31536000").header_bytes("Expires", &expires)
@@ -127,7 +125,7 @@ impl Label {
 
 /// Lets the page that asks read the answer (Fetch, CORS protocol).
 fn cross_origin<'o>(head: ResponseHead<'o>, exchange: &Exchange<'_>) -> ResponseHead<'o> {
-    let echoed = |name| exchange.request.header(name).filter(|value| is_printable(value));
+    let echoed = |name| exchange.request.header(name).filter(|value| can_be_echoed(value));
     let head = match echoed("origin") {
         Some(origin) => head
             .header_bytes("Access-Control-Allow-Origin", origin)
@@ -141,9 +139,12 @@ fn cross_origin<'o>(head: ResponseHead<'o>, exchange: &Exchange<'_>) -> Response
     }
 }
 
+/// The longest value that is echoed: a request must not make its answer large.
+const LONGEST_ECHO: usize = 1024;
+
 /// Only text that cannot break a line, or be read as something else, is ever echoed.
-fn is_printable(value: &[u8]) -> bool {
-    !value.is_empty() && value.iter().all(|byte| (0x20..0x7f).contains(byte))
+fn can_be_echoed(value: &[u8]) -> bool {
+    !value.is_empty() && value.len() <= LONGEST_ECHO && value.iter().all(|byte| (0x20..0x7f).contains(byte))
 }
 
 /// Hands the load balancer's cookie back, or sets it.

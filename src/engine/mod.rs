@@ -174,10 +174,13 @@ impl Engine {
     }
 
     /// Mounts an endpoint and says which number it has.
-    pub fn mount(&mut self, prefix: &str, options: EndpointOptions) -> u16 {
+    ///
+    /// # Errors
+    /// An option that cannot work.
+    pub fn mount(&mut self, prefix: &str, options: EndpointOptions) -> Result<u16, OptionError> {
         let number = self.endpoints.len() as u16;
-        self.endpoints.push(Endpoint::new(prefix, options));
-        number
+        self.endpoints.push(Endpoint::new(prefix, options)?);
+        Ok(number)
     }
 
     /// The prefix of an endpoint.

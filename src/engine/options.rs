@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::http::{HeadLimits, MAX_HEADERS, Network};
+use crate::http::{HeadLimits, MAX_HEADERS, Network, Origins};
 use crate::sockjs::Transports;
 
 /// What holds for the whole server: HTTP limits, waits, and bounds on what all connections together may hold.
@@ -119,9 +119,19 @@ pub struct EndpointOptions {
     pub jsessionid: Option<String>,
     /// Answers cross-origin requests with the headers that allow them; default on.
     pub cors: bool,
-    /// The origins that may use the endpoint, as browsers send them (`https://example.org`); empty, the default,
-    /// means all. Others get 403, on WebSocket too. Requests without `Origin` do not come from a page: they pass.
+    /// The origins whose pages may use the endpoint, as browsers send them: `https://example.org`,
+    /// `http://localhost:3000`, or `https://*.example.org` for every name below a host; empty, the default, means all.
+    /// Requests of other pages get 403, on every transport. An entry that no browser sends is refused.
+    ///
+    /// The page of a request is its `Origin`, else the origin of its `Referer`, else its `Host` where the browser says
+    /// that the page is of the same origin. The server's own origin must be listed like any other, also for the iframe
+    /// transports, whose requests come from the iframe page; only listed pages can frame that page. A request that names
+    /// no page passes, since it is a program's, but not by a transport that a page can load as a script, a form or a
+    /// frame (jsonp-polling, htmlfile), and not by eventsource if a browser sent it.
     pub origins: Vec<String>,
+    /// Serves the page that `sockjs-client` loads into an iframe for its iframe transports; default on. It exists only
+    /// while xhr-polling, eventsource or htmlfile is offered, since they alone use it.
+    pub iframe: bool,
     /// Subprotocols that the raw WebSocket speaks, best first; default none. The first one that the client offers
     /// too is chosen (RFC 6455 §4.2.2).
     pub subprotocols: Vec<String>,
@@ -152,6 +162,7 @@ impl Default for EndpointOptions {
             jsessionid: None,
             cors: true,
             origins: Vec::new(),
+            iframe: true,
             subprotocols: Vec::new(),
             message_size: 1 << 20,
             send_queue: 1 << 20,
@@ -162,8 +173,8 @@ impl Default for EndpointOptions {
 }
 
 impl EndpointOptions {
-    /// Checks every field.
-    pub(crate) fn validate(&self) -> Result<(), OptionError> {
+    /// Checks every field, and makes the list of origins ready.
+    pub(crate) fn validate(&self) -> Result<Origins, OptionError> {
         require_wait("heartbeat_delay", self.heartbeat_delay)?;
         require_wait("pong_timeout", self.pong_timeout)?;
         require_wait("disconnect_delay", self.disconnect_delay)?;
@@ -171,13 +182,13 @@ impl EndpointOptions {
         require("client_url", is_header_text(&self.client_url) && !self.client_url.is_empty())?;
         require("base_url", self.base_url.as_deref().is_none_or(is_header_text))?;
         require("jsessionid", self.jsessionid.as_deref().is_none_or(is_header_text))?;
-        require("origins", self.origins.iter().all(|origin| is_header_text(origin) && !origin.is_empty()))?;
         let is_token = |name: &String| crate::websocket::handshake::is_subprotocol_token(name.as_bytes());
         require("subprotocols", self.subprotocols.iter().all(is_token))?;
         require("message_size", (1..=LARGEST_MESSAGE).contains(&self.message_size))?;
         require("send_queue", (1..=LARGEST_MESSAGE).contains(&self.send_queue))?;
         require("session_id_length", (1..=4096).contains(&self.session_id_length))?;
-        require("sessions", (1..=1 << 24).contains(&self.sessions))
+        require("sessions", (1..=1 << 24).contains(&self.sessions))?;
+        Origins::new(&self.origins).map_err(|_| OptionError { option: "origins" })
     }
 }
 
@@ -221,7 +232,7 @@ mod tests {
     #[test]
     fn the_defaults_are_sound() {
         assert_eq!(ServerOptions::default().validate(), Ok(()));
-        assert_eq!(EndpointOptions::default().validate(), Ok(()));
+        assert!(EndpointOptions::default().validate().is_ok());
     }
 
     #[test]
@@ -244,7 +255,7 @@ mod tests {
         let endpoint = |change: fn(&mut EndpointOptions)| {
             let mut options = EndpointOptions::default();
             change(&mut options);
-            options.validate().map_err(|error| error.option)
+            options.validate().map(drop).map_err(|error| error.option)
         };
         assert_eq!(endpoint(|options| options.heartbeat_delay = Duration::ZERO), Err("heartbeat_delay"));
         assert_eq!(endpoint(|options| options.pong_timeout = Duration::ZERO), Err("pong_timeout"));

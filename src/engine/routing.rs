@@ -1,8 +1,10 @@
 //! A request → its endpoint → what is asked of it. What needs no session is answered here.
 
+use std::sync::Arc;
+
 use super::answers::{Cache, Exchange, Label, PLAIN_TEXT, end_answer};
 use super::{Application, Engine, Event};
-use crate::http::{self, Method, ResponseHead};
+use crate::http::{self, Loading, Method, ResponseHead};
 use crate::sockjs::{
     self, Action, GREETING, Info, Messages, PayloadError, Route, Transport, form, iframe, write_info,
 };
@@ -30,7 +32,8 @@ impl Engine {
         if !allowed.split(", ").any(|method| method == request.method().as_str()) {
             return self.answer_not_allowed(exchange, label, allowed);
         }
-        if !self.endpoints.get(usize::from(number)).is_some_and(|it| it.admits_origin(exchange.origin())) {
+        let origins = self.endpoints.get(usize::from(number)).map(|endpoint| &endpoint.origins);
+        if !origins.is_some_and(|origins| origins.admit(request, loading(route))) {
             self.note_not_admitted(exchange.key, 403);
             // A page of that origin is not to read even this.
             let label = Label { cors: false, ..self.error_label(exchange) };
@@ -94,7 +97,8 @@ impl Engine {
         let Some(endpoint) = self.endpoints.get(usize::from(number)) else { return false };
         let fits = match route {
             Route::Session { session, .. } => session.len() <= endpoint.options.session_id_length,
-            _ => true,
+            Route::Iframe => endpoint.options.iframe,
+            Route::Greeting | Route::Info | Route::RawWebSocket => true,
         };
         fits && route.is_enabled(endpoint.options.transports)
     }
@@ -166,17 +170,17 @@ impl Engine {
 
     fn answer_iframe(&mut self, exchange: &Exchange<'_>, number: u16, label: Label) {
         let Some(endpoint) = self.endpoints.get(usize::from(number)) else { return };
-        let mut known = exchange.request.header_values("if-none-match");
-        let etag = endpoint.iframe.etag().to_owned();
-        if known.any(|list| iframe::matches(&etag, list)) {
-            let label = Label { content_type: None, ..label };
-            return self.answer_with(exchange, 304, label, |head| head.header("ETag", &etag).end());
-        }
-        let page = endpoint.iframe.page().to_owned();
-        let is_head = exchange.is_head();
-        self.answer_with(exchange, 200, label, |head| {
-            let head = head.header("ETag", &etag);
-            if is_head { head.body_for_head(page.len()) } else { head.body(page.as_bytes()) }
+        let iframe = Arc::clone(&endpoint.iframe);
+        // A list of origins may change, and the page kept by a browser must not outlive it.
+        let cache = if iframe.policy().is_some() { Cache::Revalidate } else { label.cache };
+        let is_known =
+            exchange.request.header_values("if-none-match").any(|list| iframe::matches(iframe.etag(), list));
+        let (status, content_type) = if is_known { (304, None) } else { (200, label.content_type) };
+        self.answer_with(exchange, status, Label { cache, content_type, ..label }, |mut head| {
+            if let Some(policy) = iframe.policy() {
+                head = head.header("Content-Security-Policy", policy);
+            }
+            end_answer(head.header("ETag", iframe.etag()), exchange, status, iframe.page().as_bytes());
         });
     }
 
@@ -305,6 +309,21 @@ fn label(number: u16, route: Route<'_>) -> Label {
             let cors = !matches!(action, Action::HtmlFile | Action::Jsonp | Action::JsonpSend);
             Label { cache: Cache::Never, cors, cookie: true, ..label }
         }
+    }
+}
+
+/// How browsers can load what a path answers, beside by a script that reads it under the rules of CORS.
+fn loading(route: Route<'_>) -> Loading {
+    match route {
+        Route::Session { action: Action::Jsonp | Action::JsonpSend | Action::HtmlFile, .. } => {
+            Loading::Element
+        }
+        Route::Session { action: Action::EventSource, .. } => Loading::EventSource,
+        Route::Greeting | Route::Info | Route::Iframe | Route::RawWebSocket => Loading::Script,
+        Route::Session {
+            action: Action::WebSocket | Action::Xhr | Action::XhrStreaming | Action::XhrSend,
+            ..
+        } => Loading::Script,
     }
 }
 

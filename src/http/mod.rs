@@ -21,6 +21,7 @@ mod error;
 mod fields;
 pub mod forwarded;
 mod head;
+mod origins;
 pub mod proxy;
 mod request;
 mod response;
@@ -32,6 +33,7 @@ pub use error::HttpError;
 pub use fields::Framing;
 pub use forwarded::{Network, NetworkError};
 pub use head::{HeadLimits, HeadScanner};
+pub use origins::{Loading, OriginError, Origins};
 pub use request::{HeaderStorage, MAX_HEADERS, Method, Request, Version};
 pub use response::{
     CHUNK_END, CONTINUE, LAST_CHUNK, ResponseHead, reason_phrase, write_chunk, write_chunk_size,

@@ -1,20 +1,25 @@
 //! The page that clients load into a hidden iframe to reach another domain (protocol, section 4).
 //!
-//! In goes the URL of the client library; out come the page and its entity tag, made once for each endpoint.
+//! In go the URL of the client library and the policy of who may frame the page; out come the page and its entity tag,
+//! made once for each endpoint.
 
-/// The page, with its entity tag.
+/// The page, with its entity tag and its policy.
 #[derive(Clone, Debug)]
 pub struct Iframe {
     page: String,
     etag: String,
+    policy: Option<String>,
 }
 
 impl Iframe {
-    /// The page that loads the client library from `client_url`.
-    pub fn new(client_url: &str) -> Self {
+    /// The page that loads the client library from `client_url`, with the `Content-Security-Policy` of its frames.
+    pub fn new(client_url: &str, policy: Option<String>) -> Self {
         let page = format!("{BEFORE_URL}{}{AFTER_URL}", escape_attribute(client_url));
-        let etag = format!("\"{:016x}\"", fnv1a(page.as_bytes()));
-        Iframe { page, etag }
+        // Chromium does not take a new policy from an answer without the page (304): the tag changes with the policy, so
+        // that a page that was kept under an old one is sent again.
+        let tagged = [page.as_bytes(), policy.as_deref().unwrap_or_default().as_bytes()].concat();
+        let etag = format!("\"{:016x}\"", fnv1a(&tagged));
+        Iframe { page, etag, policy }
     }
 
     /// The page.
@@ -22,7 +27,12 @@ impl Iframe {
         &self.page
     }
 
-    /// The page's entity tag, in quotes: the same on every server that serves this page.
+    /// The value of `Content-Security-Policy`, if not every page may frame it.
+    pub fn policy(&self) -> Option<&str> {
+        self.policy.as_deref()
+    }
+
+    /// The page's entity tag, in quotes: the same on every server that serves this page under this policy.
     pub fn etag(&self) -> &str {
         &self.etag
     }
@@ -105,13 +115,13 @@ mod tests {
   <p>This is a SockJS hidden iframe. It's used for cross domain magic.</p>
 </body>
 </html>"#;
-        let iframe = Iframe::new("https://cdn.jsdelivr.net/npm/sockjs-client@1/dist/sockjs.min.js");
+        let iframe = Iframe::new("https://cdn.jsdelivr.net/npm/sockjs-client@1/dist/sockjs.min.js", None);
         assert_eq!(iframe.page(), expected);
     }
 
     #[test]
     fn the_url_cannot_leave_its_attribute() {
-        let iframe = Iframe::new("/a?b=1&c='\"><script>");
+        let iframe = Iframe::new("/a?b=1&c='\"><script>", None);
         assert!(
             iframe.page().contains("<script src=\"/a?b=1&amp;c=&#39;&quot;&gt;&lt;script&gt;\"></script>")
         );
@@ -119,13 +129,19 @@ mod tests {
 
     #[test]
     fn the_tag_follows_the_page() {
-        assert_eq!(Iframe::new("/a").etag(), Iframe::new("/a").etag());
-        assert_ne!(Iframe::new("/a").etag(), Iframe::new("/b").etag());
+        assert_eq!(Iframe::new("/a", None).etag(), Iframe::new("/a", None).etag());
+        assert_ne!(Iframe::new("/a", None).etag(), Iframe::new("/b", None).etag());
+        let framed = |policy: &str| Iframe::new("/a", Some(policy.to_owned()));
+        assert_ne!(framed("frame-ancestors https://a.example").etag(), Iframe::new("/a", None).etag());
+        assert_ne!(
+            framed("frame-ancestors https://a.example").etag(),
+            framed("frame-ancestors https://b.example").etag()
+        );
         // Test vectors of the hash's authors.
         assert_eq!(fnv1a(b""), 0xCBF2_9CE4_8422_2325);
         assert_eq!(fnv1a(b"a"), 0xAF63_DC4C_8601_EC8C);
         assert_eq!(fnv1a(b"foobar"), 0x8594_4171_F739_67E8);
-        let etag = Iframe::new("/a").etag().to_owned();
+        let etag = Iframe::new("/a", None).etag().to_owned();
         assert_eq!(etag.len(), 18);
         assert!(etag.starts_with('"') && etag.ends_with('"'));
     }

@@ -119,7 +119,13 @@ impl Route<'_> {
     /// Whether this path exists where only these transports are enabled; one that does not is 404.
     pub const fn is_enabled(self, enabled: Transports) -> bool {
         match self {
-            Route::Greeting | Route::Info | Route::Iframe => true,
+            Route::Greeting | Route::Info => true,
+            // The client's iframe transports speak one of these three from inside of the page.
+            Route::Iframe => {
+                enabled.contains(Transport::XhrPolling)
+                    || enabled.contains(Transport::EventSource)
+                    || enabled.contains(Transport::HtmlFile)
+            }
             Route::RawWebSocket => enabled.contains(Transport::RawWebSocket),
             Route::Session { action, .. } => action.is_enabled(enabled),
         }
@@ -345,7 +351,7 @@ mod tests {
         let cases: [(&str, Option<Transport>, &[Transport]); 12] = [
             ("", None, &Transport::ALL),
             ("/info", None, &Transport::ALL),
-            ("/iframe.html", None, &Transport::ALL),
+            ("/iframe.html", None, &[XhrPolling, EventSource, HtmlFile]),
             ("/websocket", Some(RawWebSocket), &[RawWebSocket]),
             ("/a/b/websocket", Some(WebSocket), &[WebSocket]),
             ("/a/b/xhr", Some(XhrPolling), &[XhrPolling]),

@@ -307,9 +307,16 @@ fn origins_allowed() {
             target.ask("GET", path, &format!("{HANDSHAKE}Sec-WebSocket-{bad}"), b"").expect(403);
         }
     }
+    // Scripts, forms and frames of another site carry no Origin.
+    for fields in ["Sec-Fetch-Site: cross-site\r\n", "Referer: https://bad.example/\r\n", ""] {
+        for path in ["jsonp?c=cb", "htmlfile?c=cb"] {
+            target.ask("GET", &format!("{}/{path}", target.session("/echo")), fields, b"").expect(403);
+        }
+        target.ask("POST", &format!("{}/jsonp_send", target.session("/echo")), fields, b"").expect(403);
+    }
     target.ask("GET", "/echo/info", good, b"").expect(200);
     target.ask("POST", &format!("{}/xhr", target.session("/echo")), good, b"").expect(200).expect_body("o\n");
     target.connect().request("GET", "/echo/websocket", &format!("{HANDSHAKE}{good}"), b"").head().expect(101);
-    // Requests without Origin do not come from a page.
+    // A program names no page.
     assert_eq!(Receiver::open(&target, Transport::EventSource, &target.session("/echo")).frame(), "o");
 }

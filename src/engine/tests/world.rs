@@ -99,7 +99,7 @@ impl World {
 
     pub(super) fn build(server: ServerOptions, options: EndpointOptions, behaviour: Behaviour) -> Self {
         let mut engine = Engine::new(server, 0, 0);
-        engine.mount("/e", options);
+        engine.mount("/e", options).expect("sound options");
         Self {
             engine,
             handlers: Recorder { behaviours: vec![behaviour], ..Recorder::default() },
