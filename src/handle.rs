@@ -150,6 +150,8 @@ impl Command {
                 if catch_unwind(AssertUnwindSafe(|| task(context))).is_err() {
                     mounts.observe(&Event::Panicked { session: None });
                 }
+                // The task may have taken long.
+                engine.read_clock();
             }
             Command::Shutdown => return true,
         }

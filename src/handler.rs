@@ -300,7 +300,8 @@ impl<'a> Endpoint<'a> {
     }
 }
 
-/// The server's ticks in a duration, rounded up so that nothing is early.
+/// The server's ticks in a duration, so that nothing is early: rounded up, and one more for the present tick, of which a
+/// part is over.
 fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
+    u64::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX).saturating_add(1)
 }

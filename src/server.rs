@@ -124,7 +124,7 @@ impl Server {
         let reactor = Reactor::new()?;
         let mailbox = Mailbox::new(reactor.waker()?);
         Ok(Self {
-            engine: Engine::new(options, 0, calendar()),
+            engine: Engine::new(options, reactor.clock(), calendar()),
             mounts: Mounts::default(),
             reactor,
             mailbox,
@@ -144,12 +144,14 @@ impl Server {
 
     /// Listens on one more address, for connections that begin with a preamble.
     ///
+    /// As many as 128 connections wait to be accepted, which is what mio asks of the system; a client that comes when as
+    /// many wait tries again after a second. For a longer backlog see [`Server::add_listener`].
+    ///
     /// # Errors
     /// Those of the operating system.
     pub fn listen_with(&mut self, address: impl ToSocketAddrs, preamble: Preamble) -> io::Result<SocketAddr> {
         let mut failure = io::Error::new(io::ErrorKind::InvalidInput, "the name has no address");
         for address in address.to_socket_addrs()? {
-            // Not the standard library's: the system's longest backlog, so that a crowd need not come twice.
             match mio::net::TcpListener::bind(address) {
                 Ok(listener) => return self.add_tcp(listener, preamble),
                 Err(error) => failure = error,
@@ -165,10 +167,23 @@ impl Server {
         Ok(address)
     }
 
-    /// Takes a listening socket from elsewhere: inherited, or made with options of its own.
+    /// Takes a listening socket from elsewhere: inherited, or made with options of its own. A longer backlog needs a
+    /// second call of `listen(2)`, which a crate such as `rustix` or `socket2` has, or the service manager (systemd's
+    /// `Backlog=`):
+    ///
+    /// ```
+    /// # use sockjs_server::{Preamble, Server, ServerOptions};
+    /// # fn main() -> std::io::Result<()> {
+    /// let mut server = Server::new(ServerOptions::default())?;
+    /// let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+    /// # #[cfg(unix)]
+    /// rustix::net::listen(&listener, 4096)?;
+    /// server.add_listener(listener, Preamble::None)?;
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
-    /// Those of the operating system.
+    /// [`io::ErrorKind::InvalidInput`] if the socket does not listen for connections, and those of the operating system.
     pub fn add_listener(&mut self, listener: TcpListener, preamble: Preamble) -> io::Result<()> {
         listener.set_nonblocking(true)?;
         self.add_tcp(mio::net::TcpListener::from_std(listener), preamble).map(drop)
@@ -177,7 +192,7 @@ impl Server {
     /// Takes a listening Unix socket. Its clients have no address.
     ///
     /// # Errors
-    /// Those of the operating system.
+    /// As [`Server::add_listener`].
     #[cfg(unix)]
     pub fn add_unix_listener(&mut self, listener: UnixListener, preamble: Preamble) -> io::Result<()> {
         listener.set_nonblocking(true)?;

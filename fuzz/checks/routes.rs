@@ -1,7 +1,7 @@
 //! URLs (PROTOCOL, section 1) and callbacks (section 8), against the plainest reading of the contract.
 
-use sockjs_server::Transports;
 use sockjs_server::sockjs::{Action, Route, callback, route};
+use sockjs_server::{Transport, Transports};
 
 use super::Input;
 
@@ -30,10 +30,12 @@ fn check_route(below: &str) {
         assert!(methods.contains(&method));
     }
     assert!(found.is_enabled(Transports::all()));
-    assert_eq!(
-        found.is_enabled(Transports::none()),
-        matches!(found, Route::Greeting | Route::Info | Route::Iframe)
-    );
+    assert_eq!(found.is_enabled(Transports::none()), matches!(found, Route::Greeting | Route::Info));
+    if found == Route::Iframe {
+        let enabled = |transport| found.is_enabled(Transports::none().with(transport));
+        let users = [Transport::XhrPolling, Transport::EventSource, Transport::HtmlFile];
+        assert!(Transport::ALL.into_iter().all(|each| enabled(each) == users.contains(&each)));
+    }
     if let Some(transport) = found.transport() {
         assert!(found.is_enabled(Transports::none().with(transport)));
         assert!(!found.is_enabled(Transports::all().without(transport)));

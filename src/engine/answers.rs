@@ -200,7 +200,7 @@ impl Engine {
     /// The answer is in the outbox: the next request, or the end.
     pub(super) fn finish_response(&mut self, key: Key<Connection>, keep_alive: bool) {
         let Some(connection) = self.connections.get_mut(key) else { return };
-        connection.since = self.now;
+        connection.since = self.clock.now();
         connection.phase = match keep_alive {
             true => Phase::Idle { first: false },
             false => Phase::Finishing { peer_done: false },

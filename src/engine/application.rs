@@ -1,6 +1,7 @@
 //! The door between the engine and the handlers: what they are asked, and what they are shown.
 
 use std::fmt;
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -78,6 +79,17 @@ pub enum Event<'e> {
         endpoint: &'e str,
         /// How.
         close: &'e Close,
+    },
+    /// Accepting a connection failed: for want of descriptors or memory, say. It is told once, not at every try that
+    /// follows, and the other listeners go on.
+    ListenerFailed {
+        /// Where it listens; `None` for a Unix socket.
+        address: Option<SocketAddr>,
+        /// What the operating system says.
+        error: &'e io::Error,
+        /// The socket does not listen any more, since a process that shares it has shut it down: it is closed here too.
+        /// Otherwise it is tried again.
+        is_final: bool,
     },
     /// A handler panicked.
     Panicked {

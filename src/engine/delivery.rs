@@ -180,10 +180,10 @@ impl Engine {
     fn note_heard(&mut self, key: Key<Connection>, session: Key<Session>) {
         if let Some(Connection { phase: Phase::WebSocket(socket), since, .. }) = self.connections.get_mut(key)
         {
-            (socket.ping, *since) = (Ping::Rest, self.now);
+            (socket.ping, *since) = (Ping::Rest, self.clock.now());
         }
         if let Some(Session { receiver: None, since, .. }) = self.sessions.get_mut(session) {
-            *since = self.now;
+            *since = self.clock.now();
         }
     }
 

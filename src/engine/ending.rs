@@ -125,6 +125,7 @@ impl Engine {
     /// end behind what they are at, and the waits of the closing handshakes are short from now on.
     pub fn stop(&mut self, code: u16, reason: &str, application: &mut dyn Application) {
         self.stage = Stage::Stopping;
+        self.clock.read();
         let mut awaits_receivers = false;
         let keys: Vec<_> = self.sessions.iter().map(|(key, _)| key).collect();
         for key in keys {
@@ -133,7 +134,7 @@ impl Engine {
                 && session.receiver.is_none()
             {
                 awaits_receivers = true;
-                session.since = self.now;
+                session.since = self.clock.now();
                 self.arm_session(key);
             }
         }
@@ -142,7 +143,7 @@ impl Engine {
             let Some(connection) = self.connections.get_mut(key) else { continue };
             if let Flow::Stalled(since) = &mut connection.flow {
                 // Its last chance is a short one, but it begins now.
-                *since = self.now;
+                *since = self.clock.now();
             }
             match connection.phase {
                 // Nobody needs it any more.
@@ -151,7 +152,7 @@ impl Engine {
                     self.mark_dirty(key);
                 }
                 // Its first request may be on its way, or a client between two polls, who comes for the close frame.
-                Phase::Idle { .. } => connection.since = self.now,
+                Phase::Idle { .. } => connection.since = self.clock.now(),
                 _ => {}
             }
             self.arm_connection(key);

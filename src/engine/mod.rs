@@ -29,6 +29,7 @@ mod alarms;
 mod answers;
 mod application;
 mod chain;
+mod clock;
 mod connection;
 mod counters;
 mod delivery;
@@ -54,6 +55,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 pub use application::{Application, Event, Message, Request, Response};
+pub use clock::{ManualClock, Millis, TimeSource};
 pub use connection::Connection;
 pub use counters::{Counters, Refusals};
 pub use options::{EndpointOptions, OptionError, ServerOptions};
@@ -64,15 +66,13 @@ use crate::collections::{Key, List, Slab, Wheel};
 use crate::http::{Date, Network};
 use crate::websocket::message::Assembly;
 use alarms::Alarm;
+use clock::Clock;
 use connection::{Dirty, Phase};
 use delivery::Share;
 use endpoint::Endpoint;
 use memory::Memory;
 use session::Unflushed;
 use timing::Owner;
-
-/// The server's time: milliseconds since it was made.
-pub type Millis = u64;
 
 /// The machine.
 pub struct Engine {
@@ -84,7 +84,7 @@ pub struct Engine {
     sessions: Slab<Session>,
     timers: Wheel<Owner>,
     alarms: Wheel<Alarm>,
-    now: Millis,
+    clock: Clock,
     date: Date,
     /// Connections with bytes to send, or with something that must follow the last one.
     dirty: List<Dirty>,
@@ -137,8 +137,10 @@ enum Notice {
 }
 
 impl Engine {
-    /// A server without endpoints, at `now` on its own clock.
-    pub fn new(options: ServerOptions, now: Millis, unix_seconds: u64) -> Self {
+    /// A server without endpoints.
+    pub fn new(options: ServerOptions, time: Box<dyn TimeSource>, unix_seconds: u64) -> Self {
+        let clock = Clock::new(time);
+        let now = clock.now();
         Self {
             trusted: options.trusted_proxies.as_slice().into(),
             options,
@@ -147,7 +149,7 @@ impl Engine {
             sessions: Slab::new(),
             timers: Wheel::new(now),
             alarms: Wheel::new(now),
-            now,
+            clock,
             date: Date::new(unix_seconds),
             dirty: List::new(),
             unflushed: List::new(),
@@ -198,9 +200,9 @@ impl Engine {
         &self.options
     }
 
-    /// Moves the clock. Everything that follows happens at this time.
-    pub fn set_time(&mut self, now: Millis) {
-        self.now = self.now.max(now);
+    /// Reads the clock, and says what time it is. Everything that follows happens at this time.
+    pub fn read_clock(&mut self) -> Millis {
+        self.clock.read()
     }
 
     /// Tells the calendar's time, in seconds since 1970, for the `Date` of answers.
@@ -208,9 +210,9 @@ impl Engine {
         self.date.update(unix_seconds);
     }
 
-    /// The time of the last [`Engine::set_time`].
+    /// The time of the last [`Engine::read_clock`].
     pub fn now(&self) -> Millis {
-        self.now
+        self.clock.now()
     }
 
     /// Whether there is room for one more connection.
@@ -222,7 +224,7 @@ impl Engine {
     pub fn accept(&mut self, peer: Option<SocketAddr>) -> Key<Connection> {
         self.counters.accepted += 1;
         self.notices.push_back(Notice::Accepted(peer));
-        let key = self.connections.insert(Connection::new(peer, self.now));
+        let key = self.connections.insert(Connection::new(peer, self.clock.now()));
         self.arm_connection(key);
         key
     }
@@ -255,6 +257,7 @@ impl Engine {
                 Notice::Closed(key) => self.tell_closed(key, application),
             }
         }
+        self.clock.read();
     }
 
     /// Counts a refusal, and has it told.

@@ -84,7 +84,7 @@ impl Engine {
         connection.outbox.shrink(&mut self.memory);
         connection.flow = match connection.flow {
             Flow::Stalled(since) if count == 0 => Flow::Stalled(since),
-            _ => Flow::Stalled(self.now),
+            _ => Flow::Stalled(self.clock.read()),
         };
         self.arm_connection(key);
     }
@@ -122,6 +122,7 @@ impl Engine {
             Phase::Idle { first: false } | Phase::Farewell(_) => self.begin_wait(key),
             Phase::Ending { session, keep_alive } => {
                 let (session, keep_alive) = (*session, *keep_alive);
+                self.clock.read();
                 self.finish_response(key, keep_alive);
                 if let Some(session) = session {
                     self.detach(session, key);
@@ -133,7 +134,7 @@ impl Engine {
                 // The pong may have waited until the client had read what was before it.
                 if socket.ping == Ping::Queued || (socket.ping == Ping::Sent && was_stalled) {
                     socket.ping = Ping::Sent;
-                    connection.since = self.now;
+                    connection.since = self.clock.read();
                     self.arm_session(session);
                 }
                 self.go_on_with(session);
@@ -156,7 +157,7 @@ impl Engine {
     /// The client's turn begins now that everything of ours has left.
     fn begin_wait(&mut self, key: Key<Connection>) {
         let Some(connection) = self.connections.get_mut(key) else { return };
-        connection.since = self.now;
+        connection.since = self.clock.read();
         self.arm_connection(key);
     }
 

@@ -182,7 +182,7 @@ impl Engine {
         let Some(session) = self.sessions.get_mut(key) else { return };
         let Some(receiver) = session.receiver else { return };
         if !session.queue.is_empty() {
-            session.since = self.now;
+            session.since = self.clock.now();
             let mut queue = std::mem::take(&mut session.queue);
             self.emit(receiver, Frame::Messages(&mut queue));
         }
@@ -214,7 +214,7 @@ impl Engine {
                 connection.outbox.write(&mut self.memory, |out| write_close(out, Some(code), reason));
                 let farewell = Phase::Farewell(std::mem::take(&mut socket.decoder));
                 connection.enter(farewell, &mut self.memory);
-                connection.since = self.now;
+                connection.since = self.clock.now();
                 self.mark_dirty(receiver);
                 self.arm_connection(receiver);
                 self.detach(key, receiver);

@@ -66,9 +66,9 @@ impl Engine {
         }
         let path = endpoint.shown(exchange.request.path(), transport);
         let request = self.show(exchange, path, Some(transport));
-        application
-            .admit(number, &request)
-            .inspect_err(|status| self.note_not_admitted(exchange.key, *status))
+        let admission = application.admit(number, &request);
+        self.clock.read();
+        admission.inspect_err(|status| self.note_not_admitted(exchange.key, *status))
     }
 
     /// A new session, listed where it can be found. It has no receiver yet.
@@ -78,7 +78,7 @@ impl Engine {
         transport: Transport,
         id: Option<&str>,
     ) -> Key<Session> {
-        let key = self.sessions.insert(Session::new(number, transport, id, self.now));
+        let key = self.sessions.insert(Session::new(number, transport, id, self.clock.now()));
         if let Some(endpoint) = self.endpoints.get_mut(usize::from(number)) {
             endpoint.sessions += 1;
             endpoint.roster.push_back(&mut self.sessions, key);
@@ -110,6 +110,16 @@ impl Engine {
         let path = self.endpoints.get(number).map_or("", |it| it.shown(exchange.request.path(), transport));
         let request = self.show(exchange, path, Some(transport));
         application.opened(self, key, &request);
+        // What is sent first leaves now: the time that the application took is no part of any wait.
+        let now = self.clock.read();
+        if let Some(session) = self.sessions.get_mut(key) {
+            session.since = now;
+        }
+        if let Some(Connection { phase: Phase::WebSocket(_), since, .. }) =
+            self.connections.get_mut(exchange.key)
+        {
+            *since = now;
+        }
     }
 
     /// Another receiver for a session that is there. Whether it is the only one is known once the reactor has looked
@@ -156,7 +166,7 @@ impl Engine {
     fn attach(&mut self, key: Key<Connection>, session: Key<Session>) {
         let Some(state) = self.sessions.get_mut(session) else { return };
         state.receiver = Some(key);
-        state.since = self.now;
+        state.since = self.clock.now();
         self.flush_session(session);
         self.arm_session(session);
     }
@@ -168,7 +178,7 @@ impl Engine {
             return;
         }
         session.receiver = None;
-        session.since = self.now;
+        session.since = self.clock.now();
         self.arm_session(key);
         self.release(key);
     }

@@ -57,6 +57,7 @@ impl Engine {
             let Some(key) = self.drained.pop_front() else { break };
             if self.is_open(key) {
                 application.drained(self, key);
+                self.clock.read();
                 self.tell(application);
             }
             if self.pressed {
@@ -151,7 +152,7 @@ impl Engine {
         }
         if connection.flow != Flow::Open {
             // A client that does not read cannot answer; the stall will end it.
-            connection.since = self.now;
+            connection.since = self.clock.now();
             return;
         }
         socket.ping = Ping::Queued;
@@ -165,7 +166,7 @@ impl Engine {
         if session.since > since {
             return;
         }
-        session.since = self.now;
+        session.since = self.clock.now();
         let speaks_sockjs = session.transport != Transport::RawWebSocket;
         // What waits already will show it, or the stall will end it.
         if speaks_sockjs && self.connections.get(receiver).is_some_and(|it| it.flow == Flow::Open) {

@@ -43,7 +43,7 @@ impl Engine {
             let decoder = Decoder::default();
             connection.phase =
                 Phase::WebSocket(WebSocket { session, raw, decoder, ping: Ping::Rest, rest: None });
-            connection.since = self.now;
+            connection.since = self.clock.now();
             // From here on the session's timer watches.
             self.timers.cancel(&mut connection.timer);
         }

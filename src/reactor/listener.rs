@@ -1,4 +1,4 @@
-//! Listening sockets: accept until there is no more, or until a turn's share is done; back off when it fails.
+//! Listening sockets: one connection from each in turn; one that fails rests, or goes, and stops no other.
 
 use std::io;
 use std::net::SocketAddr;
@@ -10,6 +10,10 @@ use mio::net::UnixListener;
 use mio::{Interest, Registry, Token};
 
 use super::socket::Stream;
+use crate::engine::{Millis, sooner};
+
+/// How long a listener rests after it failed for want of descriptors or memory: no event tells when they are back.
+const PAUSE: Millis = 100;
 
 /// A listening socket of either kind.
 pub(crate) enum Acceptor {
@@ -18,17 +22,204 @@ pub(crate) enum Acceptor {
     Unix(UnixListener),
 }
 
-/// A listening socket, and whether connections are known to wait in it: edge-triggered events tell it only once.
-pub(super) struct Listener {
-    pub(super) acceptor: Acceptor,
-    /// Its connections begin with a PROXY header.
+/// A connection that came in.
+pub(super) struct Accepted {
+    pub(super) stream: Stream,
+    /// `None` on a Unix socket.
+    pub(super) peer: Option<SocketAddr>,
+    /// It begins with a PROXY header.
     pub(super) proxied: bool,
-    pub(super) pending: bool,
+}
+
+/// A listener that failed.
+pub(super) struct Failure {
+    pub(super) address: Option<SocketAddr>,
+    pub(super) error: io::Error,
+    /// It listens no more; otherwise it is tried again.
+    pub(super) is_final: bool,
+}
+
+/// All listening sockets, by the number of their token.
+#[derive(Default)]
+pub(super) struct Listeners {
+    /// `None` where one has failed for good: the others keep their numbers.
+    listeners: Vec<Option<Listener>>,
+    /// The one whose turn is next. Where connections are short, at their limit, each listener gets its share of them.
+    next: usize,
+}
+
+struct Listener {
+    acceptor: Acceptor,
+    proxied: bool,
+    backlog: Backlog,
+    /// The connection that showed that it listens.
+    first: Option<(Stream, Option<SocketAddr>)>,
+}
+
+/// What is known of the connections that wait in a listener: edge-triggered events tell of them only once.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Backlog {
+    /// None: the next ones come with an event.
+    Empty,
+    /// There may be some.
+    Waiting,
+    /// There may be some, and accepting failed: it is tried again then.
+    Paused(Millis),
+}
+
+impl Listeners {
+    /// Takes a listener in, and registers it with the token of its number.
+    ///
+    /// # Errors
+    /// The socket does not listen, and those of the operating system.
+    pub(super) fn add(
+        &mut self,
+        mut acceptor: Acceptor,
+        proxied: bool,
+        registry: &Registry,
+        token: impl FnOnce(usize) -> Token,
+    ) -> io::Result<()> {
+        let first = acceptor.check()?;
+        acceptor.source().register(registry, token(self.listeners.len()), Interest::READABLE)?;
+        self.listeners.push(Some(Listener { acceptor, proxied, backlog: Backlog::Waiting, first }));
+        Ok(())
+    }
+
+    /// How many tokens belong to listeners.
+    pub(super) fn len(&self) -> usize {
+        self.listeners.len()
+    }
+
+    /// An event of a listener. `false`: there is none of this number.
+    pub(super) fn wake(&mut self, number: usize) -> bool {
+        let Some(listener) = self.listeners.get_mut(number) else { return false };
+        if let Some(listener) = listener {
+            listener.backlog = Backlog::Waiting;
+        }
+        true
+    }
+
+    /// A descriptor was closed: what failed for want of one may be tried at once.
+    pub(super) fn resume(&mut self) {
+        for listener in self.listeners.iter_mut().flatten() {
+            if let Backlog::Paused(_) = listener.backlog {
+                listener.backlog = Backlog::Waiting;
+            }
+        }
+    }
+
+    /// Whether connections may wait that can be accepted now.
+    pub(super) fn are_waiting(&self) -> bool {
+        self.listeners.iter().flatten().any(|listener| listener.backlog == Backlog::Waiting)
+    }
+
+    /// When the first of those that failed is tried again.
+    pub(super) fn next_try(&self) -> Option<Millis> {
+        let tries = self.listeners.iter().flatten().map(|listener| match listener.backlog {
+            Backlog::Paused(until) => Some(until),
+            Backlog::Empty | Backlog::Waiting => None,
+        });
+        tries.fold(None, sooner)
+    }
+
+    /// The next connection, from the listener whose turn it is; `None`: no connection waits.
+    pub(super) fn accept(&mut self, now: Millis, registry: &Registry) -> Option<Result<Accepted, Failure>> {
+        let count = self.listeners.len();
+        for number in (self.next..count).chain(0..self.next.min(count)) {
+            let Some(slot) = self.listeners.get_mut(number) else { continue };
+            let Some(listener) = slot else { continue };
+            match listener.accept(now) {
+                Ok(Some(accepted)) => {
+                    self.next = number + 1;
+                    return Some(Ok(accepted));
+                }
+                Ok(None) => {}
+                Err(failure) => {
+                    if failure.is_final {
+                        // It is closed in any case.
+                        let _ = listener.acceptor.source().deregister(registry);
+                        *slot = None;
+                    }
+                    return Some(Err(failure));
+                }
+            }
+        }
+        None
+    }
+
+    /// Closes all of them: their ports are free at once.
+    pub(super) fn close(&mut self, registry: &Registry) {
+        for mut listener in self.listeners.drain(..).flatten() {
+            // It is closed in any case.
+            let _ = listener.acceptor.source().deregister(registry);
+        }
+    }
+}
+
+impl Listener {
+    /// The next connection, if one waits. A failure is told once, not at every try that follows.
+    fn accept(&mut self, now: Millis) -> Result<Option<Accepted>, Failure> {
+        let proxied = self.proxied;
+        if let Some((stream, peer)) = self.first.take() {
+            return Ok(Some(Accepted { stream, peer, proxied }));
+        }
+        let was_paused = match self.backlog {
+            Backlog::Empty => return Ok(None),
+            Backlog::Paused(until) if now < until => return Ok(None),
+            Backlog::Paused(_) => true,
+            Backlog::Waiting => false,
+        };
+        loop {
+            let error = match self.acceptor.accept() {
+                Ok((stream, peer)) => {
+                    self.backlog = Backlog::Waiting;
+                    return Ok(Some(Accepted { stream, peer, proxied }));
+                }
+                Err(error) => error,
+            };
+            match error.kind() {
+                io::ErrorKind::WouldBlock => {
+                    self.backlog = Backlog::Empty;
+                    return Ok(None);
+                }
+                // Of the connection that would have been next: it is gone.
+                io::ErrorKind::Interrupted
+                | io::ErrorKind::ConnectionAborted
+                | io::ErrorKind::ConnectionReset => {}
+                _ => {
+                    self.backlog = Backlog::Paused(now.saturating_add(PAUSE));
+                    let is_final = is_final(&error);
+                    if was_paused && !is_final {
+                        return Ok(None);
+                    }
+                    return Err(Failure { address: self.acceptor.address(), error, is_final });
+                }
+            }
+        }
+    }
+}
+
+/// Whether an error of accept says that the socket does not listen: it never did, or was shut down by a process that
+/// shares it. All others may pass: Linux hands on errors of the network, too (accept(2)).
+fn is_final(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::InvalidInput
 }
 
 impl Acceptor {
+    /// Tries whether the socket listens, since nothing but accepting tells; a connection that waits comes with it.
+    fn check(&self) -> io::Result<Option<(Stream, Option<SocketAddr>)>> {
+        match self.accept() {
+            Ok(connection) => Ok(Some(connection)),
+            // Of the wrong kind (UDP), connected, or never told to listen.
+            Err(error) if is_final(&error) || error.kind() == io::ErrorKind::Unsupported => {
+                Err(io::Error::new(io::ErrorKind::InvalidInput, "the socket does not listen for connections"))
+            }
+            Err(_) => Ok(None),
+        }
+    }
+
     /// The next connection, without its delay for small packets: everything of a turn leaves in one write already.
-    pub(super) fn accept(&self) -> io::Result<(Stream, Option<SocketAddr>)> {
+    fn accept(&self) -> io::Result<(Stream, Option<SocketAddr>)> {
         match self {
             Acceptor::Tcp(listener) => {
                 let (stream, peer) = listener.accept()?;
@@ -41,12 +232,13 @@ impl Acceptor {
         }
     }
 
-    pub(super) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
-        self.source().register(registry, token, Interest::READABLE)
-    }
-
-    pub(super) fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
-        self.source().deregister(registry)
+    /// Where it listens; `None` for a Unix socket.
+    fn address(&self) -> Option<SocketAddr> {
+        match self {
+            Acceptor::Tcp(listener) => listener.local_addr().ok(),
+            #[cfg(unix)]
+            Acceptor::Unix(_) => None,
+        }
     }
 
     fn source(&mut self) -> &mut dyn Source {

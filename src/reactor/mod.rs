@@ -2,7 +2,7 @@
 //! bytes to the engine, and writes what the engine has to send.
 //!
 //! Events are edge-triggered, so what an event said is remembered until a read or an accept finds nothing more. A read
-//! that did not fill the buffer has drained the socket. Work per turn is bounded: one buffer from each connection, a
+//! that did not fill the buffer has drained the socket, with the exceptions that `socket.rs` names. Work per turn is bounded: one buffer from each connection, a
 //! share of the waiting accepts; what is left over makes the next sleep zero.
 
 mod listener;
@@ -16,10 +16,10 @@ use std::time::{Duration, Instant, SystemTime};
 use mio::{Events, Poll, Token, Waker};
 
 use crate::collections::Key;
-use crate::engine::{Application, Connection, Engine, Millis, sooner};
+use crate::engine::{Application, Connection, Engine, Event, Millis, TimeSource, sooner};
 pub(crate) use listener::Acceptor;
-use listener::Listener;
-use round::Round;
+use listener::{Accepted, Failure, Listeners};
+use round::{Round, Told};
 use socket::{Reading, Socket, Stream};
 
 /// The shared read buffer.
@@ -31,13 +31,13 @@ const EVENTS: usize = 1024;
 /// Connections accepted from one listener in one turn.
 const ACCEPTS: usize = 64;
 
-/// How long accepting rests after it failed for want of descriptors or memory.
-const ACCEPT_PAUSE: Millis = 100;
+/// Reads of one socket in one turn where none of them fills the buffer.
+const SHORT_READS: usize = 16;
 
 /// How far a socket is read.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Extent {
-    /// A read that leaves room in the buffer has drained it.
+    /// Until a read that leaves room in the buffer has drained it.
     Drained,
     /// Until it says that there is no more: the end of the stream may stand behind the last byte.
     ToTheEnd,
@@ -56,17 +56,27 @@ const INDEX_BITS: u32 = if usize::BITS >= 64 { 32 } else { 21 };
 pub(crate) struct Reactor {
     poll: Poll,
     events: Events,
-    listeners: Vec<Listener>,
+    listeners: Listeners,
     /// By the index of the connection's key.
     sockets: Vec<Option<Socket>>,
     buffer: Box<[u8]>,
     /// Sockets with bytes unread whose turn is over.
     unread: VecDeque<Key<Connection>>,
-    /// No accept before then.
-    accept_after: Option<Millis>,
-    started: Instant,
+    clock: SystemClock,
+    /// The second of the clock in which the engine was told the date.
+    dated: Millis,
     woken: bool,
     round: Round,
+}
+
+/// The system's monotonic clock, from the moment at which the server was made.
+#[derive(Clone, Copy)]
+struct SystemClock(Instant);
+
+impl TimeSource for SystemClock {
+    fn now(&self) -> Millis {
+        u64::try_from(self.0.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
 }
 
 /// The calendar's clock, in seconds since 1970.
@@ -82,15 +92,20 @@ impl Reactor {
         Ok(Self {
             poll: Poll::new()?,
             events: Events::with_capacity(EVENTS),
-            listeners: Vec::new(),
+            listeners: Listeners::default(),
             sockets: Vec::new(),
             buffer: vec![0; BUFFER].into_boxed_slice(),
             unread: VecDeque::new(),
-            accept_after: None,
-            started: Instant::now(),
+            clock: SystemClock(Instant::now()),
+            dated: 0,
             woken: false,
             round: Round::default(),
         })
+    }
+
+    /// The clock of the server's time.
+    pub(crate) fn clock(&self) -> Box<dyn TimeSource> {
+        Box::new(self.clock)
     }
 
     /// Makes the waker that ends a sleep from another thread.
@@ -104,34 +119,31 @@ impl Reactor {
         std::os::fd::AsRawFd::as_raw_fd(&self.poll)
     }
 
-    pub(crate) fn listen(&mut self, mut acceptor: Acceptor, proxied: bool) -> io::Result<()> {
-        let token = Token(usize::MAX - 1 - self.listeners.len());
-        acceptor.register(self.poll.registry(), token)?;
-        self.listeners.push(Listener { acceptor, proxied, pending: true });
-        Ok(())
+    pub(crate) fn listen(&mut self, acceptor: Acceptor, proxied: bool) -> io::Result<()> {
+        let token = |number| Token(usize::MAX - 1 - number);
+        self.listeners.add(acceptor, proxied, self.poll.registry(), token)
     }
 
     /// Closes the listening sockets: their ports are free at once.
     pub(crate) fn stop_listening(&mut self) {
-        for mut listener in self.listeners.drain(..) {
-            // It is closed in any case.
-            let _ = listener.acceptor.deregister(self.poll.registry());
-        }
+        self.listeners.close(self.poll.registry());
     }
 
     /// How long the next sleep may be; `None`: until an event.
     pub(crate) fn next_timeout(&self, engine: &Engine) -> Option<Duration> {
-        let accepts = engine.can_accept() && self.listeners.iter().any(|listener| listener.pending);
-        if self.round.goes_on()
-            || !self.unread.is_empty()
-            || engine.is_pending()
-            || (accepts && self.accept_after.is_none())
-        {
+        self.sleep(engine, self.clock.now())
+    }
+
+    /// The same at this time. A deadline that has passed, but is not judged until more is read, is now.
+    fn sleep(&self, engine: &Engine, now: Millis) -> Option<Duration> {
+        let can_accept = engine.can_accept();
+        let accepts = can_accept && self.listeners.are_waiting();
+        if self.round.is_more() || !self.unread.is_empty() || engine.is_pending() || accepts {
             return Some(Duration::ZERO);
         }
-        let retry = self.accept_after.filter(|_| accepts);
-        let next = sooner(engine.next_deadline(), retry)?;
-        Some(Duration::from_millis(next.saturating_sub(self.now())))
+        let next_try = self.listeners.next_try().filter(|_| can_accept);
+        let next = sooner(engine.next_deadline(), next_try)?;
+        Some(Duration::from_millis(next.saturating_sub(now)))
     }
 
     /// Sleeps, then deals with everything that happened. `true`: another thread woke it.
@@ -141,18 +153,13 @@ impl Reactor {
         application: &mut dyn Application,
         timeout: Option<Duration>,
     ) -> io::Result<bool> {
-        let sleep = sooner(self.next_timeout(engine), timeout);
-        match self.poll.poll(&mut self.events, sleep) {
-            Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
-            Err(_) => self.events.clear(),
-            Ok(()) => {}
-        }
+        let before = self.clock.now();
+        let told = self.poll(sooner(self.sleep(engine, before), timeout))?;
         self.tell_time(engine);
         // The program may have sent much since the last turn.
         self.relieve(engine, application);
         self.woken = false;
-        let is_full = self.events.iter().nth(EVENTS - 1).is_some();
-        self.round.begin_turn(engine.now(), if is_full { EVENTS } else { 0 });
+        self.round.begin_turn(before, told);
         let left_over = self.unread.len();
         for _ in 0..engine.postponed() {
             let Some(key) = engine.go_on(application) else { break };
@@ -170,16 +177,25 @@ impl Reactor {
             self.read(key, Extent::Drained, engine, application);
             self.relieve(engine, application);
         }
-        self.accept_all(engine, application);
+        let accepts = self.accept_all(engine, application);
+        let left_over = accepts || !self.unread.is_empty() || engine.postponed() > 0;
         let sources = self.sockets.len() + self.listeners.len() + 1;
-        let until = self.round.end_turn(sources * EVENTS_EACH, self.unread.is_empty());
+        let until = self.round.end_turn(sources * EVENTS_EACH, left_over);
         engine.tick(until, application);
         Ok(self.woken)
     }
 
-    /// Milliseconds since the server was made.
-    fn now(&self) -> Millis {
-        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    /// Sleeps until something happens.
+    fn poll(&mut self, sleep: Option<Duration>) -> io::Result<Told> {
+        match self.poll.poll(&mut self.events, sleep) {
+            Ok(()) if self.events.iter().nth(EVENTS - 1).is_some() => Ok(Told::Many(EVENTS)),
+            Ok(()) => Ok(Told::All),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                self.events.clear();
+                Ok(Told::Nothing)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Flushes before the end of the turn if queues have grown for want of it.
@@ -190,12 +206,11 @@ impl Reactor {
     }
 
     /// Lets the engine know the time.
-    pub(crate) fn tell_time(&self, engine: &mut Engine) {
-        let now = self.now();
-        if now / 1000 != engine.now() / 1000 {
+    pub(crate) fn tell_time(&mut self, engine: &mut Engine) {
+        let second = engine.read_clock() / 1000;
+        if std::mem::replace(&mut self.dated, second) != second {
             engine.set_date(calendar());
         }
-        engine.set_time(now);
     }
 
     fn take_event(
@@ -209,8 +224,7 @@ impl Reactor {
             self.woken = true;
             return;
         }
-        if let Some(listener) = self.listeners.get_mut(usize::MAX - 1 - token) {
-            listener.pending = true;
+        if self.listeners.wake(usize::MAX - 1 - token) {
             return;
         }
         let Some(key) = self.key(token) else { return };
@@ -220,6 +234,7 @@ impl Reactor {
         if event.is_readable() || event.is_read_closed() || event.is_error() {
             if let Some(socket) = find(&mut self.sockets, key) {
                 socket.hung_up |= event.is_read_closed() || event.is_error();
+                socket.stops_short |= event.is_priority();
                 match socket.reading {
                     // It has its turn already.
                     Reading::Queued => return,
@@ -240,7 +255,7 @@ impl Reactor {
         engine: &mut Engine,
         application: &mut dyn Application,
     ) {
-        loop {
+        for reads in 1.. {
             let Some(socket) = find(&mut self.sockets, key) else { return };
             if !engine.can_read(key) {
                 socket.reading = Reading::Paused;
@@ -253,12 +268,15 @@ impl Reactor {
             match socket.stream.read(&mut self.buffer) {
                 Ok(0) => return engine.eof(key, application),
                 Ok(count) => {
-                    let goes_on = socket.hung_up || extent == Extent::ToTheEnd;
-                    if count == BUFFER {
+                    let is_drained = count < BUFFER && !socket.stops_short;
+                    let goes_on = !is_drained || socket.hung_up || extent == Extent::ToTheEnd;
+                    // A socket with more than this turn's share to read is read on in the next.
+                    let is_over = count == BUFFER || (goes_on && reads == SHORT_READS);
+                    if is_over {
                         self.read_later(key);
                     }
                     engine.receive(key, self.buffer.get_mut(..count).unwrap_or_default(), application);
-                    if count == BUFFER || !goes_on {
+                    if is_over || !goes_on {
                         return;
                     }
                 }
@@ -339,39 +357,27 @@ impl Reactor {
         }
     }
 
-    fn accept_all(&mut self, engine: &mut Engine, application: &mut dyn Application) {
-        if self.accept_after.is_some_and(|after| engine.now() < after) {
-            return;
-        }
-        self.accept_after = None;
-        for number in 0..self.listeners.len() {
-            for _ in 0..ACCEPTS {
-                let Some(listener) = self.listeners.get_mut(number) else { return };
-                if !listener.pending || !engine.can_accept() {
-                    break;
+    /// Takes connections in, a share from each listener. Returns whether there may be bytes of theirs that no event has
+    /// told of: of those that were accepted just now, and of those that still wait.
+    fn accept_all(&mut self, engine: &mut Engine, application: &mut dyn Application) -> bool {
+        let mut left = ACCEPTS * self.listeners.len();
+        let mut accepts = false;
+        while left > 0 && engine.can_accept() {
+            left -= 1;
+            match self.listeners.accept(engine.now(), self.poll.registry()) {
+                None => return accepts,
+                Some(Ok(Accepted { stream, peer, proxied })) => {
+                    accepts = true;
+                    let key = if proxied { engine.accept_proxied(peer) } else { engine.accept(peer) };
+                    self.add(key, stream, engine, application);
                 }
-                match listener.acceptor.accept() {
-                    Ok((stream, peer)) => {
-                        let key = match listener.proxied {
-                            true => engine.accept_proxied(peer),
-                            false => engine.accept(peer),
-                        };
-                        self.add(key, stream, engine, application);
-                    }
-                    Err(error) => match error.kind() {
-                        io::ErrorKind::WouldBlock => listener.pending = false,
-                        io::ErrorKind::Interrupted
-                        | io::ErrorKind::ConnectionAborted
-                        | io::ErrorKind::ConnectionReset => {}
-                        // Descriptors or memory have run out: no event tells when they are back.
-                        _ => {
-                            self.accept_after = Some(engine.now() + ACCEPT_PAUSE);
-                            return;
-                        }
-                    },
+                Some(Err(Failure { address, error, is_final })) => {
+                    let event = Event::ListenerFailed { address, error: &error, is_final };
+                    application.observe(&event);
                 }
             }
         }
+        accepts || (engine.can_accept() && self.listeners.are_waiting())
     }
 
     fn add(
@@ -411,8 +417,7 @@ impl Reactor {
         if self.sockets.capacity() > EVENTS && self.sockets.len() * 4 < self.sockets.capacity() {
             self.sockets.shrink_to(self.sockets.len() * 2);
         }
-        // There is a descriptor again.
-        self.accept_after = None;
+        self.listeners.resume();
     }
 
     /// The connection of a token, unless the event is a stale one.

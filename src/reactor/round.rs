@@ -1,52 +1,74 @@
-//! Who was heard, and until when. Timers judge clients for their silence, so they must know who was silent and who was
-//! only not read yet: after a handler that blocked, or in a crowd, many wait to be read at once, for more than one turn.
+//! Until when everything that had arrived was read. Timers judge clients for their silence, so they must not judge before:
+//! after a handler that blocked, in a crowd, or when the process was stopped for a while, much waits to be read at once,
+//! for more than one turn, and some of it in connections that are yet to be accepted (contract, rule 12.12).
+//!
+//! A time counts as heard when all that the operating system knew by then was dealt with. It is taken before the system
+//! is asked, never behind: the process may be stopped between the answer and a look at the clock.
 
 use crate::engine::Millis;
 
-/// Turns that a round takes at most for bytes left unread. Who sends without end must not hold up every timer.
-const LONGEST: usize = 16;
+/// Turns that a round takes at most where something is left over in each of them. A client that sends without end must not
+/// hold up every timer; at 64 KiB a turn these are 6 MiB, more than Linux lets a socket hold (`net.ipv4.tcp_rmem`), and
+/// more connections than a backlog holds (`net.core.somaxconn`).
+const LONGEST: usize = 96;
 
-/// Turns in a row, from one in which something was left over to the one in which all who could be heard when it began
-/// were. Mostly it is a single turn.
+/// Turns in a row, from one in which something was left over to the one in which all was read that had arrived when the
+/// first began. Mostly it is a single turn.
 #[derive(Default)]
 pub(super) struct Round {
-    /// When it began.
+    /// When it began: before the operating system was asked for events.
     began: Millis,
     turns: usize,
     /// Events that were taken in it.
     events: usize,
-    /// In this turn there were as many as one takes: there may be more.
-    is_full: bool,
-    /// When the last one began that is over.
+    /// The system did not tell of everything in this turn.
+    is_more: bool,
+    /// All that had arrived by then was read.
     heard: Millis,
 }
 
+/// What the operating system told of in a turn.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Told {
+    /// All that there is.
+    All,
+    /// As many events as one turn takes: there may be more.
+    Many(usize),
+    /// Nothing: a signal came between.
+    Nothing,
+}
+
 impl Round {
-    /// A sleep has ended, with `full` events if it was as many as one turn takes, and otherwise 0.
-    pub(super) fn begin_turn(&mut self, now: Millis, full: usize) {
+    /// A sleep has ended that began at `before`.
+    pub(super) fn begin_turn(&mut self, before: Millis, told: Told) {
         if self.turns == 0 {
-            self.began = now;
+            self.began = before;
             self.events = 0;
         }
         self.turns += 1;
-        self.events += full;
-        self.is_full = full > 0;
+        match told {
+            Told::Many(events) => self.events += events,
+            Told::All | Told::Nothing => {}
+        }
+        self.is_more = told != Told::All;
     }
 
-    /// All events of the turn were dealt with. There are at most so many at once, and nothing was left unread, or some
-    /// was. Returns the time by which everybody was heard.
-    pub(super) fn end_turn(&mut self, most: usize, is_read: bool) -> Millis {
-        let is_crowd_heard = !self.is_full || self.events >= most;
-        if is_crowd_heard && (is_read || self.turns >= LONGEST) {
+    /// All events of the turn were dealt with. There are at most `most` at once. Something was left over: bytes unread,
+    /// or connections that were not accepted, or were only just accepted, so that no event has told of their bytes yet.
+    /// Returns the time by which everything was read.
+    pub(super) fn end_turn(&mut self, most: usize, left_over: bool) -> Millis {
+        let all_told = !self.is_more || self.events >= most;
+        if all_told && (!left_over || self.turns >= LONGEST) {
             self.turns = 0;
             self.heard = self.began;
         }
         self.heard
     }
 
-    /// Whether somebody is still to be heard.
-    pub(super) fn goes_on(&self) -> bool {
-        self.turns > 0
+    /// Whether the system has more to tell at once. Its descriptor need not become readable for that, since events are
+    /// edge-triggered.
+    pub(super) fn is_more(&self) -> bool {
+        self.is_more
     }
 }
 
@@ -55,39 +77,59 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_turn_in_which_all_is_heard_is_a_round() {
+    fn a_turn_in_which_all_is_read_is_a_round() {
         let mut round = Round::default();
-        for now in [5, 5, 70] {
-            round.begin_turn(now, 0);
-            assert_eq!(round.end_turn(10, true), now);
-            assert!(!round.goes_on());
+        for before in [5, 5, 70] {
+            round.begin_turn(before, Told::All);
+            assert_eq!(round.end_turn(10, false), before);
         }
     }
 
     #[test]
     fn a_crowd_is_heard_when_its_events_end_or_there_were_as_many_as_there_can_be() {
         let mut round = Round::default();
-        round.begin_turn(5, 0);
-        round.end_turn(3000, true);
-        for (now, full, heard) in
-            [(10, 1024, 5), (3000, 1024, 5), (3010, 1024, 10), (3020, 1024, 10), (3030, 0, 3020)]
-        {
-            round.begin_turn(now, full);
-            assert_eq!(round.end_turn(3000, true), heard, "at {now}");
+        round.begin_turn(5, Told::All);
+        round.end_turn(3000, false);
+        for (before, told, heard) in [
+            (10, Told::Many(1024), 5),
+            (3000, Told::Many(1024), 5),
+            (3010, Told::Many(1024), 10),
+            (3020, Told::Many(1024), 10),
+            (3030, Told::All, 3020),
+        ] {
+            round.begin_turn(before, told);
+            assert_eq!(round.end_turn(3000, false), heard, "at {before}");
         }
-        assert!(!round.goes_on());
     }
 
     #[test]
-    fn who_sends_without_end_is_not_waited_for() {
+    fn what_is_left_over_is_read_before_the_round_ends() {
         let mut round = Round::default();
-        for now in 1..LONGEST as Millis {
-            round.begin_turn(now, 0);
-            assert_eq!(round.end_turn(10, false), 0);
-            assert!(round.goes_on());
+        round.begin_turn(5, Told::All);
+        assert_eq!(round.end_turn(10, true), 0);
+        round.begin_turn(20, Told::All);
+        assert_eq!(round.end_turn(10, false), 5, "what arrived before the first of these turns is read");
+        round.begin_turn(30, Told::All);
+        assert_eq!(round.end_turn(10, false), 30);
+    }
+
+    #[test]
+    fn a_poll_that_was_interrupted_tells_nothing() {
+        let mut round = Round::default();
+        round.begin_turn(5, Told::Nothing);
+        assert_eq!(round.end_turn(10, false), 0);
+        round.begin_turn(90, Told::All);
+        assert_eq!(round.end_turn(10, false), 5);
+    }
+
+    #[test]
+    fn a_client_that_sends_without_end_is_not_waited_for() {
+        let mut round = Round::default();
+        for before in 1..LONGEST as Millis {
+            round.begin_turn(before, Told::All);
+            assert_eq!(round.end_turn(10, true), 0);
         }
-        round.begin_turn(100, 0);
-        assert_eq!(round.end_turn(10, false), 1);
-        assert!(!round.goes_on());
+        round.begin_turn(100, Told::All);
+        assert_eq!(round.end_turn(10, true), 1);
     }
 }

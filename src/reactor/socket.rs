@@ -24,6 +24,9 @@ pub(super) struct Socket {
     pub(super) reading: Reading,
     /// The client has hung up: reads go on until they say so.
     pub(super) hung_up: bool,
+    /// A read may leave room in the buffer and bytes in the socket: on a Unix socket it stops where a client attached
+    /// descriptors or its credentials (unix(7)), on TCP in front of a byte that was marked as urgent (tcp(7)).
+    pub(super) stops_short: bool,
 }
 
 /// What is known of the bytes in a socket.
@@ -37,9 +40,26 @@ pub(super) enum Reading {
     Paused,
 }
 
+/// Events tell of urgent bytes.
+const TELLS_OF_URGENT: bool = cfg!(any(target_os = "linux", target_os = "android"));
+
+/// What events are to tell of.
+fn interests() -> Interest {
+    let both = Interest::READABLE | Interest::WRITABLE;
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    return both | Interest::PRIORITY;
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    both
+}
+
 impl Socket {
     pub(super) fn new(generation: u32, stream: Stream) -> Self {
-        Self { generation, stream, reading: Reading::Drained, hung_up: false }
+        let stops_short = match &stream {
+            Stream::Tcp(_) => !TELLS_OF_URGENT,
+            #[cfg(unix)]
+            Stream::Unix(_) => true,
+        };
+        Self { generation, stream, reading: Reading::Drained, hung_up: false, stops_short }
     }
 }
 
@@ -74,7 +94,7 @@ impl Stream {
 
     /// Registered once for both directions: one event when there is something to read, one when a full buffer drains.
     pub(super) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
-        self.source().register(registry, token, Interest::READABLE | Interest::WRITABLE)
+        self.source().register(registry, token, interests())
     }
 
     pub(super) fn deregister(&mut self, registry: &Registry) -> io::Result<()> {

@@ -10,6 +10,7 @@ mod examples;
 mod handlers;
 mod handles;
 mod idle;
+mod listeners;
 mod origins;
 mod pages;
 mod panics;

@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use sockjs_server::collections::Key;
-use sockjs_server::engine::{Connection, Engine};
+use sockjs_server::engine::{Connection, Engine, ManualClock};
 use sockjs_server::{EndpointOptions, ServerOptions};
 
 use super::program::{Asked, Program, Told};
@@ -98,6 +98,7 @@ pub struct World<'s> {
     script: &'s Script,
     cut: Cut,
     random: Random,
+    clock: ManualClock,
     engine: Engine,
     program: Program,
     clients: Vec<Client>,
@@ -135,7 +136,9 @@ impl<'s> World<'s> {
             // Less than the options allow, so that small inputs come to its end.
             options.buffered_bytes = 64 << 10;
         }
-        let mut engine = Engine::new(options, 1_000_000, 1_700_000_000);
+        let clock = ManualClock::default();
+        clock.set(1_000_000);
+        let mut engine = Engine::new(options, Box::new(clock.clone()), 1_700_000_000);
         let mut options = EndpointOptions::default();
         options.response_limit = RESPONSE_LIMIT;
         options.message_size = 2048;
@@ -157,6 +160,7 @@ impl<'s> World<'s> {
             script,
             cut,
             random,
+            clock,
             engine,
             program,
             clients,
@@ -302,7 +306,8 @@ impl<'s> World<'s> {
     }
 
     fn set_time(&mut self, now: u64) {
-        self.engine.set_time(now);
+        self.clock.set(now);
+        self.engine.read_clock();
         self.end_turn();
         assert!(
             self.engine.next_deadline().is_none_or(|next| next > self.engine.now()),

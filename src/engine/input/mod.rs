@@ -135,8 +135,19 @@ impl Engine {
         waiting >= HIGH_WATER || (waiting > 0 && self.is_short_of_memory(0))
     }
 
-    /// Deals with one unit after the other; what is returned must be kept.
+    /// Deals with one unit after the other, and reads the clock behind them; what is returned must be kept.
     fn consume(
+        &mut self,
+        key: Key<Connection>,
+        input: &mut [u8],
+        application: &mut dyn Application,
+    ) -> Range<usize> {
+        let kept = self.consume_units(key, input, application);
+        self.clock.read();
+        kept
+    }
+
+    fn consume_units(
         &mut self,
         key: Key<Connection>,
         input: &mut [u8],
@@ -168,6 +179,10 @@ impl Engine {
                 }
                 Phase::WebSocket(_) => self.consume_frame(key, rest, application),
                 Phase::Idle { .. } | Phase::Head(_) | Phase::Body(_) => {
+                    if used > 0 {
+                        // The time of this request does not begin before the one in front of it was dealt with.
+                        self.clock.read();
+                    }
                     self.consume_request(key, rest, application)
                 }
             };

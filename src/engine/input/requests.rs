@@ -43,7 +43,7 @@ impl Engine {
             Phase::Idle { first } => {
                 // The first request's time runs from the accept.
                 if !first {
-                    connection.since = self.now;
+                    connection.since = self.clock.now();
                 }
                 HeadScanner::default()
             }
@@ -142,7 +142,7 @@ impl Engine {
     fn begin_body(&mut self, key: Key<Connection>, partial: PartialBody, invited: bool) {
         let Some(connection) = self.connections.get_mut(key) else { return };
         connection.phase = Phase::Body(partial);
-        connection.since = self.now;
+        connection.since = self.clock.now();
         if invited {
             connection.outbox.write(&mut self.memory, |out| out.extend_from_slice(http::CONTINUE));
             self.mark_dirty(key);

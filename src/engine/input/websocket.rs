@@ -61,7 +61,7 @@ impl Engine {
             socket.decoder = decoder;
             if let Step::Took(_) = step {
                 // Whoever sends is alive, though the pong may still be behind a long message.
-                (socket.ping, *since) = (Ping::Rest, self.now);
+                (socket.ping, *since) = (Ping::Rest, self.clock.now());
             }
         }
         step

@@ -7,5 +7,6 @@ mod random;
 mod relief;
 mod shares;
 mod slow;
+mod time;
 mod waits;
 mod world;

@@ -71,7 +71,7 @@ fn alarms_ring_beside_a_drain_without_end() {
     });
     let socket = world.websocket("000/s/websocket");
     world.send_once(socket, World::frame(1, br#"["fill"]"#));
-    world.engine.set_time(20);
+    world.set_time(20);
     for _ in 0..3 {
         world.engine.tick(20, &mut world.handlers);
         world.flush_once();

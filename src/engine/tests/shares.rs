@@ -314,7 +314,7 @@ fn where_there_is_no_room_to_wait_nothing_waits() {
 
 /// A turn at this time, in which nothing arrives.
 fn turn(world: &mut World, now: u64) {
-    world.engine.set_time(now);
+    world.set_time(now);
     if world.engine.is_pressed() {
         world.flush_once();
     }

@@ -3,9 +3,10 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::collections::Key;
+use crate::engine::TimeSource;
 use crate::engine::{
-    Application, Close, Connection, EndpointOptions, Engine, Event, Message, Request, Response, SendError,
-    ServerOptions, Session,
+    Application, Close, Connection, EndpointOptions, Engine, Event, ManualClock, Message, Request, Response,
+    SendError, ServerOptions, Session,
 };
 
 /// What a handler does, by endpoint.
@@ -25,6 +26,9 @@ pub(super) enum Moment<'m> {
 pub(super) struct Recorder {
     pub(super) log: Vec<String>,
     pub(super) names: HashMap<Key<Session>, usize>,
+    /// How long each callback works, in milliseconds, before it does anything.
+    pub(super) work: u64,
+    clock: ManualClock,
     behaviours: Vec<Behaviour>,
 }
 
@@ -33,6 +37,7 @@ impl Recorder {
         let next = self.names.len();
         let name = *self.names.entry(key).or_insert(next);
         self.log.push(format!("{name} {what}"));
+        self.clock.set(self.clock.now() + self.work);
         let number = engine.endpoint_of(key).expect("a session that is told of has an endpoint");
         self.behaviours[usize::from(number)](engine, key, moment);
     }
@@ -71,6 +76,7 @@ impl Application for Recorder {
 /// The server, its clients' ends of the connections, and the clock.
 pub(super) struct World {
     pub(super) engine: Engine,
+    pub(super) clock: ManualClock,
     pub(super) handlers: Recorder,
     received: HashMap<Key<Connection>, Vec<u8>>,
     /// Clients that have hung up, unnoticed so far.
@@ -98,11 +104,13 @@ impl World {
     }
 
     pub(super) fn build(server: ServerOptions, options: EndpointOptions, behaviour: Behaviour) -> Self {
-        let mut engine = Engine::new(server, 0, 0);
+        let clock = ManualClock::default();
+        let mut engine = Engine::new(server, Box::new(clock.clone()), 0);
         engine.mount("/e", options).expect("sound options");
         Self {
             engine,
-            handlers: Recorder { behaviours: vec![behaviour], ..Recorder::default() },
+            handlers: Recorder { behaviours: vec![behaviour], clock: clock.clone(), ..Recorder::default() },
+            clock,
             received: HashMap::new(),
             hung_up: HashSet::new(),
             blocked: HashSet::new(),
@@ -215,8 +223,14 @@ impl World {
         self.tick(end);
     }
 
+    /// Moves the clock, and nothing else.
+    pub(super) fn set_time(&mut self, now: u64) {
+        self.clock.set(now);
+        self.engine.read_clock();
+    }
+
     fn tick(&mut self, now: u64) {
-        self.engine.set_time(now);
+        self.set_time(now);
         self.engine.set_date(now / 1000);
         self.engine.tick(now, &mut self.handlers);
         self.flush();

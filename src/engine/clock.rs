@@ -1,0 +1,58 @@
+//! The time at which things happen: told by the driver's clock, and read again whenever a wait begins.
+//!
+//! A callback of the application may take long, and the process may be stopped at any point. So the time is not taken
+//! once for a turn: it is read behind every callback, and again where a wait for a client begins, so that the time
+//! before belongs to no wait (contract, rule 12.11). Between two readings the time stands still.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// The server's time: milliseconds since it was made.
+pub type Millis = u64;
+
+/// The driver's clock: the system's, or one that a test moves by hand.
+pub trait TimeSource: Send {
+    /// The time now. It never goes back.
+    fn now(&self) -> Millis;
+}
+
+/// A clock that is moved by hand; its clones are one clock. For tests and fuzz targets.
+#[derive(Clone, Debug, Default)]
+pub struct ManualClock(Arc<AtomicU64>);
+
+impl ManualClock {
+    /// Sets the time.
+    pub fn set(&self, now: Millis) {
+        self.0.store(now, Ordering::Relaxed);
+    }
+}
+
+impl TimeSource for ManualClock {
+    fn now(&self) -> Millis {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// The time of the last reading, and the clock from which it came.
+pub(super) struct Clock {
+    source: Box<dyn TimeSource>,
+    now: Millis,
+}
+
+impl Clock {
+    pub(super) fn new(source: Box<dyn TimeSource>) -> Self {
+        let now = source.now();
+        Self { source, now }
+    }
+
+    /// The time of the last reading.
+    pub(super) fn now(&self) -> Millis {
+        self.now
+    }
+
+    /// Reads the clock.
+    pub(super) fn read(&mut self) -> Millis {
+        self.now = self.now.max(self.source.now());
+        self.now
+    }
+}
