@@ -9,7 +9,9 @@ mod support;
 
 mod child;
 mod clients;
+mod cut;
 mod frozen;
+mod namespaces;
 mod vanishing;
 
 use std::time::Duration;
