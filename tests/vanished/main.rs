@@ -14,6 +14,7 @@ mod frozen;
 mod namespaces;
 mod pace;
 mod slow;
+mod stalled;
 mod vanishing;
 
 use std::time::Duration;

@@ -15,10 +15,10 @@ use crate::{SECOND, with_slowest_client};
 
 /// A handler that sends as many messages as `fill` asks for, echoes any other message, and tells the test of every
 /// session that closes.
-struct Filler(Sender<Close>);
+pub struct Filler(Sender<Close>);
 
 /// The length of each message that `fill` sends.
-const FILLING: usize = 1000;
+pub const FILLING: usize = 1000;
 
 impl Handler for Filler {
     fn on_message(&mut self, session: &mut Session<'_>, text: &str) {
@@ -38,7 +38,7 @@ impl Handler for Filler {
 }
 
 /// A server with that handler at `/filler`.
-fn filler(server: ServerOptions, endpoint: EndpointOptions) -> (TestServer, EndpointId, Receiver<Close>) {
+pub fn filler(server: ServerOptions, endpoint: EndpointOptions) -> (TestServer, EndpointId, Receiver<Close>) {
     let (sender, closed) = mpsc::channel();
     let mut id = None;
     let server = TestServer::start(server, |server| {
