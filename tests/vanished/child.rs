@@ -11,7 +11,7 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use crate::support::PATIENCE;
-use crate::{clients, vanishing};
+use crate::{clients, stopped, vanishing};
 
 /// The environment variable that tells a child what it is to be.
 const ROLE: &str = "VANISHED_ROLE";
@@ -42,6 +42,7 @@ fn role() {
     let address = |text: &str| text.parse::<SocketAddr>().expect("an address");
     match words[..] {
         ["vanishing-server", at] => vanishing::serve(address(at)),
+        ["stopped-server", at] => stopped::serve(address(at)),
         ["clients", at, endpoint] => clients::live(address(at), endpoint),
         _ => panic!("no such role: {role}"),
     }
@@ -118,6 +119,11 @@ impl Process {
             assert!(start.elapsed() < PATIENCE, "the child does not stop");
             std::thread::sleep(Duration::from_millis(1));
         }
+    }
+
+    /// Lets a stopped process continue.
+    pub fn thaw(&self) {
+        self.signal("CONT");
     }
 
     fn signal(&self, name: &str) {

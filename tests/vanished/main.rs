@@ -15,6 +15,7 @@ mod namespaces;
 mod pace;
 mod slow;
 mod stalled;
+mod stopped;
 mod vanishing;
 
 use std::time::Duration;
