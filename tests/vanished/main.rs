@@ -7,8 +7,10 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod blocked;
 mod child;
 mod clients;
+mod closing;
 mod cut;
 mod frozen;
 mod namespaces;
@@ -16,6 +18,7 @@ mod pace;
 mod slow;
 mod stalled;
 mod stopped;
+mod timers;
 mod vanishing;
 
 use std::time::Duration;
