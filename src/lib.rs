@@ -52,6 +52,7 @@
 //! | `head_timeout`, `body_timeout` | server | 10 s, 30 s | 408, or a close where nothing was asked |
 //! | `keep_alive` | server | 75 s | connection closes |
 //! | `write_stall` | server | 30 s without a byte taken | connection is aborted, its session closes |
+//! | `slowest_client` | server | 16 KiB/s | waits for a client do not allow for slower reading |
 //! | `close_timeout` | server | 5 s | the closing handshake is over without the client |
 //! | `connections` | server | 65,536 | accepting pauses |
 //! | `buffered_bytes` | server | 256 MiB | 503, close code 1013, or [`SendError::Full`] |

@@ -58,6 +58,7 @@ fn start() -> TestServer {
     options.body_timeout = Duration::from_secs(2);
     options.keep_alive = Duration::from_secs(3);
     options.write_stall = Duration::from_secs(2);
+    options.slowest_client = 1 << 20;
     options.close_timeout = Duration::from_secs(1);
     TestServer::start(options, |server| {
         let mut options = EndpointOptions::default();

@@ -36,6 +36,8 @@ pub struct Connection {
     /// Bytes on their way to the socket.
     pub(super) outbox: Chain,
     pub(super) flow: Flow,
+    /// When a client that reads at the slowest rate has read all that was written to it, in microseconds.
+    read_by: u64,
     /// The client sends no more; requests that it sent before are yet to be answered.
     pub(super) hung_up: bool,
     /// What it sent before goes on in the next turn; nothing more is read until then.
@@ -178,6 +180,8 @@ pub(super) struct Stream {
     pub(super) keep_alive: bool,
     /// Bytes of frames so far, framing included, prelude not.
     pub(super) sent: usize,
+    /// When the client made its last request for this session: nothing else shows that it is there.
+    pub(super) asked: Millis,
 }
 
 /// The receiver that lives as long as its session.
@@ -202,6 +206,15 @@ pub(super) enum Ping {
     Sent,
 }
 
+/// Bytes that can be on their way to a client at most: what two operating systems buffer by default (Linux:
+/// `net.ipv4.tcp_wmem` and `net.ipv4.tcp_rmem`). What was written before them has been read.
+const ON_THE_WAY: usize = 10 << 20;
+
+/// How long a client takes for so many bytes at so many in a second, in microseconds.
+fn reading_time(bytes: usize, rate: usize) -> u64 {
+    (bytes as u64).saturating_mul(1_000_000) / (rate as u64).max(1)
+}
+
 /// Whether the socket takes bytes.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Flow {
@@ -219,6 +232,7 @@ impl Connection {
             inbox: Vec::new(),
             outbox: Chain::default(),
             flow: Flow::Open,
+            read_by: 0,
             hung_up: false,
             postponed: false,
             timer: Timer::default(),
@@ -235,6 +249,41 @@ impl Connection {
     /// A load balancer has said who its client is.
     pub(super) fn set_peer(&mut self, peer: SocketAddr) {
         self.peer = Some((peer.ip(), peer.port()));
+    }
+
+    /// So many bytes were written to the socket. They are on their way until the client has read them, which nothing tells.
+    pub(super) fn note_written(&mut self, count: usize, now: Millis, slowest_client: usize) {
+        let now = now.saturating_mul(1000);
+        let most = now.saturating_add(reading_time(ON_THE_WAY, slowest_client));
+        let begin = self.read_by.max(now);
+        self.read_by = begin.saturating_add(reading_time(count, slowest_client)).min(most);
+    }
+
+    /// A request begins, and no part of an answer is here any more. HTTP clients ask for the next when they have read the
+    /// one before: nothing is on its way. (Those that pipeline do not, and browsers do not pipeline.)
+    pub(super) fn note_request(&mut self) {
+        if self.inbox.is_empty() && self.outbox.is_empty() && matches!(self.phase, Phase::Idle { .. }) {
+            self.read_by = 0;
+        }
+    }
+
+    /// The answer to a ping has come: what was written in front of the ping has been read.
+    pub(super) fn note_pong(&mut self, now: Millis) {
+        if let Phase::WebSocket(WebSocket { ping: Ping::Sent, .. }) = self.phase {
+            // The wait for it was to begin when a slow client had read so far.
+            let early = self.since.saturating_sub(now).saturating_mul(1000);
+            self.read_by = self.read_by.saturating_sub(early);
+        }
+    }
+
+    /// When a client that reads at the slowest rate has read all that was written to it: the present, or later.
+    pub(super) fn read_by(&self, now: Millis) -> Millis {
+        now.max(self.read_by / 1000)
+    }
+
+    /// The same for what waits in the outbox, too.
+    pub(super) fn all_read_by(&self, now: Millis, slowest_client: usize) -> Millis {
+        self.read_by(now).saturating_add(reading_time(self.outbox.len(), slowest_client) / 1000)
     }
 
     /// Goes over to another phase.
@@ -279,6 +328,6 @@ mod tests {
 
     #[test]
     fn a_connection_is_small() {
-        assert!(size_of::<Connection>() <= 184, "{}", size_of::<Connection>());
+        assert!(size_of::<Connection>() <= 192, "{}", size_of::<Connection>());
     }
 }

@@ -31,6 +31,11 @@ pub struct ServerOptions {
     /// How long a client may take no byte of what waits for it; default 30 s, and 1 s at most while the server stops. Then
     /// the connection is aborted.
     pub write_stall: Duration,
+    /// The slowest client that is still waited for, in bytes that it reads in a second; default 16 KiB. What was written to a
+    /// client may be in the buffers of operating systems and proxies for long, so the waits for its next poll, its pong, the
+    /// next byte that it takes and its part of a closing handshake begin when a client that reads at this rate has read all
+    /// of it, or 10 MiB of it, since more is not on its way.
+    pub slowest_client: usize,
     /// How long a closing handshake may take: the client's close frame, or its end of the stream; default 5 s.
     pub close_timeout: Duration,
     /// The most connections at once; default 65,536. Beyond it accepting pauses until one ends.
@@ -60,6 +65,7 @@ impl Default for ServerOptions {
             body_timeout: Duration::from_secs(30),
             keep_alive: Duration::from_secs(75),
             write_stall: Duration::from_secs(30),
+            slowest_client: 16 << 10,
             close_timeout: Duration::from_secs(5),
             connections: 65_536,
             buffered_bytes: 256 << 20,
@@ -80,6 +86,7 @@ impl ServerOptions {
         require_wait("body_timeout", self.body_timeout)?;
         require_wait("keep_alive", self.keep_alive)?;
         require_wait("write_stall", self.write_stall)?;
+        require("slowest_client", (1..=1 << 30).contains(&self.slowest_client))?;
         require_wait("close_timeout", self.close_timeout)?;
         require("connections", (1..=1 << 20).contains(&self.connections))?;
         require("buffered_bytes", self.buffered_bytes >= 1 << 20)?;
@@ -249,6 +256,7 @@ mod tests {
         assert_eq!(server(|options| options.body_timeout = Duration::MAX), Err("body_timeout"));
         assert_eq!(server(|options| options.keep_alive = Duration::ZERO), Err("keep_alive"));
         assert_eq!(server(|options| options.write_stall = Duration::ZERO), Err("write_stall"));
+        assert_eq!(server(|options| options.slowest_client = 0), Err("slowest_client"));
         assert_eq!(server(|options| options.close_timeout = Duration::ZERO), Err("close_timeout"));
         assert_eq!(server(|options| options.connections = 0), Err("connections"));
         assert_eq!(server(|options| options.buffered_bytes = 0), Err("buffered_bytes"));

@@ -4,8 +4,11 @@ use std::io::IoSlice;
 
 use super::connection::{Connection, Flow, Phase, Ping};
 use super::session::Awaited;
-use super::{Application, Engine};
+use super::{Application, Engine, Millis, Stage};
 use crate::collections::Key;
+
+/// Bytes of which it matters when exactly they were written.
+const READ_SLOWLY: usize = 16 << 10;
 
 /// Slices of one write. More wait for the next.
 const SLICES: usize = 64;
@@ -74,6 +77,9 @@ impl Engine {
         let Some(connection) = self.connections.get_mut(key) else { return };
         self.counters.bytes_out += count as u64;
         connection.outbox.advance(count, &mut self.memory);
+        // A few bytes take no time that matters.
+        let now = if count < READ_SLOWLY { self.clock.now() } else { self.clock.read() };
+        connection.note_written(count, now, self.options.slowest_client);
         if connection.outbox.is_empty() {
             return self.after_last_byte(key);
         }
@@ -82,11 +88,26 @@ impl Engine {
             return;
         }
         connection.outbox.shrink(&mut self.memory);
-        connection.flow = match connection.flow {
-            Flow::Stalled(since) if count == 0 => Flow::Stalled(since),
-            _ => Flow::Stalled(self.clock.read()),
-        };
-        self.arm_connection(key);
+        if !matches!(connection.flow, Flow::Stalled(_) if count == 0) {
+            let now = self.clock.read();
+            connection.flow = Flow::Stalled(client_can_answer(connection, now, self.stage));
+            self.arm_connection(key);
+            self.await_reader(key);
+        }
+    }
+
+    /// The end of a response waits in the outbox, and its client takes nothing now: the session waits for as long as a
+    /// client needs that reads at the slowest rate, from the last byte that it took. (A stall may last longer, but how much
+    /// of a response is in whose buffers must not matter to the session.)
+    pub(super) fn await_reader(&mut self, key: Key<Connection>) {
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        if let (Phase::Ending { session: Some(session), .. }, Flow::Stalled(_)) =
+            (&connection.phase, connection.flow)
+        {
+            let session = *session;
+            connection.since = connection.all_read_by(self.clock.read(), self.options.slowest_client);
+            self.arm_session(session);
+        }
     }
 
     /// The socket takes bytes again.
@@ -122,10 +143,11 @@ impl Engine {
             Phase::Idle { first: false } | Phase::Farewell(_) => self.begin_wait(key),
             Phase::Ending { session, keep_alive } => {
                 let (session, keep_alive) = (*session, *keep_alive);
-                self.clock.read();
+                let next_poll = client_can_answer(connection, self.clock.read(), self.stage);
                 self.finish_response(key, keep_alive);
+                self.begin_wait(key);
                 if let Some(session) = session {
-                    self.detach(session, key);
+                    self.detach(session, key, next_poll);
                     self.settle_drain(session);
                 }
             }
@@ -134,7 +156,7 @@ impl Engine {
                 // The pong may have waited until the client had read what was before it.
                 if socket.ping == Ping::Queued || (socket.ping == Ping::Sent && was_stalled) {
                     socket.ping = Ping::Sent;
-                    connection.since = self.clock.read();
+                    connection.since = client_can_answer(connection, self.clock.read(), self.stage);
                     self.arm_session(session);
                 }
                 self.go_on_with(session);
@@ -154,10 +176,10 @@ impl Engine {
         }
     }
 
-    /// The client's turn begins now that everything of ours has left.
+    /// The client's turn begins: everything of ours has left.
     fn begin_wait(&mut self, key: Key<Connection>) {
         let Some(connection) = self.connections.get_mut(key) else { return };
-        connection.since = self.clock.read();
+        connection.since = client_can_answer(connection, self.clock.read(), self.stage);
         self.arm_connection(key);
     }
 
@@ -169,5 +191,14 @@ impl Engine {
         } else if session.awaited == Awaited::Drain {
             self.settle_drain(key);
         }
+    }
+}
+
+/// From when on the client can be waited for: it must first read what is on its way to it. A server that stops does not wait
+/// so long.
+fn client_can_answer(connection: &Connection, now: Millis, stage: Stage) -> Millis {
+    match stage {
+        Stage::Serving => connection.read_by(now),
+        Stage::Stopping => now,
     }
 }

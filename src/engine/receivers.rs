@@ -105,7 +105,9 @@ impl Engine {
         let keep_alive = exchange.keep_alive;
         // From here on the session's timer watches.
         self.timers.cancel(&mut connection.timer);
-        connection.phase = Phase::Streaming(Stream { session, transport, chunked, keep_alive, sent: 0 });
+        let asked = self.clock.now();
+        connection.phase =
+            Phase::Streaming(Stream { session, transport, chunked, keep_alive, sent: 0, asked });
         self.mark_dirty(exchange.key);
     }
 
@@ -147,7 +149,7 @@ impl Engine {
     }
 
     /// The last byte of a receiver's response. It is its session's receiver until that byte has left.
-    fn end_response(&mut self, key: Key<Connection>, session: Key<Session>) {
+    pub(super) fn end_response(&mut self, key: Key<Connection>, session: Key<Session>) {
         let Some(connection) = self.connections.get_mut(key) else { return };
         let keep_alive = match &connection.phase {
             Phase::Streaming(stream) => {
@@ -161,6 +163,7 @@ impl Engine {
         };
         connection.phase = Phase::Ending { session: Some(session), keep_alive };
         self.mark_dirty(key);
+        self.await_reader(key);
     }
 
     /// Puts everything that a session has for its client into the receiver, if one is there and takes it.
@@ -217,7 +220,7 @@ impl Engine {
                 connection.since = self.clock.now();
                 self.mark_dirty(receiver);
                 self.arm_connection(receiver);
-                self.detach(key, receiver);
+                self.detach(key, receiver, self.clock.now());
             }
             Phase::Streaming(_) => self.end_response(receiver, key),
             _ => {}

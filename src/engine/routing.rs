@@ -226,6 +226,7 @@ impl Engine {
         let Some(key) = self.find_session(number, session) else {
             return self.answer_error(exchange, 404, "Unknown session.");
         };
+        self.note_request(key);
         let mut field = self.memory.take(body.len());
         let is_form = action == Action::JsonpSend && form::is_form(exchange.request.header("content-type"));
         let payload = match is_form {

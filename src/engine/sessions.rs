@@ -6,7 +6,7 @@ use super::answers::Exchange;
 use super::connection::{Connection, Phase};
 use super::receivers::Frame;
 use super::session::{Cause, Close, Session, State};
-use super::{Application, Engine, Notice, Stage};
+use super::{Application, Engine, Millis, Notice, Stage};
 use crate::collections::Key;
 use crate::sockjs::{OPEN_FRAME, Transport};
 use crate::websocket::close::{self, write_close};
@@ -122,9 +122,19 @@ impl Engine {
         }
     }
 
+    /// The client of a session made a request for it. Where a streaming response is under way, nothing else shows that its
+    /// client is still there: what it does not read fits into the buffers of operating systems for long.
+    pub(super) fn note_request(&mut self, key: Key<Session>) {
+        let Some(receiver) = self.sessions.get(key).and_then(|session| session.receiver) else { return };
+        if let Some(Connection { phase: Phase::Streaming(stream), .. }) = self.connections.get_mut(receiver) {
+            stream.asked = self.clock.now();
+        }
+    }
+
     /// Another receiver for a session that is there. Whether it is the only one is known once the reactor has looked
     /// at the socket of the first: a client that hung up before it came back is not told that it is still there.
     pub(super) fn contend(&mut self, key: Key<Connection>, session: Key<Session>) {
+        self.note_request(session);
         match self.sessions.get(session).and_then(|session| session.receiver) {
             Some(first) => {
                 self.suspects.push_back(first);
@@ -171,14 +181,14 @@ impl Engine {
         self.arm_session(session);
     }
 
-    /// A receiver has ended as it should; the session waits for the next, or is over.
-    pub(super) fn detach(&mut self, key: Key<Session>, receiver: Key<Connection>) {
+    /// A receiver has ended as it should; the session waits for the next one from then on, or is over.
+    pub(super) fn detach(&mut self, key: Key<Session>, receiver: Key<Connection>, from: Millis) {
         let Some(session) = self.sessions.get_mut(key) else { return };
         if session.receiver != Some(receiver) {
             return;
         }
         session.receiver = None;
-        session.since = self.clock.now();
+        session.since = from;
         self.arm_session(key);
         self.release(key);
     }
@@ -193,7 +203,7 @@ impl Engine {
         session.queue.clear(&mut self.memory);
         let code = if session.id.is_some() { INTERRUPTED.0 } else { close::ABNORMAL };
         self.close_session(key, Close::new(code, INTERRUPTED.1, Cause::Interrupted));
-        self.detach(key, receiver);
+        self.detach(key, receiver, self.clock.now());
     }
 
     /// Ends a session. What waits goes out, then the close frame; the application hears of it once. `false`: it was
@@ -287,7 +297,7 @@ impl Engine {
         self.mark_dirty(key);
         if let Some(session) = session {
             self.close_session(session, close);
-            self.detach(session, key);
+            self.detach(session, key, self.clock.now());
         }
     }
 }

@@ -134,10 +134,20 @@ impl Engine {
                 self.close_session(key, close);
                 self.drop_connection(receiver);
             }
+            Some(receiver) if matches!(connection, Some(Connection { phase: Phase::Ending { .. }, .. })) => {
+                // The end of its response is still here, and the client has not taken a byte of it for too long.
+                self.close_session(key, Close::new(1002, "Connection interrupted", Cause::Unresponsive));
+                self.drop_connection(receiver);
+            }
             Some(receiver) => {
                 let delay = endpoint.heartbeat_delay;
+                let is_silent = is_silent(connection, endpoint, until);
                 self.ping(receiver, until.saturating_sub(delay));
                 self.beat(key, receiver, until.saturating_sub(delay));
+                if is_silent {
+                    // A client that is there opens the next stream at once; one that is not lets its session expire.
+                    self.end_response(receiver, key);
+                }
                 self.arm_session(key);
             }
         }
@@ -226,7 +236,14 @@ fn deadline(
         return None;
     }
     let heartbeat = session.since.saturating_add(endpoint.heartbeat_delay);
-    let Phase::WebSocket(socket) = &connection.phase else { return Some(heartbeat) };
+    let socket = match &connection.phase {
+        Phase::WebSocket(socket) => socket,
+        Phase::Streaming(stream) => {
+            return Some(heartbeat.min(stream.asked.saturating_add(silence(endpoint))));
+        }
+        Phase::Ending { .. } => return last_byte_deadline(connection, endpoint, stage),
+        _ => return Some(heartbeat),
+    };
     let liveness = match socket.ping {
         Ping::Rest => Some(connection.since.saturating_add(endpoint.heartbeat_delay)),
         Ping::Sent if connection.flow == Flow::Open => {
@@ -236,6 +253,30 @@ fn deadline(
         Ping::Queued | Ping::Sent => None,
     };
     sooner(liveness, Some(heartbeat))
+}
+
+/// When a session whose response has ended, but whose last byte the client does not take, is given up.
+fn last_byte_deadline(connection: &Connection, endpoint: &Endpoint, stage: Stage) -> Option<Millis> {
+    match connection.flow {
+        Flow::Stalled(_) => Some(connection.since.saturating_add(hurried(endpoint.disconnect_delay, stage))),
+        // It leaves in this turn.
+        Flow::Open => None,
+    }
+}
+
+/// How long a stream goes on without a request from its client.
+fn silence(endpoint: &Endpoint) -> Millis {
+    endpoint.heartbeat_delay.saturating_mul(2)
+}
+
+/// Whether the client of a stream has made no request for so long that the stream must not go on.
+fn is_silent(connection: Option<&Connection>, endpoint: &Endpoint, until: Millis) -> bool {
+    match connection {
+        Some(Connection { phase: Phase::Streaming(stream), .. }) => {
+            until.saturating_sub(stream.asked) >= silence(endpoint)
+        }
+        _ => false,
+    }
 }
 
 fn pong_is_overdue(connection: Option<&Connection>, endpoint: &Endpoint, until: Millis) -> bool {

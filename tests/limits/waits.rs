@@ -63,7 +63,7 @@ fn an_idle_connection_has_its_time() {
 /// A client that has begun to read has the whole time again (`write_stall` is without a byte taken).
 #[test]
 fn a_stall_has_its_time() {
-    let server = start(|server, _| server.write_stall = WAIT);
+    let server = start(|server, _| (server.write_stall, server.slowest_client) = (WAIT, 1 << 30));
     let mut neighbour = Neighbour::of(server.address);
     let mut stalled = Client::connect(server.address);
     stalled.upgrade("/echo/websocket");

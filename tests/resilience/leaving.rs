@@ -114,6 +114,7 @@ fn a_client_that_falls_silent_at_any_point_is_let_go() {
 fn a_client_that_takes_nothing_is_cut() {
     let server = start(|server, endpoint| {
         server.write_stall = Duration::from_millis(50);
+        server.slowest_client = 1 << 30;
         endpoint.disconnect_delay = Duration::from_millis(5);
     });
     let mut client = Client::connect(server.address);

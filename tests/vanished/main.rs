@@ -30,5 +30,5 @@ const SECOND: Duration = Duration::from_secs(1);
 /// The rate in bytes per second from which on a client that reads steadily is never given up. Today's server has no such
 /// option, so the rate is not set: `options.slowest_client = rate` sets it.
 fn with_slowest_client(options: &mut ServerOptions, rate: usize) {
-    let _ = (options, rate);
+    options.slowest_client = rate;
 }

@@ -35,6 +35,7 @@ impl Engine {
         self.begin_share();
         let Some(connection) = self.connections.get_mut(key) else { return };
         self.counters.bytes_in += bytes.len() as u64;
+        connection.note_request();
         if connection.inbox.is_empty() {
             let keep = self.consume(key, bytes, application);
             if let (false, Some(connection)) = (keep.is_empty(), self.connections.get_mut(key)) {

@@ -82,7 +82,12 @@ impl Engine {
         application: &mut dyn Application,
     ) {
         match event {
-            Event::NeedMore | Event::Pong => {}
+            Event::NeedMore => {}
+            Event::Pong => {
+                if let Some(connection) = self.connections.get_mut(key) {
+                    connection.note_pong(self.clock.now());
+                }
+            }
             Event::Text(text) => match Messages::parse_frame(text) {
                 Ok(messages) => {
                     let left = self.deliver(session, messages, application);

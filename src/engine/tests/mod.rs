@@ -8,5 +8,6 @@ mod relief;
 mod shares;
 mod slow;
 mod time;
+mod vanished;
 mod waits;
 mod world;

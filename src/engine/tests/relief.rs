@@ -1,10 +1,10 @@
 //! What handlers cause in one turn is flushed in between: who reads is not closed for it, and nothing else waits for ever.
 
-use super::world::{Moment, World};
+use super::world::{Moment, World, quick};
 use crate::engine::{EndpointOptions, Engine, ServerOptions};
 
 fn small() -> ServerOptions {
-    ServerOptions { buffered_bytes: 1 << 20, ..ServerOptions::default() }
+    ServerOptions { buffered_bytes: 1 << 20, ..quick() }
 }
 
 #[test]

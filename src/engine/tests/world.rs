@@ -87,6 +87,11 @@ pub(super) struct World {
     pub(super) ended: HashSet<Key<Connection>>,
 }
 
+/// The default options, for clients that read at once what was written to them: other waits end at an exact time.
+pub(super) fn quick() -> ServerOptions {
+    ServerOptions { slowest_client: 1 << 30, ..ServerOptions::default() }
+}
+
 pub(super) fn echo(engine: &mut Engine, key: Key<Session>, moment: Moment<'_>) {
     if let Moment::Message(text) = moment {
         let _ = engine.send(key, text);
@@ -100,7 +105,7 @@ impl World {
     }
 
     pub(super) fn with(options: EndpointOptions, behaviour: Behaviour) -> Self {
-        Self::build(ServerOptions::default(), options, behaviour)
+        Self::build(quick(), options, behaviour)
     }
 
     pub(super) fn build(server: ServerOptions, options: EndpointOptions, behaviour: Behaviour) -> Self {
