@@ -15,6 +15,7 @@ use crate::engine::{
 };
 use crate::handle::{Command, Handle, Mailbox};
 use crate::handler::{Context, Endpoint, EndpointId, Handler};
+use crate::http::is_normal_path;
 use crate::mounts::Mounts;
 use crate::reactor::{Acceptor, Reactor, calendar};
 
@@ -76,7 +77,8 @@ pub struct Report {
 /// Why an endpoint could not be mounted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MountError {
-    /// A prefix is empty, or begins with a slash and ends without one; it has no query, and only visible ASCII.
+    /// A prefix is empty, or a path as browsers ask for it, without a trailing slash: `/echo`, `/a/b`. They remove segments
+    /// such as `.` and `..`, and percent-encode what may not stand in a path (RFC 3986 §3.3).
     Prefix(String),
     /// Another endpoint has this prefix.
     Taken(String),
@@ -88,7 +90,11 @@ impl fmt::Display for MountError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             MountError::Prefix(prefix) => {
-                write!(formatter, "{prefix:?} is no prefix: it must be empty, or like \"/echo\"")
+                let rule = "it must be empty, or a path as browsers ask for it, like \"/echo\"";
+                write!(
+                    formatter,
+                    "{prefix:?} is no prefix: {rule} (RFC 3986 §3.3; no empty segments, `.` or `..`)"
+                )
             }
             MountError::Taken(prefix) => write!(formatter, "another endpoint has the prefix {prefix:?}"),
             MountError::Option(error) => error.fmt(formatter),
@@ -225,9 +231,7 @@ impl Server {
         H: Handler<S>,
     {
         let trimmed = prefix.strip_suffix('/').unwrap_or(prefix);
-        let is_path = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'?' | b'#');
-        let sound = trimmed.is_empty() || (trimmed.starts_with('/') && !trimmed.ends_with('/'));
-        if !sound || !trimmed.bytes().all(is_path) {
+        if !is_normal_path(trimmed) {
             return Err(MountError::Prefix(prefix.to_owned()));
         }
         if self.engine.prefixes().any(|taken| taken == trimmed) {

@@ -37,6 +37,7 @@ pub use response::{
     CHUNK_END, CONTINUE, LAST_CHUNK, ResponseHead, reason_phrase, write_chunk, write_chunk_size,
     write_content_length, write_decimal,
 };
+pub use target::{is_authority, is_normal_path};
 
 #[cfg(test)]
 mod testing;
