@@ -76,6 +76,7 @@ pub struct Report {
 
 /// Why an endpoint could not be mounted.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum MountError {
     /// A prefix is empty, or a path as browsers ask for it, without a trailing slash: `/echo`, `/a/b`. They remove segments
     /// such as `.` and `..`, and percent-encode what may not stand in a path (RFC 3986 §3.3).
@@ -84,6 +85,8 @@ pub enum MountError {
     Taken(String),
     /// An option cannot work.
     Option(OptionError),
+    /// The server has 65,536 endpoints, and can have no more.
+    TooMany,
 }
 
 impl fmt::Display for MountError {
@@ -98,6 +101,7 @@ impl fmt::Display for MountError {
             }
             MountError::Taken(prefix) => write!(formatter, "another endpoint has the prefix {prefix:?}"),
             MountError::Option(error) => error.fmt(formatter),
+            MountError::TooMany => formatter.write_str("a server has 65,536 endpoints at most"),
         }
     }
 }
@@ -219,7 +223,7 @@ impl Server {
     /// Mounts an endpoint with options of its own.
     ///
     /// # Errors
-    /// A prefix that is none, or is taken; an option that cannot work.
+    /// A prefix that is none, or is taken; an option that cannot work; an endpoint beyond the 65,536th.
     pub fn mount_with<S, H>(
         &mut self,
         prefix: &str,
@@ -238,8 +242,9 @@ impl Server {
             return Err(MountError::Taken(prefix.to_owned()));
         }
         options.validate().map_err(MountError::Option)?;
+        let number = self.engine.mount(trimmed, options).ok_or(MountError::TooMany)?;
         self.mounts.push(handler);
-        Ok(EndpointId(self.engine.mount(trimmed, options)))
+        Ok(EndpointId(number))
     }
 
     /// Answers requests for paths under no prefix: pages, a health check. Without it they are 404.
@@ -410,5 +415,27 @@ impl AsRawFd for Server {
 impl fmt::Debug for Server {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("Server").field("counters", &self.counters()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::handler::Session;
+
+    /// A number that begins again from 0 would send the messages of one endpoint to the handler of another.
+    #[test]
+    fn endpoints_end_with_their_numbers() {
+        let mut server = Server::new(ServerOptions::default()).unwrap();
+        let ignore = |_: &mut Session<'_>, _: &str| {};
+        // Not through the server, which compares every prefix with all others.
+        for number in 0..u16::MAX {
+            assert_eq!(server.engine.mount(&format!("/{number}"), EndpointOptions::default()), Some(number));
+            server.mounts.push(ignore);
+        }
+        assert_eq!(server.mount("/last", ignore), Ok(EndpointId(u16::MAX)));
+        assert_eq!(server.mount("/beyond", ignore), Err(MountError::TooMany));
+        assert_eq!(server.engine.prefix(0), "/0");
+        assert_eq!(server.engine.prefixes().count(), 1 << 16);
     }
 }

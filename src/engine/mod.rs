@@ -173,11 +173,11 @@ impl Engine {
         }
     }
 
-    /// Mounts an endpoint and says which number it has.
-    pub fn mount(&mut self, prefix: &str, options: EndpointOptions) -> u16 {
-        let number = self.endpoints.len() as u16;
+    /// Mounts an endpoint and says which number it has; `None`: all 65,536 numbers are taken.
+    pub fn mount(&mut self, prefix: &str, options: EndpointOptions) -> Option<u16> {
+        let number = u16::try_from(self.endpoints.len()).ok()?;
         self.endpoints.push(Endpoint::new(prefix, options));
-        number
+        Some(number)
     }
 
     /// The prefix of an endpoint.
