@@ -144,21 +144,22 @@ impl<'r> Request<'r> {
     /// The client's address: the other end of the connection, or whom trusted proxies name in `X-Forwarded-For`; see
     /// [`ServerOptions::trusted_proxies`](crate::ServerOptions::trusted_proxies). `None` on a Unix socket without one.
     pub fn client(&self) -> Option<IpAddr> {
-        let fields = self.http.header_values("x-forwarded-for");
-        http::forwarded::client(self.peer.map(|peer| peer.ip()), fields, &self.trusted)
+        self.forwarded().client
     }
 
-    /// Whether the client speaks HTTPS to a trusted proxy in front, as `X-Forwarded-Proto` says.
+    /// Whether the client speaks HTTPS to a trusted proxy in front. `X-Forwarded-Proto` says so, in the entry that belongs
+    /// to the one of `X-Forwarded-For` from which [`Request::client`] is.
     pub fn is_https(&self) -> bool {
-        let is_trusted = |peer: SocketAddr| self.trusted.iter().any(|network| network.contains(peer.ip()));
-        self.peer.is_none_or(is_trusted)
-            && self
-                .http
-                .header("x-forwarded-proto")
-                .is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"https"))
+        self.forwarded().is_https(self.http.header_values("x-forwarded-proto"))
     }
 
-    /// The other end of the connection, or whom a PROXY header named; `None` on a Unix socket.
+    fn forwarded(&self) -> http::forwarded::Origin {
+        let fields = self.http.header_values("x-forwarded-for");
+        http::forwarded::Origin::trace(self.peer.map(|peer| peer.ip()), fields, &self.trusted)
+    }
+
+    /// The other end of the connection, or whom a PROXY header named; `None` on a Unix socket. An IPv4 client of a listener
+    /// on `[::]` has its IPv4 address.
     pub fn peer(&self) -> Option<SocketAddr> {
         self.peer
     }

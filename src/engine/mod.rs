@@ -218,8 +218,9 @@ impl Engine {
     /// Takes a connection in.
     pub fn accept(&mut self, peer: Option<SocketAddr>) -> Key<Connection> {
         self.counters.accepted += 1;
-        self.notices.push_back(Notice::Accepted(peer));
-        let key = self.connections.insert(Connection::new(peer, self.now));
+        let connection = Connection::new(peer, self.now);
+        self.notices.push_back(Notice::Accepted(connection.peer()));
+        let key = self.connections.insert(connection);
         self.arm_connection(key);
         key
     }
