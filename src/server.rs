@@ -266,7 +266,7 @@ impl Server {
     where
         F: FnMut(&mut Context<'_>, &Request<'_>, &[u8]) -> Response + Send + 'static,
     {
-        self.mounts.fallback = Some(Box::new(answer));
+        self.mounts.set_fallback(Box::new(answer));
     }
 
     /// Hears everything that a log may want to hold. Without it nothing is printed anywhere.
@@ -283,7 +283,7 @@ impl Server {
     /// # Ok(()) }
     /// ```
     pub fn observe(&mut self, observer: impl FnMut(&Event<'_>) + Send + 'static) {
-        self.mounts.observer = Some(Box::new(observer));
+        self.mounts.set_observer(Box::new(observer));
     }
 
     /// A way to reach the server from other threads.
