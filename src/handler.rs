@@ -98,7 +98,8 @@ where
 pub enum Admission {
     /// The session may open.
     Accept,
-    /// It may not: the client gets this status, `400..=599` (anything else becomes 403).
+    /// It may not: the client gets this status, `400..=599`. Anything else becomes 403, and so do 401, 405, 407 and 426: they
+    /// are invalid without a header field that a status alone cannot carry (RFC 9110 §15.5).
     Refuse(u16),
 }
 

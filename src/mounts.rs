@@ -5,6 +5,7 @@ use crate::collections::{Key, Slab};
 use crate::containment::{contain, discard};
 use crate::engine::{self, Application, Cause, Close, Engine, Event, Message, Request, Response, SessionId};
 use crate::handler::{Admission, Context, Endpoint, Handler, Session};
+use crate::http::required_field;
 
 /// Answers requests outside of every endpoint.
 pub(crate) type Fallback = Box<dyn FnMut(&mut Context<'_>, &Request<'_>, &[u8]) -> Response + Send>;
@@ -88,7 +89,7 @@ impl Application for Mounts {
         let Some(mount) = self.mounts.get_mut(usize::from(number)) else { return Err(404) };
         match contain(|| mount.admit(request)) {
             Some(Admission::Accept) => Ok(()),
-            Some(Admission::Refuse(status @ 400..=599)) => Err(status),
+            Some(Admission::Refuse(status @ 400..=599)) if required_field(status).is_none() => Err(status),
             Some(Admission::Refuse(_)) => Err(403),
             None => {
                 self.observe(&Event::Panicked { session: None });
