@@ -64,6 +64,10 @@ pub enum Preamble {
     Proxy,
 }
 
+/// Why nothing is added to a server that ends.
+const SHUT_DOWN: &str =
+    "the server is shutting down, or has stopped: what is added now would never be served";
+
 /// What was left when a server stopped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -87,6 +91,8 @@ pub enum MountError {
     Option(OptionError),
     /// The server has 65,536 endpoints, and can have no more.
     TooMany,
+    /// The server is shutting down, or has stopped: no client could reach the endpoint.
+    ShutDown,
 }
 
 impl fmt::Display for MountError {
@@ -102,6 +108,7 @@ impl fmt::Display for MountError {
             MountError::Taken(prefix) => write!(formatter, "another endpoint has the prefix {prefix:?}"),
             MountError::Option(error) => error.fmt(formatter),
             MountError::TooMany => formatter.write_str("a server has 65,536 endpoints at most"),
+            MountError::ShutDown => formatter.write_str(SHUT_DOWN),
         }
     }
 }
@@ -147,7 +154,7 @@ impl Server {
     /// Listens on one more address, and says which: port 0 lets the system choose.
     ///
     /// # Errors
-    /// Those of the operating system.
+    /// Those of the operating system, and [`io::ErrorKind::NotConnected`] once the shutdown has begun.
     pub fn listen(&mut self, address: impl ToSocketAddrs) -> io::Result<SocketAddr> {
         self.listen_with(address, Preamble::None)
     }
@@ -155,8 +162,9 @@ impl Server {
     /// Listens on one more address, for connections that begin with a preamble.
     ///
     /// # Errors
-    /// Those of the operating system.
+    /// Those of the operating system, and [`io::ErrorKind::NotConnected`] once the shutdown has begun.
     pub fn listen_with(&mut self, address: impl ToSocketAddrs, preamble: Preamble) -> io::Result<SocketAddr> {
+        self.check_running()?;
         let mut failure = io::Error::new(io::ErrorKind::InvalidInput, "the name has no address");
         for address in address.to_socket_addrs()? {
             // Not the standard library's: the system's longest backlog, so that a crowd need not come twice.
@@ -166,6 +174,16 @@ impl Server {
             }
         }
         Err(failure)
+    }
+
+    /// A socket that is added when the others were closed would take connections, and serve none.
+    fn check_running(&self) -> io::Result<()> {
+        match self.stage {
+            Stage::Running => Ok(()),
+            Stage::Stopping { .. } | Stage::Stopped(_) => {
+                Err(io::Error::new(io::ErrorKind::NotConnected, SHUT_DOWN))
+            }
+        }
     }
 
     fn add_tcp(&mut self, listener: mio::net::TcpListener, preamble: Preamble) -> io::Result<SocketAddr> {
@@ -178,8 +196,9 @@ impl Server {
     /// Takes a listening socket from elsewhere: inherited, or made with options of its own.
     ///
     /// # Errors
-    /// Those of the operating system.
+    /// Those of the operating system, and [`io::ErrorKind::NotConnected`] once the shutdown has begun.
     pub fn add_listener(&mut self, listener: TcpListener, preamble: Preamble) -> io::Result<()> {
+        self.check_running()?;
         listener.set_nonblocking(true)?;
         self.add_tcp(mio::net::TcpListener::from_std(listener), preamble).map(drop)
     }
@@ -187,9 +206,10 @@ impl Server {
     /// Takes a listening Unix socket. Its clients have no address.
     ///
     /// # Errors
-    /// Those of the operating system.
+    /// Those of the operating system, and [`io::ErrorKind::NotConnected`] once the shutdown has begun.
     #[cfg(unix)]
     pub fn add_unix_listener(&mut self, listener: UnixListener, preamble: Preamble) -> io::Result<()> {
+        self.check_running()?;
         listener.set_nonblocking(true)?;
         let acceptor = Acceptor::Unix(mio::net::UnixListener::from_std(listener));
         self.reactor.listen(acceptor, preamble == Preamble::Proxy)
@@ -211,7 +231,7 @@ impl Server {
     /// Mounts an endpoint with the default options. A trailing slash of the prefix does not count.
     ///
     /// # Errors
-    /// A prefix that is none, or is taken.
+    /// A prefix that is none, or is taken; a server whose shutdown has begun.
     pub fn mount<S, H>(&mut self, prefix: &str, handler: H) -> Result<EndpointId, MountError>
     where
         S: Default + Send + 'static,
@@ -223,7 +243,8 @@ impl Server {
     /// Mounts an endpoint with options of its own.
     ///
     /// # Errors
-    /// A prefix that is none, or is taken; an option that cannot work; an endpoint beyond the 65,536th.
+    /// A prefix that is none, or is taken; an option that cannot work; an endpoint beyond the 65,536th; a server
+    /// whose shutdown has begun.
     pub fn mount_with<S, H>(
         &mut self,
         prefix: &str,
@@ -234,6 +255,9 @@ impl Server {
         S: Default + Send + 'static,
         H: Handler<S>,
     {
+        if self.check_running().is_err() {
+            return Err(MountError::ShutDown);
+        }
         let trimmed = prefix.strip_suffix('/').unwrap_or(prefix);
         if !is_normal_path(trimmed) {
             return Err(MountError::Prefix(prefix.to_owned()));
