@@ -5,6 +5,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod printing;
 mod sockets;
 
 use std::io::{BufRead, BufReader, Read};
@@ -115,6 +116,31 @@ fn it_explains_itself_and_says_what_it_does_not_know() {
     let (code, _, error) = output(&["--listen", &address]);
     assert_eq!(code, Some(1));
     assert!(error.contains(&address), "{error}");
+}
+
+/// A limit is refused with its own name and range, like every argument that cannot work.
+#[test]
+fn a_limit_that_cannot_work_is_a_wrong_argument() {
+    for limit in ["0", "268435457", "+5", "-1", "1e3", "99999999999999999999"] {
+        let (code, _, error) = output(&["--listen", "127.0.0.1:0", "--message-limit", limit]);
+        assert_eq!(code, Some(2), "{limit}: {error}");
+        assert!(error.contains("--message-limit") && error.contains("between 1 and 268435456"), "{error}");
+    }
+    for limit in ["1", "268435456"] {
+        let mut echo = Echo::start(&["--listen", "127.0.0.1:0", "--message-limit", limit], Stdio::null());
+        echo.terminate();
+        assert_eq!(echo.code(), Some(0), "{limit}");
+    }
+}
+
+/// The signals are heeded before the program says that it listens: a manager may stop it as soon as it has read that.
+#[test]
+fn sigterm_right_after_the_start_is_a_stop() {
+    for run in 0..100 {
+        let mut echo = Echo::start(&["--listen", "127.0.0.1:0"], Stdio::null());
+        echo.terminate();
+        assert_eq!(echo.code(), Some(0), "run {run}");
+    }
 }
 
 #[test]
