@@ -1,7 +1,7 @@
 //! Who a client is when proxies stand between: `X-Forwarded-For` and `X-Forwarded-Proto`.
 //!
 //! In go the address that the connection came from, field values, and the networks of the proxies that are trusted; out
-//! comes the client's address and its scheme. Anybody can send these fields: what no trusted proxy vouches for is not believed.
+//! comes the client's address and its scheme. Any client can send these fields: what no trusted proxy vouches for is not believed.
 
 use std::error::Error;
 use std::fmt;
@@ -110,7 +110,8 @@ impl Origin {
 
     /// Whether the client speaks TLS, by the fields `X-Forwarded-Proto`, of which several are one list. Its entry is as far
     /// from the end as the client's is in `X-Forwarded-For`; where a proxy overwrites the field instead of appending to it
-    /// the list is shorter, and its first entry counts.
+    /// the list is shorter, and its first entry counts. (Where one proxy appends and the next one behind it does not, an entry
+    /// that the client forged cannot be told from a proxy's.)
     pub fn is_https<'v>(&self, fields: impl Iterator<Item = &'v [u8]>) -> bool {
         if self.entry == 0 {
             return false;

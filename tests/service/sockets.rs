@@ -36,7 +36,7 @@ fn leave_dead_socket(path: &Path) {
     assert_eq!(UnixStream::connect(path).expect_err("it is dead").kind(), ErrorKind::ConnectionRefused);
 }
 
-/// Everything that would show that somebody has touched it.
+/// Everything that would show that the file was touched.
 fn state(path: &Path) -> (u64, u64, u32, i64, i64, Option<PathBuf>) {
     let file = fs::symlink_metadata(path).expect("it is still there");
     (file.dev(), file.ino(), file.mode(), file.ctime(), file.ctime_nsec(), fs::read_link(path).ok())
@@ -111,7 +111,7 @@ fn a_socket_that_is_alive_is_not_touched() {
     let path = folder.at("socket");
     let echo = Echo::start(&["--listen", &format!("unix:{}", path.display())], Stdio::null());
     expect_refusal(&path);
-    // Nor is one to which connecting is not permitted (unless the test runs as root, who may).
+    // Nor is one to which connecting is not permitted (which root is always, so that this is the same again there).
     fs::set_permissions(&path, fs::Permissions::from_mode(0o000)).expect("permissions");
     expect_refusal(&path);
     fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("permissions");
