@@ -1,11 +1,11 @@
 //! The server from other threads: a mailbox, and a waker that is used only when the mailbox was empty.
 
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mio::Waker;
 
+use crate::containment::{contain, discard};
 use crate::engine::{Application, Engine, Event, SessionId};
 use crate::handler::{Context, EndpointId};
 use crate::mounts::Mounts;
@@ -65,8 +65,11 @@ impl Mailbox {
     /// Nobody will collect any more: what waits is dropped, and what comes.
     pub(crate) fn close(&self) {
         let waiting = self.lock().take();
-        // A command may own a handle: it must not be dropped inside of the lock.
-        drop(waiting);
+        // A command may own a handle: it must not be dropped inside of the lock. And what a task has captured may panic as
+        // it is dropped: each is dropped on its own.
+        for command in waiting.into_iter().flatten() {
+            discard(command);
+        }
     }
 
     fn post(&self, command: Command) {
@@ -147,7 +150,7 @@ impl Command {
             }
             Command::Run(task) => {
                 let context = &mut Context::new(engine);
-                if catch_unwind(AssertUnwindSafe(|| task(context))).is_err() {
+                if contain(|| task(context)).is_none() {
                     mounts.observe(&Event::Panicked { session: None });
                 }
                 // The task may have taken long.

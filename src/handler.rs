@@ -14,7 +14,9 @@ use crate::sockjs::Transport;
 /// For every session `on_open` is called once, then `on_message` for each message in order, then `on_close` once,
 /// however it ends; never one from inside of another, and never two at a time. From any of them a handler may send to
 /// any session, broadcast, and close any session, its own too. A callback that panics costs its session, which closes
-/// with 3000 `Internal error`, and nothing else.
+/// with 3000 `Internal error`, and nothing else. Where the `Drop` of a state, of a handler, or of the value that a panic
+/// carries panics, nothing is lost at all; unless it does so while another panic unwinds through it, which ends the process
+/// (a rule of Rust's).
 ///
 /// ```
 /// use sockjs_server::{Close, Handler, Request, Session};
@@ -96,7 +98,8 @@ where
 pub enum Admission {
     /// The session may open.
     Accept,
-    /// It may not: the client gets this status, `400..=599` (anything else becomes 403).
+    /// It may not: the client gets this status, `400..=599`. Anything else becomes 403, and so do 401, 405, 407 and 426: they
+    /// are invalid without a header field that a status alone cannot carry (RFC 9110 §15.5).
     Refuse(u16),
 }
 

@@ -92,6 +92,7 @@ pub mod sockjs;
 #[doc(hidden)]
 pub mod websocket;
 
+mod containment;
 mod handle;
 mod handler;
 mod mounts;

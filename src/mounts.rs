@@ -1,11 +1,11 @@
 //! The program's handlers as the engine sees them: the one door through which they are called, and where their panics
 //! stop.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
 use crate::collections::{Key, Slab};
+use crate::containment::{contain, discard};
 use crate::engine::{self, Application, Cause, Close, Engine, Event, Message, Request, Response, SessionId};
 use crate::handler::{Admission, Context, Endpoint, Handler, Session};
+use crate::http::required_field;
 
 /// Answers requests outside of every endpoint.
 pub(crate) type Fallback = Box<dyn FnMut(&mut Context<'_>, &Request<'_>, &[u8]) -> Response + Send>;
@@ -17,8 +17,8 @@ pub(crate) type Observer = Box<dyn FnMut(&Event<'_>) + Send>;
 #[derive(Default)]
 pub(crate) struct Mounts {
     mounts: Vec<Box<dyn Mount>>,
-    pub(crate) fallback: Option<Fallback>,
-    pub(crate) observer: Option<Observer>,
+    fallback: Option<Fallback>,
+    observer: Option<Observer>,
 }
 
 impl Mounts {
@@ -30,6 +30,25 @@ impl Mounts {
         self.mounts.push(Box::new(Mounted { handler, states: Slab::new() }));
     }
 
+    /// Sets the fallback, in place of the one before.
+    pub(crate) fn set_fallback(&mut self, fallback: Fallback) {
+        let before = self.fallback.replace(fallback);
+        self.discard(before);
+    }
+
+    /// Sets the observer, in place of the one before.
+    pub(crate) fn set_observer(&mut self, observer: Observer) {
+        let before = self.observer.replace(observer);
+        self.discard(before);
+    }
+
+    /// Drops what is the program's.
+    fn discard<T>(&mut self, value: T) {
+        if !discard(value) {
+            self.observe(&Event::Panicked { session: None });
+        }
+    }
+
     /// Calls a handler for one of its sessions. If it panics the session is closed, and all else goes on.
     fn call(
         &mut self,
@@ -39,9 +58,7 @@ impl Mounts {
     ) {
         let Some(number) = engine.endpoint_of(key) else { return };
         let Some(mount) = self.mounts.get_mut(usize::from(number)) else { return };
-        // The engine is consistent between any two of its calls, and a broken handler is the program's to judge.
-        let outcome = catch_unwind(AssertUnwindSafe(|| call(mount.as_mut(), engine, number)));
-        if outcome.is_err() {
+        if contain(|| call(mount.as_mut(), engine, number)).is_none() {
             let reason = "Internal error".to_owned();
             engine.close_session(key, Close { code: 3000, reason, cause: Cause::Panic });
             self.observe(&Event::Panicked { session: Some(SessionId(key)) });
@@ -49,14 +66,32 @@ impl Mounts {
     }
 }
 
+impl Drop for Mounts {
+    /// Each on its own: where two drops panic in one unwinding, the process ends.
+    fn drop(&mut self) {
+        for mut mount in std::mem::take(&mut self.mounts) {
+            while let Some(is_sound) = mount.drop_state() {
+                if !is_sound {
+                    self.observe(&Event::Panicked { session: None });
+                }
+            }
+            self.discard(mount);
+        }
+        let fallback = self.fallback.take();
+        self.discard(fallback);
+        // There is no observer left that could be told.
+        discard(self.observer.take());
+    }
+}
+
 impl Application for Mounts {
     fn admit(&mut self, number: u16, request: &Request<'_>) -> Result<(), u16> {
         let Some(mount) = self.mounts.get_mut(usize::from(number)) else { return Err(404) };
-        match catch_unwind(AssertUnwindSafe(|| mount.admit(request))) {
-            Ok(Admission::Accept) => Ok(()),
-            Ok(Admission::Refuse(status @ 400..=599)) => Err(status),
-            Ok(Admission::Refuse(_)) => Err(403),
-            Err(_) => {
+        match contain(|| mount.admit(request)) {
+            Some(Admission::Accept) => Ok(()),
+            Some(Admission::Refuse(status @ 400..=599)) if required_field(status).is_none() => Err(status),
+            Some(Admission::Refuse(_)) => Err(403),
+            None => {
                 self.observe(&Event::Panicked { session: None });
                 Err(500)
             }
@@ -99,7 +134,7 @@ impl Application for Mounts {
         if let Some(mount) = self.mounts.get_mut(usize::from(number)) {
             let endpoint = &mut Endpoint::new(engine, number);
             // There is no session that the panic could cost.
-            if catch_unwind(AssertUnwindSafe(|| mount.on_endpoint_timer(endpoint))).is_err() {
+            if contain(|| mount.on_endpoint_timer(endpoint)).is_none() {
                 self.observe(&Event::Panicked { session: None });
             }
         }
@@ -108,7 +143,7 @@ impl Application for Mounts {
     fn observe(&mut self, event: &Event<'_>) {
         if let Some(observer) = &mut self.observer {
             // A broken log is no reason to stop, and there is nobody to tell.
-            let _ = catch_unwind(AssertUnwindSafe(|| observer(event)));
+            let _ = contain(|| observer(event));
         }
     }
 
@@ -119,7 +154,7 @@ impl Application for Mounts {
                 .body("Not Found\n");
         };
         let context = &mut Context::new(engine);
-        catch_unwind(AssertUnwindSafe(|| fallback(context, request, body))).unwrap_or_else(|_| {
+        contain(|| fallback(context, request, body)).unwrap_or_else(|| {
             self.observe(&Event::Panicked { session: None });
             Response::new(500)
         })
@@ -143,6 +178,8 @@ trait Mount: Send {
     fn on_drain(&mut self, engine: &mut Engine, number: u16, key: Key<engine::Session>);
     fn on_timer(&mut self, engine: &mut Engine, number: u16, key: Key<engine::Session>);
     fn on_endpoint_timer(&mut self, endpoint: &mut Endpoint<'_>);
+    /// Drops the state of one session at the server's end. `false`: that panicked. `None`: none is left.
+    fn drop_state(&mut self) -> Option<bool>;
 }
 
 struct Mounted<S, H> {
@@ -226,5 +263,10 @@ where
 
     fn on_endpoint_timer(&mut self, endpoint: &mut Endpoint<'_>) {
         self.handler.on_endpoint_timer(endpoint);
+    }
+
+    fn drop_state(&mut self) -> Option<bool> {
+        let (key, _) = self.states.iter().next()?;
+        Some(discard(self.states.remove(key)))
     }
 }

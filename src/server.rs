@@ -15,6 +15,7 @@ use crate::engine::{
 };
 use crate::handle::{Command, Handle, Mailbox};
 use crate::handler::{Context, Endpoint, EndpointId, Handler};
+use crate::http::is_normal_path;
 use crate::mounts::Mounts;
 use crate::reactor::{Acceptor, Reactor, calendar};
 
@@ -63,6 +64,10 @@ pub enum Preamble {
     Proxy,
 }
 
+/// Why nothing is added to a server that ends.
+const SHUT_DOWN: &str =
+    "the server is shutting down, or has stopped: what is added now would never be served";
+
 /// What was left when a server stopped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -75,23 +80,35 @@ pub struct Report {
 
 /// Why an endpoint could not be mounted.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum MountError {
-    /// A prefix is empty, or begins with a slash and ends without one; it has no query, and only visible ASCII.
+    /// A prefix is empty, or a path as browsers ask for it, without a trailing slash: `/echo`, `/a/b`. They remove segments
+    /// such as `.` and `..`, and percent-encode what may not stand in a path (RFC 3986 §3.3).
     Prefix(String),
     /// Another endpoint has this prefix.
     Taken(String),
     /// An option cannot work.
     Option(OptionError),
+    /// The server has 65,536 endpoints, and can have no more.
+    TooMany,
+    /// The server is shutting down, or has stopped: no client could reach the endpoint.
+    ShutDown,
 }
 
 impl fmt::Display for MountError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             MountError::Prefix(prefix) => {
-                write!(formatter, "{prefix:?} is no prefix: it must be empty, or like \"/echo\"")
+                let rule = "it must be empty, or a path as browsers ask for it, like \"/echo\"";
+                write!(
+                    formatter,
+                    "{prefix:?} is no prefix: {rule} (RFC 3986 §3.3; no empty segments, `.` or `..`)"
+                )
             }
             MountError::Taken(prefix) => write!(formatter, "another endpoint has the prefix {prefix:?}"),
             MountError::Option(error) => error.fmt(formatter),
+            MountError::TooMany => formatter.write_str("a server has 65,536 endpoints at most"),
+            MountError::ShutDown => formatter.write_str(SHUT_DOWN),
         }
     }
 }
@@ -137,7 +154,7 @@ impl Server {
     /// Listens on one more address, and says which: port 0 lets the system choose.
     ///
     /// # Errors
-    /// Those of the operating system.
+    /// Those of the operating system, and [`io::ErrorKind::NotConnected`] once the shutdown has begun.
     pub fn listen(&mut self, address: impl ToSocketAddrs) -> io::Result<SocketAddr> {
         self.listen_with(address, Preamble::None)
     }
@@ -148,8 +165,9 @@ impl Server {
     /// many wait tries again after a second. For a longer backlog see [`Server::add_listener`].
     ///
     /// # Errors
-    /// Those of the operating system.
+    /// Those of the operating system, and [`io::ErrorKind::NotConnected`] once the shutdown has begun.
     pub fn listen_with(&mut self, address: impl ToSocketAddrs, preamble: Preamble) -> io::Result<SocketAddr> {
+        self.check_running()?;
         let mut failure = io::Error::new(io::ErrorKind::InvalidInput, "the name has no address");
         for address in address.to_socket_addrs()? {
             match mio::net::TcpListener::bind(address) {
@@ -158,6 +176,16 @@ impl Server {
             }
         }
         Err(failure)
+    }
+
+    /// A socket that is added when the others were closed would take connections, and serve none.
+    fn check_running(&self) -> io::Result<()> {
+        match self.stage {
+            Stage::Running => Ok(()),
+            Stage::Stopping { .. } | Stage::Stopped(_) => {
+                Err(io::Error::new(io::ErrorKind::NotConnected, SHUT_DOWN))
+            }
+        }
     }
 
     fn add_tcp(&mut self, listener: mio::net::TcpListener, preamble: Preamble) -> io::Result<SocketAddr> {
@@ -183,8 +211,10 @@ impl Server {
     /// ```
     ///
     /// # Errors
-    /// [`io::ErrorKind::InvalidInput`] if the socket does not listen for connections, and those of the operating system.
+    /// [`io::ErrorKind::InvalidInput`] if the socket does not listen for connections, [`io::ErrorKind::NotConnected`] once
+    /// the shutdown has begun, and those of the operating system.
     pub fn add_listener(&mut self, listener: TcpListener, preamble: Preamble) -> io::Result<()> {
+        self.check_running()?;
         listener.set_nonblocking(true)?;
         self.add_tcp(mio::net::TcpListener::from_std(listener), preamble).map(drop)
     }
@@ -195,6 +225,7 @@ impl Server {
     /// As [`Server::add_listener`].
     #[cfg(unix)]
     pub fn add_unix_listener(&mut self, listener: UnixListener, preamble: Preamble) -> io::Result<()> {
+        self.check_running()?;
         listener.set_nonblocking(true)?;
         let acceptor = Acceptor::Unix(mio::net::UnixListener::from_std(listener));
         self.reactor.listen(acceptor, preamble == Preamble::Proxy)
@@ -216,7 +247,7 @@ impl Server {
     /// Mounts an endpoint with the default options. A trailing slash of the prefix does not count.
     ///
     /// # Errors
-    /// A prefix that is none, or is taken.
+    /// A prefix that is none, or is taken; a server whose shutdown has begun.
     pub fn mount<S, H>(&mut self, prefix: &str, handler: H) -> Result<EndpointId, MountError>
     where
         S: Default + Send + 'static,
@@ -228,7 +259,8 @@ impl Server {
     /// Mounts an endpoint with options of its own.
     ///
     /// # Errors
-    /// A prefix that is none, or is taken; an option that cannot work.
+    /// A prefix that is none, or is taken; an option that cannot work; an endpoint beyond the 65,536th; a server
+    /// whose shutdown has begun.
     pub fn mount_with<S, H>(
         &mut self,
         prefix: &str,
@@ -239,16 +271,18 @@ impl Server {
         S: Default + Send + 'static,
         H: Handler<S>,
     {
+        if self.check_running().is_err() {
+            return Err(MountError::ShutDown);
+        }
         let trimmed = prefix.strip_suffix('/').unwrap_or(prefix);
-        let is_path = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'?' | b'#');
-        let sound = trimmed.is_empty() || (trimmed.starts_with('/') && !trimmed.ends_with('/'));
-        if !sound || !trimmed.bytes().all(is_path) {
+        if !is_normal_path(trimmed) {
             return Err(MountError::Prefix(prefix.to_owned()));
         }
         if self.engine.prefixes().any(|taken| taken == trimmed) {
             return Err(MountError::Taken(prefix.to_owned()));
         }
         let number = self.engine.mount(trimmed, options).map_err(MountError::Option)?;
+        let number = number.ok_or(MountError::TooMany)?;
         self.mounts.push(handler);
         Ok(EndpointId(number))
     }
@@ -272,7 +306,7 @@ impl Server {
     where
         F: FnMut(&mut Context<'_>, &Request<'_>, &[u8]) -> Response + Send + 'static,
     {
-        self.mounts.fallback = Some(Box::new(answer));
+        self.mounts.set_fallback(Box::new(answer));
     }
 
     /// Hears everything that a log may want to hold. Without it nothing is printed anywhere.
@@ -289,7 +323,7 @@ impl Server {
     /// # Ok(()) }
     /// ```
     pub fn observe(&mut self, observer: impl FnMut(&Event<'_>) + Send + 'static) {
-        self.mounts.observer = Some(Box::new(observer));
+        self.mounts.set_observer(Box::new(observer));
     }
 
     /// A way to reach the server from other threads.
@@ -421,5 +455,30 @@ impl AsRawFd for Server {
 impl fmt::Debug for Server {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("Server").field("counters", &self.counters()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::handler::Session;
+
+    /// A number that begins again from 0 would send the messages of one endpoint to the handler of another.
+    #[test]
+    fn endpoints_end_with_their_numbers() {
+        let mut server = Server::new(ServerOptions::default()).unwrap();
+        let ignore = |_: &mut Session<'_>, _: &str| {};
+        // Not through the server, which compares every prefix with all others.
+        for number in 0..u16::MAX {
+            assert_eq!(
+                server.engine.mount(&format!("/{number}"), EndpointOptions::default()),
+                Ok(Some(number))
+            );
+            server.mounts.push(ignore);
+        }
+        assert_eq!(server.mount("/last", ignore), Ok(EndpointId(u16::MAX)));
+        assert_eq!(server.mount("/beyond", ignore), Err(MountError::TooMany));
+        assert_eq!(server.engine.prefix(0), "/0");
+        assert_eq!(server.engine.prefixes().count(), 1 << 16);
     }
 }

@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use super::answers::Exchange;
+use super::routing::is_the_programs;
 use super::session::{Close, Session, SessionId};
 use super::{Connection, Engine};
 use crate::collections::Key;
@@ -156,21 +157,22 @@ impl<'r> Request<'r> {
     /// The client's address: the other end of the connection, or whom trusted proxies name in `X-Forwarded-For`; see
     /// [`ServerOptions::trusted_proxies`](crate::ServerOptions::trusted_proxies). `None` on a Unix socket without one.
     pub fn client(&self) -> Option<IpAddr> {
-        let fields = self.http.header_values("x-forwarded-for");
-        http::forwarded::client(self.peer.map(|peer| peer.ip()), fields, &self.trusted)
+        self.forwarded().client
     }
 
-    /// Whether the client speaks HTTPS to a trusted proxy in front, as `X-Forwarded-Proto` says.
+    /// Whether the client speaks HTTPS to a trusted proxy in front. `X-Forwarded-Proto` says so, in the entry that belongs
+    /// to the one of `X-Forwarded-For` from which [`Request::client`] is.
     pub fn is_https(&self) -> bool {
-        let is_trusted = |peer: SocketAddr| self.trusted.iter().any(|network| network.contains(peer.ip()));
-        self.peer.is_none_or(is_trusted)
-            && self
-                .http
-                .header("x-forwarded-proto")
-                .is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"https"))
+        self.forwarded().is_https(self.http.header_values("x-forwarded-proto"))
     }
 
-    /// The other end of the connection, or whom a PROXY header named; `None` on a Unix socket.
+    fn forwarded(&self) -> http::forwarded::Origin {
+        let fields = self.http.header_values("x-forwarded-for");
+        http::forwarded::Origin::trace(self.peer.map(|peer| peer.ip()), fields, &self.trusted)
+    }
+
+    /// The other end of the connection, or whom a PROXY header named; `None` on a Unix socket. An IPv4 client of a listener
+    /// on `[::]` has its IPv4 address.
     pub fn peer(&self) -> Option<SocketAddr> {
         self.peer
     }
@@ -210,6 +212,10 @@ pub struct Response {
 
 impl Response {
     /// An empty answer with this status, `200..=599`; anything else becomes 500.
+    ///
+    /// Some statuses are invalid without a header field (RFC 9110 §15). Where it is missing, 401 (`WWW-Authenticate`), 405
+    /// (`Allow`) and 407 (`Proxy-Authenticate`) go out as 403, and 206 (`Content-Range`) as 500. 426 goes out as 403 in any
+    /// case: its `Upgrade` would promise a protocol, and none but HTTP is spoken outside of endpoints.
     pub fn new(status: u16) -> Self {
         let status = if (200..=599).contains(&status) { status } else { 500 };
         Self { status, headers: Vec::new(), body: Vec::new() }
@@ -223,7 +229,7 @@ impl Response {
         self
     }
 
-    /// Sets the body. Its length is announced; for HEAD it is not sent.
+    /// Sets the body. Its length is announced; for HEAD it is not sent. 204, 205 and 304 have none: it is dropped.
     #[must_use]
     pub fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
         self.body = body.into();
@@ -233,5 +239,30 @@ impl Response {
     /// The status.
     pub fn status(&self) -> u16 {
         self.status
+    }
+
+    /// The answer as it may be sent: with another status where a field is missing that this one must have, and without a
+    /// body that it must not have.
+    pub(super) fn valid(mut self) -> Self {
+        match http::required_field(self.status) {
+            Some(field) if !self.has(field) => {
+                self.status = if self.status < 300 { 500 } else { 403 };
+            }
+            _ => {}
+        }
+        if self.status == 205 {
+            // It has an end, `Content-Length: 0`, but no content (RFC 9110 §15.3.6); 204 and 304 have neither.
+            self.body.clear();
+        }
+        self
+    }
+
+    /// Whether a field will be sent. `Allow` may be empty: then no method is allowed (RFC 9110 §10.2.1).
+    fn has(&self, field: &str) -> bool {
+        let is_blank = |value: &str| value.bytes().all(|byte| byte == b' ' || byte.is_ascii_control());
+        is_the_programs(field)
+            && self.headers.iter().any(|(name, value)| {
+                name.eq_ignore_ascii_case(field) && (field == "Allow" || !is_blank(value))
+            })
     }
 }

@@ -237,7 +237,7 @@ impl Connection {
             postponed: false,
             timer: Timer::default(),
             dirty: Link::default(),
-            peer: peer.map(|peer| (peer.ip(), peer.port())),
+            peer: peer.map(canonical),
         }
     }
 
@@ -248,7 +248,7 @@ impl Connection {
 
     /// A load balancer has said who its client is.
     pub(super) fn set_peer(&mut self, peer: SocketAddr) {
-        self.peer = Some((peer.ip(), peer.port()));
+        self.peer = Some(canonical(peer));
     }
 
     /// So many bytes were written to the socket. They are on their way until the client has read them, which nothing tells.
@@ -320,6 +320,11 @@ impl Connection {
             _ => None,
         }
     }
+}
+
+/// A listener on `[::]` and PROXY headers give IPv4 addresses within IPv6: all that look at them expect what they are.
+fn canonical(peer: SocketAddr) -> (IpAddr, u16) {
+    (peer.ip().to_canonical(), peer.port())
 }
 
 #[cfg(test)]

@@ -175,14 +175,14 @@ impl Engine {
         }
     }
 
-    /// Mounts an endpoint and says which number it has.
+    /// Mounts an endpoint and says which number it has; `None`: all 65,536 numbers are taken.
     ///
     /// # Errors
     /// An option that cannot work.
-    pub fn mount(&mut self, prefix: &str, options: EndpointOptions) -> Result<u16, OptionError> {
-        let number = self.endpoints.len() as u16;
+    pub fn mount(&mut self, prefix: &str, options: EndpointOptions) -> Result<Option<u16>, OptionError> {
+        let Ok(number) = u16::try_from(self.endpoints.len()) else { return Ok(None) };
         self.endpoints.push(Endpoint::new(prefix, options)?);
-        Ok(number)
+        Ok(Some(number))
     }
 
     /// The prefix of an endpoint.
@@ -223,8 +223,9 @@ impl Engine {
     /// Takes a connection in.
     pub fn accept(&mut self, peer: Option<SocketAddr>) -> Key<Connection> {
         self.counters.accepted += 1;
-        self.notices.push_back(Notice::Accepted(peer));
-        let key = self.connections.insert(Connection::new(peer, self.clock.now()));
+        let connection = Connection::new(peer, self.clock.now());
+        self.notices.push_back(Notice::Accepted(connection.peer()));
+        let key = self.connections.insert(connection);
         self.arm_connection(key);
         key
     }

@@ -1,10 +1,15 @@
 //! Every limit, wait and choice, with its default; and what is refused as absurd before anything runs.
 
-use std::fmt;
+mod rules;
+#[cfg(test)]
+mod tests;
+
 use std::time::Duration;
 
 use crate::http::{HeadLimits, MAX_HEADERS, Network, Origins};
-use crate::sockjs::Transports;
+use crate::sockjs::{Transport, Transports};
+pub use rules::OptionError;
+use rules::{LARGEST_MESSAGE, LONGEST_WAIT, count, require, size, wait};
 
 /// What holds for the whole server: HTTP limits, waits, and bounds on what all connections together may hold.
 ///
@@ -79,19 +84,20 @@ impl Default for ServerOptions {
 impl ServerOptions {
     /// Checks every field.
     pub(crate) fn validate(&self) -> Result<(), OptionError> {
-        require("request_line", (64..=1 << 20).contains(&self.request_line))?;
-        require("header_section", (64..=1 << 24).contains(&self.header_section))?;
-        require("header_count", (1..=MAX_HEADERS).contains(&self.header_count))?;
-        require_wait("head_timeout", self.head_timeout)?;
-        require_wait("body_timeout", self.body_timeout)?;
-        require_wait("keep_alive", self.keep_alive)?;
-        require_wait("write_stall", self.write_stall)?;
-        require("slowest_client", (1..=1 << 30).contains(&self.slowest_client))?;
-        require_wait("close_timeout", self.close_timeout)?;
-        require("connections", (1..=1 << 20).contains(&self.connections))?;
-        require("buffered_bytes", self.buffered_bytes >= 1 << 20)?;
-        require("shutdown_grace", self.shutdown_grace <= LONGEST_WAIT)?;
-        require("body_size", self.body_size <= LARGEST_MESSAGE)
+        size("request_line", self.request_line, 64..=1 << 20)?;
+        size("header_section", self.header_section, 64..=1 << 24)?;
+        count("header_count", self.header_count, 1..=MAX_HEADERS)?;
+        wait("head_timeout", self.head_timeout)?;
+        wait("body_timeout", self.body_timeout)?;
+        wait("keep_alive", self.keep_alive)?;
+        wait("write_stall", self.write_stall)?;
+        size("slowest_client", self.slowest_client, 1..=1 << 30)?;
+        wait("close_timeout", self.close_timeout)?;
+        count("connections", self.connections, 1..=1 << 20)?;
+        size("buffered_bytes", self.buffered_bytes, 1 << 20..=usize::MAX)?;
+        let is_grace = self.shutdown_grace <= LONGEST_WAIT;
+        require("shutdown_grace", is_grace, "be at most 24 h", self.shutdown_grace)?;
+        size("body_size", self.body_size, 0..=LARGEST_MESSAGE)
     }
 
     pub(super) fn head_limits(&self) -> HeadLimits {
@@ -107,7 +113,8 @@ impl ServerOptions {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct EndpointOptions {
-    /// Nothing was sent for this long: an `h` frame goes out, on a WebSocket also a ping; default 25 s.
+    /// Nothing was sent for this long: an `h` frame goes out, on a WebSocket also a ping; default 25 s. While jsonp-polling
+    /// is on it must be under 35 s, when the client of that transport gives up.
     pub heartbeat_delay: Duration,
     /// How long the answer to a ping may take, from when the ping has left; default 10 s. Then the session closes.
     pub pong_timeout: Duration,
@@ -115,14 +122,16 @@ pub struct EndpointOptions {
     pub disconnect_delay: Duration,
     /// Bytes after which a streaming response ends and the client opens the next; default 128 KiB.
     pub response_limit: usize,
-    /// The transports that are offered; default all. The paths of the others are 404.
+    /// The transports that are offered, at least one; default all. The paths of the others are 404.
     pub transports: Transports,
-    /// The URL of `sockjs-client` for the iframe page; default jsDelivr's.
+    /// The URL of `sockjs-client` for the iframe page, absolute or relative to it; default jsDelivr's.
     pub client_url: String,
-    /// `base_url` of `/info`: where the client goes for everything else; default none.
+    /// `base_url` of `/info`: where the client goes for everything else; default none. The client appends paths to it, so
+    /// that it is absolute (`https://node-1.example/echo`) and has no trailing slash, query or fragment.
     pub base_url: Option<String>,
     /// Sets `JSESSIONID` for load balancers that stick by cookie; default off. The text goes behind `path=/` as
-    /// further attributes: `Some("Secure; SameSite=None".into())`, or empty for none.
+    /// further attributes: `Some("Secure; SameSite=None".into())`, or empty for none. `SameSite=None` without `Secure` is
+    /// refused: browsers drop such a cookie.
     pub jsessionid: Option<String>,
     /// Answers cross-origin requests with the headers that allow them; default on.
     pub cors: bool,
@@ -182,100 +191,25 @@ impl Default for EndpointOptions {
 impl EndpointOptions {
     /// Checks every field, and makes the list of origins ready.
     pub(crate) fn validate(&self) -> Result<Origins, OptionError> {
-        require_wait("heartbeat_delay", self.heartbeat_delay)?;
-        require_wait("pong_timeout", self.pong_timeout)?;
-        require_wait("disconnect_delay", self.disconnect_delay)?;
-        require("response_limit", (1..=1 << 30).contains(&self.response_limit))?;
-        require("client_url", is_header_text(&self.client_url) && !self.client_url.is_empty())?;
-        require("base_url", self.base_url.as_deref().is_none_or(is_header_text))?;
-        require("jsessionid", self.jsessionid.as_deref().is_none_or(is_header_text))?;
+        rules::heartbeat_delay(self.heartbeat_delay, self.transports.contains(Transport::JsonpPolling))?;
+        wait("pong_timeout", self.pong_timeout)?;
+        wait("disconnect_delay", self.disconnect_delay)?;
+        size("response_limit", self.response_limit, 1..=1 << 30)?;
+        let is_offering = self.transports != Transports::none();
+        require("transports", is_offering, "hold at least one transport", self.transports)?;
+        rules::client_url(&self.client_url)?;
+        self.base_url.as_deref().map_or(Ok(()), rules::base_url)?;
+        self.jsessionid.as_deref().map_or(Ok(()), rules::jsessionid)?;
         let is_token = |name: &String| crate::websocket::handshake::is_subprotocol_token(name.as_bytes());
-        require("subprotocols", self.subprotocols.iter().all(is_token))?;
-        require("message_size", (1..=LARGEST_MESSAGE).contains(&self.message_size))?;
-        require("send_queue", (1..=LARGEST_MESSAGE).contains(&self.send_queue))?;
-        require("session_id_length", (1..=4096).contains(&self.session_id_length))?;
-        require("sessions", (1..=1 << 24).contains(&self.sessions))?;
-        Origins::new(&self.origins).map_err(|_| OptionError { option: "origins" })
-    }
-}
-
-/// The longest wait that makes sense: a day.
-const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// The largest message and queue that can be asked for: 1 GiB.
-const LARGEST_MESSAGE: usize = 1 << 30;
-
-/// An option whose value cannot work.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct OptionError {
-    option: &'static str,
-}
-
-impl fmt::Display for OptionError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "option `{}` is zero, or beyond what the server can do", self.option)
-    }
-}
-
-impl std::error::Error for OptionError {}
-
-fn require(option: &'static str, sound: bool) -> Result<(), OptionError> {
-    if sound { Ok(()) } else { Err(OptionError { option }) }
-}
-
-/// Waits are between a millisecond, the server's tick, and a day.
-fn require_wait(option: &'static str, wait: Duration) -> Result<(), OptionError> {
-    require(option, (Duration::from_millis(1)..=LONGEST_WAIT).contains(&wait))
-}
-
-fn is_header_text(text: &str) -> bool {
-    !text.bytes().any(|byte| byte.is_ascii_control())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_defaults_are_sound() {
-        assert_eq!(ServerOptions::default().validate(), Ok(()));
-        assert!(EndpointOptions::default().validate().is_ok());
-    }
-
-    #[test]
-    fn absurd_values_are_named() {
-        let server = |change: fn(&mut ServerOptions)| {
-            let mut options = ServerOptions::default();
-            change(&mut options);
-            options.validate().map_err(|error| error.option)
-        };
-        assert_eq!(server(|options| options.request_line = 0), Err("request_line"));
-        assert_eq!(server(|options| options.header_section = 0), Err("header_section"));
-        assert_eq!(server(|options| options.header_count = 257), Err("header_count"));
-        assert_eq!(server(|options| options.head_timeout = Duration::ZERO), Err("head_timeout"));
-        assert_eq!(server(|options| options.body_timeout = Duration::MAX), Err("body_timeout"));
-        assert_eq!(server(|options| options.keep_alive = Duration::ZERO), Err("keep_alive"));
-        assert_eq!(server(|options| options.write_stall = Duration::ZERO), Err("write_stall"));
-        assert_eq!(server(|options| options.slowest_client = 0), Err("slowest_client"));
-        assert_eq!(server(|options| options.close_timeout = Duration::ZERO), Err("close_timeout"));
-        assert_eq!(server(|options| options.connections = 0), Err("connections"));
-        assert_eq!(server(|options| options.buffered_bytes = 0), Err("buffered_bytes"));
-        let endpoint = |change: fn(&mut EndpointOptions)| {
-            let mut options = EndpointOptions::default();
-            change(&mut options);
-            options.validate().map(drop).map_err(|error| error.option)
-        };
-        assert_eq!(endpoint(|options| options.heartbeat_delay = Duration::ZERO), Err("heartbeat_delay"));
-        assert_eq!(endpoint(|options| options.pong_timeout = Duration::ZERO), Err("pong_timeout"));
-        assert_eq!(endpoint(|options| options.disconnect_delay = Duration::ZERO), Err("disconnect_delay"));
-        assert_eq!(endpoint(|options| options.response_limit = 0), Err("response_limit"));
-        assert_eq!(endpoint(|options| options.client_url = "a\r\nb".into()), Err("client_url"));
-        assert_eq!(endpoint(|options| options.jsessionid = Some("\n".into())), Err("jsessionid"));
-        assert_eq!(endpoint(|options| options.origins = vec![String::new()]), Err("origins"));
-        assert_eq!(endpoint(|options| options.subprotocols = vec!["a b".into()]), Err("subprotocols"));
-        assert_eq!(endpoint(|options| options.message_size = 0), Err("message_size"));
-        assert_eq!(endpoint(|options| options.send_queue = 0), Err("send_queue"));
-        assert_eq!(endpoint(|options| options.session_id_length = 0), Err("session_id_length"));
-        assert_eq!(endpoint(|options| options.sessions = 0), Err("sessions"));
+        let are_tokens = self.subprotocols.iter().all(is_token);
+        require("subprotocols", are_tokens, "hold tokens (RFC 9110 §5.6.2)", &self.subprotocols)?;
+        size("message_size", self.message_size, 1..=LARGEST_MESSAGE)?;
+        size("send_queue", self.send_queue, 1..=LARGEST_MESSAGE)?;
+        size("session_id_length", self.session_id_length, 1..=4096)?;
+        count("sessions", self.sessions, 1..=1 << 24)?;
+        Origins::new(&self.origins).map_err(|error| {
+            let rule = format!("hold origins as browsers send them ({})", error.rule());
+            OptionError::new("origins", rule, error.entry())
+        })
     }
 }

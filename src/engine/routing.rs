@@ -203,7 +203,7 @@ impl Engine {
     fn handle_other(&mut self, exchange: &Exchange<'_>, body: &[u8], application: &mut dyn Application) {
         let request = self.show(exchange, exchange.request.path(), None);
         application.observe(&Event::Request(&request));
-        let response = application.respond(self, &request, body);
+        let response = application.respond(self, &request, body).valid();
         let label = Label { content_type: None, ..Label::TEXT };
         self.answer_with(exchange, response.status, label, |mut head| {
             for (name, value) in response.headers.iter().filter(|(name, _)| is_the_programs(name)) {
@@ -329,7 +329,7 @@ fn loading(route: Route<'_>) -> Loading {
 }
 
 /// Header fields that say how an answer is framed are the server's.
-fn is_the_programs(name: &str) -> bool {
+pub(super) fn is_the_programs(name: &str) -> bool {
     let reserved = ["content-length", "transfer-encoding", "connection", "date", "upgrade", "trailer"];
     let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     !name.is_empty() && name.bytes().all(is_token) && !reserved.iter().any(|it| name.eq_ignore_ascii_case(it))

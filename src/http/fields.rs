@@ -152,6 +152,14 @@ pub(super) fn is_token_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
+/// A decimal number as machines write it: digits alone, and no leading zeros. `parse` alone would take `+80` and `0080`,
+/// which another reader may refuse, or read as octal.
+pub(super) fn decimal<N: core::str::FromStr>(text: &str) -> Option<N> {
+    let is_plain =
+        text.bytes().all(|byte| byte.is_ascii_digit()) && (text.len() == 1 || !text.starts_with('0'));
+    text.parse().ok().filter(|_| is_plain)
+}
+
 /// `Content-Length = 1*DIGIT`, and no list of equal ones (RFC 9110 §8.6).
 fn read_length(value: &[u8]) -> Result<u64, HttpError> {
     // `parse` alone would take a leading plus.

@@ -1,13 +1,15 @@
 //! Who a client is when proxies stand between: `X-Forwarded-For` and `X-Forwarded-Proto`.
 //!
 //! In go the address that the connection came from, field values, and the networks of the proxies that are trusted; out
-//! comes the client's address. Anybody can send these fields: what no trusted proxy vouches for is not believed.
+//! comes the client's address and its scheme. Any client can send these fields: what no trusted proxy vouches for is not believed.
 
 use std::error::Error;
 use std::fmt;
 use std::str::FromStr;
 
 use core::net::IpAddr;
+
+use super::fields::decimal;
 
 /// A range of addresses, as in `10.0.0.0/8`, `::1` or `fd00::/8`.
 ///
@@ -63,7 +65,7 @@ impl FromStr for Network {
         };
         let address: IpAddr = address.parse().map_err(|_| NetworkError)?;
         let (_, bits) = number(address);
-        let prefix = prefix.map_or(Ok(bits), str::parse).map_err(|_| NetworkError)?;
+        let prefix = prefix.map_or(Some(bits), decimal).ok_or(NetworkError)?;
         if prefix > bits {
             return Err(NetworkError);
         }
@@ -71,33 +73,82 @@ impl FromStr for Network {
     }
 }
 
-/// The client's address: the last of `X-Forwarded-For` that no trusted proxy has, if the connection came from one.
-///
-/// Each proxy appends the address that it saw, so the list is read from its end, and no further than it is vouched for.
-/// `peer` is `None` for a Unix socket, whose other end is on this machine and trusted.
-pub fn client<'v>(
-    peer: Option<IpAddr>,
-    fields: impl Iterator<Item = &'v [u8]>,
-    trusted: &[Network],
-) -> Option<IpAddr> {
-    let is_trusted = |address: IpAddr| trusted.iter().any(|network| network.contains(address));
-    let mut client = peer;
-    let mut chain: Vec<&[u8]> = fields.flat_map(|field| field.split(|byte| *byte == b',')).collect();
-    while client.is_none_or(is_trusted) {
-        let Some(before) = chain.pop().and_then(address) else { break };
-        client = Some(before);
-    }
-    client
+/// Where a request comes from, as far as trusted proxies vouch for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// The client's address: the last of `X-Forwarded-For` that no trusted proxy has, if the connection came from one.
+    pub client: Option<IpAddr>,
+    /// Which entry of each forwarded list speaks of this client, counted from the end and from 1. 0: none is believed,
+    /// since the connection did not come from a trusted proxy.
+    entry: usize,
 }
 
-/// One entry of the list: an address, perhaps with a port, an IPv6 one then in brackets.
-fn address(entry: &[u8]) -> Option<IpAddr> {
-    let text = str::from_utf8(entry).ok()?.trim();
-    let bracketed = text.strip_prefix('[').and_then(|rest| rest.split_once(']'));
-    if let Some((inside, _)) = bracketed {
-        return inside.parse().ok();
+impl Origin {
+    /// Reads the fields `X-Forwarded-For`, of which several are one list.
+    ///
+    /// Each proxy appends the address that it saw, so the list is read from its end, and no further than it is vouched
+    /// for: a client can forge entries, but only in front of those that proxies append. `peer` is `None` for a Unix socket,
+    /// whose other end is on this machine and trusted.
+    pub fn trace<'v>(
+        peer: Option<IpAddr>,
+        fields: impl Iterator<Item = &'v [u8]>,
+        trusted: &[Network],
+    ) -> Origin {
+        let is_trusted = |address: IpAddr| trusted.iter().any(|network| network.contains(address));
+        let mut client = peer;
+        let mut hops = 0;
+        let mut chain: Vec<&[u8]> = entries(fields).collect();
+        while client.is_none_or(is_trusted) {
+            let Some(before) = chain.pop().and_then(address) else { break };
+            client = Some(before);
+            hops += 1;
+        }
+        // A trusted proxy may name a scheme without a client: then the last entry is its own.
+        let entry = if peer.is_none_or(is_trusted) { hops.max(1) } else { 0 };
+        Origin { client, entry }
     }
-    text.parse().ok().or_else(|| text.rsplit_once(':')?.0.parse().ok())
+
+    /// Whether the client speaks TLS, by the fields `X-Forwarded-Proto`, of which several are one list. Its entry is as far
+    /// from the end as the client's is in `X-Forwarded-For`; where a proxy overwrites the field instead of appending to it
+    /// the list is shorter, and its first entry counts. (Where one proxy appends and the next one behind it does not, an entry
+    /// that the client forged cannot be told from a proxy's.)
+    pub fn is_https<'v>(&self, fields: impl Iterator<Item = &'v [u8]>) -> bool {
+        if self.entry == 0 {
+            return false;
+        }
+        let schemes: Vec<&[u8]> = entries(fields).collect();
+        let scheme = schemes.get(schemes.len().saturating_sub(self.entry)).map(|entry| entry.trim_ascii());
+        // Some proxies (Traefik) name the scheme of an upgrade after WebSocket.
+        scheme.is_some_and(|scheme| {
+            scheme.eq_ignore_ascii_case(b"https") || scheme.eq_ignore_ascii_case(b"wss")
+        })
+    }
+}
+
+/// The entries of several fields as of one list (RFC 9110 §5.3). Empty ones count too: entries of two lists belong
+/// together by their distance from the end.
+fn entries<'v>(fields: impl Iterator<Item = &'v [u8]>) -> impl Iterator<Item = &'v [u8]> {
+    fields.flat_map(|field| field.split(|byte| *byte == b','))
+}
+
+/// One entry of the list: an address, perhaps with a port, an IPv6 one then in brackets. An IPv4 address within IPv6
+/// becomes what it is.
+fn address(entry: &[u8]) -> Option<IpAddr> {
+    let text = str::from_utf8(entry).ok()?.trim_ascii();
+    let address = match text.strip_prefix('[') {
+        Some(rest) => {
+            let (address, port) = rest.split_once(']')?;
+            let is_port = |port: &str| decimal::<u16>(port).is_some();
+            let is_end = port.is_empty() || port.strip_prefix(':').is_some_and(is_port);
+            IpAddr::V6(address.parse().ok().filter(|_| is_end)?)
+        }
+        None => text.parse().ok().or_else(|| {
+            let (address, port) = text.split_once(':')?;
+            decimal::<u16>(port)?;
+            Some(IpAddr::V4(address.parse().ok()?))
+        })?,
+    };
+    Some(address.to_canonical())
 }
 
 #[cfg(test)]
@@ -126,7 +177,21 @@ mod tests {
             let network: Network = network.parse().unwrap();
             assert_eq!(network.contains(address.parse().unwrap()), expected, "{network:?} {address}");
         }
-        for text in ["", "10.0.0.0/33", "::/129", "10.0.0/8", "10.0.0.0/", "10.0.0.0/x", "host"] {
+        for text in [
+            "",
+            "10.0.0.0/33",
+            "::/129",
+            "10.0.0/8",
+            "10.0.0.0/",
+            "10.0.0.0/x",
+            "host",
+            "10.0.0.0/+8",
+            "10.0.0.0/08",
+            "10.0.0.0/ 8",
+            "10.0.0.0/8/8",
+            "10.00.0.0/8",
+            " 10.0.0.0/8",
+        ] {
             assert_eq!(text.parse::<Network>(), Err(NetworkError), "{text}");
         }
     }
@@ -134,7 +199,7 @@ mod tests {
     #[test]
     fn the_list_is_read_from_its_end_and_no_further_than_it_is_vouched_for() {
         let trusted = networks(&["10.0.0.0/8"]);
-        let cases: [(Option<&str>, &[&str], Option<&str>); 12] = [
+        let cases: [(Option<&str>, &[&str], Option<&str>); 22] = [
             (Some("203.0.113.9"), &["198.51.100.1"], Some("203.0.113.9")),
             (Some("10.0.0.1"), &["198.51.100.1"], Some("198.51.100.1")),
             (Some("10.0.0.1"), &["6.6.6.6, 198.51.100.1"], Some("198.51.100.1")),
@@ -145,6 +210,17 @@ mod tests {
             (Some("10.0.0.1"), &["198.51.100.1, junk"], Some("10.0.0.1")),
             (Some("10.0.0.1"), &["198.51.100.1:4711"], Some("198.51.100.1")),
             (Some("10.0.0.1"), &["[2001:db8::1]:4711"], Some("2001:db8::1")),
+            (Some("10.0.0.1"), &["[2001:db8::1]"], Some("2001:db8::1")),
+            (Some("10.0.0.1"), &["::ffff:198.51.100.1"], Some("198.51.100.1")),
+            (Some("10.0.0.1"), &["6.6.6.6, [::ffff:198.51.100.1]:80"], Some("198.51.100.1")),
+            (Some("::ffff:10.0.0.1"), &["198.51.100.1, ::ffff:10.0.0.2"], Some("198.51.100.1")),
+            // Not a port, or not an address.
+            (Some("10.0.0.1"), &["198.51.100.1:+80"], Some("10.0.0.1")),
+            (Some("10.0.0.1"), &["198.51.100.1:080"], Some("10.0.0.1")),
+            (Some("10.0.0.1"), &["198.51.100.1:65536"], Some("10.0.0.1")),
+            (Some("10.0.0.1"), &["[2001:db8::1]x"], Some("10.0.0.1")),
+            (Some("10.0.0.1"), &["[198.51.100.1]:80"], Some("10.0.0.1")),
+            (Some("10.0.0.1"), &["2001:db8::1:x"], Some("10.0.0.1")),
             (None, &["2001:db8::1"], Some("2001:db8::1")),
             (None, &[], None),
         ];
@@ -152,10 +228,55 @@ mod tests {
             let parse = |text: &str| text.parse::<IpAddr>().unwrap();
             let fields_bytes = fields.iter().map(|field| field.as_bytes());
             assert_eq!(
-                client(peer.map(parse), fields_bytes, &trusted),
+                Origin::trace(peer.map(parse), fields_bytes, &trusted).client,
                 expected.map(parse),
                 "{peer:?} {fields:?}"
             );
+        }
+    }
+
+    /// Contract, 12.16.
+    #[test]
+    fn the_scheme_is_the_entry_of_the_hop_that_names_the_client() {
+        let trusted = networks(&["10.0.0.0/8"]);
+        let (proxy, stranger) = (Some("10.0.0.1"), Some("203.0.113.9"));
+        // The connection, `X-Forwarded-For`, `X-Forwarded-Proto`, and whether that is HTTPS.
+        type Case<'c> = (Option<&'c str>, &'c [&'c str], &'c [&'c str], bool);
+        let cases: [Case<'_>; 24] = [
+            (proxy, &["198.51.100.1"], &["https"], true),
+            (proxy, &["198.51.100.1"], &["HTTPS"], true),
+            (proxy, &["198.51.100.1"], &["wss"], true),
+            (proxy, &["198.51.100.1"], &["http"], false),
+            (proxy, &["198.51.100.1"], &["ws"], false),
+            (proxy, &["198.51.100.1"], &[""], false),
+            (proxy, &["198.51.100.1"], &[], false),
+            (stranger, &["198.51.100.1"], &["https"], false),
+            (stranger, &[], &["https"], false),
+            (None, &["198.51.100.1"], &["https"], true),
+            (None, &[], &["https"], true),
+            // One proxy appends to what its client forged, in one field or in two.
+            (proxy, &["6.6.6.6, 198.51.100.1"], &["https, http"], false),
+            (proxy, &["198.51.100.1"], &["https", "http"], false),
+            (proxy, &["6.6.6.6", "198.51.100.1"], &["http", "https"], true),
+            (proxy, &["198.51.100.1"], &["https, http, http"], false),
+            // Two proxies: the outer one says how the client came, the inner one how the outer one came.
+            (proxy, &["198.51.100.1, 10.0.0.2"], &["https, http"], true),
+            (proxy, &["198.51.100.1, 10.0.0.2"], &["http, https"], false),
+            (proxy, &["198.51.100.1", "10.0.0.2"], &["https", "http"], true),
+            (proxy, &["6.6.6.6, 198.51.100.1, 10.0.0.2"], &["https, http, https"], false),
+            // One that overwrites the field, or leaves it as it came from the outer one.
+            (proxy, &["198.51.100.1, 10.0.0.2"], &["https"], true),
+            (proxy, &["198.51.100.1, 10.0.0.3, 10.0.0.2"], &["https, http"], true),
+            // A proxy that names no client, or none that can be read.
+            (proxy, &[], &["https"], true),
+            (proxy, &[], &["https, http"], false),
+            (proxy, &["unknown"], &["http, https"], true),
+        ];
+        for (peer, addresses, schemes, expected) in cases {
+            let peer = peer.map(|text| text.parse().unwrap());
+            let origin = Origin::trace(peer, addresses.iter().map(|field| field.as_bytes()), &trusted);
+            let is_https = origin.is_https(schemes.iter().map(|field| field.as_bytes()));
+            assert_eq!(is_https, expected, "{peer:?} {addresses:?} {schemes:?}");
         }
     }
 }

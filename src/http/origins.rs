@@ -252,6 +252,18 @@ pub struct OriginError {
     rule: &'static str,
 }
 
+impl OriginError {
+    /// The entry.
+    pub fn entry(&self) -> &str {
+        &self.entry
+    }
+
+    /// What is wrong with it.
+    pub fn rule(&self) -> &'static str {
+        self.rule
+    }
+}
+
 impl fmt::Display for OriginError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{:?} is not an origin: {} (RFC 6454 §6.2)", self.entry, self.rule)

@@ -6,6 +6,8 @@
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use super::fields::decimal;
+
 /// The longest line of version 1, with its CRLF.
 const LONGEST_LINE: usize = 107;
 
@@ -67,8 +69,9 @@ fn ip(word: &str) -> Option<IpAddr> {
     word.parse().ok()
 }
 
+/// "In decimal", in the range 0..65535, without leading zeros (section 2.1).
 fn port(word: &str) -> Option<u16> {
-    word.parse().ok()
+    decimal(word)
 }
 
 /// Version 2: a signature, the command, the family, a length, and the addresses in binary.
@@ -138,8 +141,9 @@ mod tests {
         let v4 = [203, 0, 113, 9, 10, 0, 0, 1, 0x12, 0x67, 0, 80];
         let mut v6 = [0; 36];
         (v6[0], v6[15], v6[32], v6[33]) = (0x20, 1, 0x12, 0x67);
-        let cases: [(Vec<u8>, Option<&str>); 9] = [
+        let cases: [(Vec<u8>, Option<&str>); 10] = [
             (b"PROXY TCP4 203.0.113.9 10.0.0.1 4711 80\r\n".to_vec(), Some("203.0.113.9:4711")),
+            (b"PROXY TCP4 203.0.113.9 10.0.0.1 0 65535\r\n".to_vec(), Some("203.0.113.9:0")),
             (b"PROXY TCP6 2001:db8::1 ::1 4711 80\r\n".to_vec(), Some("[2001:db8::1]:4711")),
             (b"PROXY UNKNOWN\r\n".to_vec(), None),
             (b"PROXY UNKNOWN ffff::1 ffff::2 1 2\r\n".to_vec(), None),
@@ -160,13 +164,22 @@ mod tests {
 
     #[test]
     fn everything_else_is_refused() {
-        let cases: [Vec<u8>; 14] = [
+        let cases: [Vec<u8>; 23] = [
             b"GET / HTTP/1.1\r\n".to_vec(),
             b"PUT".to_vec(),
             b"PROXY TCP4 203.0.113.9 10.0.0.1 4711\r\n".to_vec(),
             b"PROXY TCP4 203.0.113.9 10.0.0.1 4711 80 1\r\n".to_vec(),
             b"PROXY TCP4 ::1 ::1 4711 80\r\n".to_vec(),
             b"PROXY TCP4 203.0.113.9 10.0.0.1 99999 80\r\n".to_vec(),
+            b"PROXY TCP4 203.0.113.9 10.0.0.1 +4711 80\r\n".to_vec(),
+            b"PROXY TCP4 203.0.113.9 10.0.0.1 04711 80\r\n".to_vec(),
+            b"PROXY TCP4 203.0.113.9 10.0.0.1 4711 +80\r\n".to_vec(),
+            b"PROXY TCP4 203.0.113.9 10.0.0.1 4711 0080\r\n".to_vec(),
+            b"PROXY TCP4 203.0.113.9 10.0.0.1 4711 00\r\n".to_vec(),
+            b"PROXY TCP4 203.0.113.9 10.0.0.1 4711 \r\n".to_vec(),
+            b"PROXY TCP4 203.0.113.9 10.0.0.1 4711 65536\r\n".to_vec(),
+            b"PROXY TCP4 203.0.113.09 10.0.0.1 4711 80\r\n".to_vec(),
+            b"PROXY TCP4 +203.0.113.9 10.0.0.1 4711 80\r\n".to_vec(),
             b"PROXY UDP4 203.0.113.9 10.0.0.1 4711 80\r\n".to_vec(),
             b"PROXY\r\n".to_vec(),
             [b"PROXY ".as_slice(), &[b'x'; 110]].concat(),

@@ -99,6 +99,20 @@ pub fn write_content_length(out: &mut Vec<u8>, length: usize) {
     out.extend_from_slice(b"\r\n\r\n");
 }
 
+/// The header field without which an answer of this status is invalid, and says nothing that its client could act on
+/// (RFC 9110 §15.3.7.1, §15.5.2, §15.5.6, §15.5.8, §15.5.22).
+#[must_use]
+pub fn required_field(status: u16) -> Option<&'static str> {
+    match status {
+        206 => Some("Content-Range"),
+        401 => Some("WWW-Authenticate"),
+        405 => Some("Allow"),
+        407 => Some("Proxy-Authenticate"),
+        426 => Some("Upgrade"),
+        _ => None,
+    }
+}
+
 /// The customary words for a status (RFC 9110 §15, RFC 6585), empty if it is not a known one.
 #[must_use]
 pub fn reason_phrase(status: u16) -> &'static str {

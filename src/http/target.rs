@@ -78,6 +78,30 @@ pub(super) fn is_host(value: &[u8]) -> bool {
     port_is_valid && if is_literal { is_ip_literal(host) } else { !host.is_empty() && is_reg_name(host) }
 }
 
+/// Whether it is the authority of a URL that browsers accept: a host as above, with a port that there is, if any.
+pub fn is_authority(text: &str) -> bool {
+    let port = text.rsplit_once(':').map(|(_, port)| port).filter(|port| !port.ends_with(']'));
+    is_host(text.as_bytes()) && port.is_none_or(|port| port.parse::<u16>().is_ok())
+}
+
+/// Whether browsers ask for a path as it stands here: `*( "/" segment-nz )` (RFC 3986 §3.3). They remove dot segments,
+/// percent-encoded ones too, turn backslashes around, and percent-encode what is no `pchar` (WHATWG URL, path state).
+pub fn is_normal_path(path: &str) -> bool {
+    let is_segment = |segment: &str| {
+        let is_dot = |rest: &str| rest == "." || rest.eq_ignore_ascii_case("%2e");
+        // A dot is one byte, or three.
+        let are_dots = is_dot(segment)
+            || [1, 3].iter().any(|length| {
+                segment
+                    .split_at_checked(*length)
+                    .is_some_and(|(first, second)| is_dot(first) && is_dot(second))
+            });
+        let mut rest = segment.split([':', '@']);
+        !segment.is_empty() && !are_dots && rest.all(|part| is_reg_name(part.as_bytes()))
+    };
+    path.is_empty() || path.strip_prefix('/').is_some_and(|path| path.split('/').all(is_segment))
+}
+
 /// `"[" IPv6address "]"`, RFC 3986 §3.2.2.
 fn is_ip_literal(host: &[u8]) -> bool {
     let address = host.strip_prefix(b"[").and_then(|host| host.strip_suffix(b"]"));
@@ -101,6 +125,43 @@ fn is_reg_name(mut name: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn paths_that_browsers_leave_as_they_are() {
+        for path in [
+            "",
+            "/a",
+            "/a/b.c/~d",
+            "/...",
+            "/.a",
+            "/a.",
+            "/%2ea",
+            "/%20",
+            "/a:b@c",
+            "/a!$&'()*+,;=",
+            "/__proto__",
+        ] {
+            assert!(is_normal_path(path), "{path}");
+        }
+        for path in [
+            "a", "/", "//", "/a/", "//a", "/a//b", "/.", "/..", "/a/./b", "/a/../b", "/%2e", "/%2E.",
+            "/.%2e", "/%2e%2E", "/a b", "/a?", "/a#", "/\\a", "/a\"", "/<", "/^", "/`", "/{}", "/|", "/%",
+            "/%2", "/%zz", "/\u{e4}",
+        ] {
+            assert!(!is_normal_path(path), "{path}");
+        }
+    }
+
+    #[test]
+    fn authorities() {
+        for text in ["a", "a:0", "a.example:65535", "[::1]", "[::1]:80", "127.0.0.1:80"] {
+            assert!(is_authority(text), "{text}");
+        }
+        for text in ["", ":80", "a:", "a:65536", "a:+1", "a:b", "u@a", "[::1]:", "[::1]:65536", "::1", "a b"]
+        {
+            assert!(!is_authority(text), "{text}");
+        }
+    }
 
     #[test]
     fn hosts() {

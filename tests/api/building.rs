@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 use std::net::TcpListener;
 use std::time::Duration;
 
-use sockjs_server::{EndpointOptions, MountError, Server, ServerOptions, Session};
+use sockjs_server::{EndpointOptions, MountError, Server, ServerOptions, Session, Transports};
 
 fn ignore(_: &mut Session<'_>, _: &str) {}
 
@@ -14,9 +14,28 @@ fn server() -> Server {
 
 #[test]
 fn prefixes_that_are_none_are_refused() {
-    for prefix in
-        ["echo", "/echo//", "//", "/a b", "/echo?x", "/echo#x", "/\u{e4}", "/a\r\nb", " /echo", "echo/"]
-    {
+    for prefix in [
+        "echo",
+        "/echo//",
+        "//",
+        "/a b",
+        "/echo?x",
+        "/echo#x",
+        "/\u{e4}",
+        "/a\r\nb",
+        " /echo",
+        "echo/",
+        "/a//b",
+        "//a",
+        "/.",
+        "/./a",
+        "/a/../b",
+        "/a/..",
+        "/%2e%2E/a",
+        "/a\\b",
+        "/a\"b",
+        "/%zz",
+    ] {
         let error = server().mount(prefix, ignore).expect_err(prefix);
         assert_eq!(error, MountError::Prefix(prefix.to_owned()));
         let said = error.to_string();
@@ -49,7 +68,7 @@ type Change<O> = (&'static str, fn(&mut O));
 
 #[test]
 fn options_that_cannot_work_are_named() {
-    let changes: [Change<EndpointOptions>; 9] = [
+    let changes: [Change<EndpointOptions>; 13] = [
         ("heartbeat_delay", |options| options.heartbeat_delay = Duration::ZERO),
         ("disconnect_delay", |options| options.disconnect_delay = Duration::MAX),
         ("response_limit", |options| options.response_limit = 0),
@@ -59,13 +78,17 @@ fn options_that_cannot_work_are_named() {
         ("origins", |options| options.origins.push("a\nb".to_owned())),
         ("subprotocols", |options| options.subprotocols.push("a,b".to_owned())),
         ("client_url", |options| options.client_url.clear()),
+        ("heartbeat_delay", |options| options.heartbeat_delay = Duration::from_secs(35)),
+        ("base_url", |options| options.base_url = Some("https://a.example/echo/".to_owned())),
+        ("jsessionid", |options| options.jsessionid = Some("SameSite=None".to_owned())),
+        ("transports", |options| options.transports = Transports::none()),
     ];
     for (name, change) in changes {
         let mut options = EndpointOptions::default();
         change(&mut options);
         let mut server = server();
         let error = server.mount_with("/echo", options, ignore).expect_err(name);
-        assert!(matches!(error, MountError::Option(_)));
+        assert!(matches!(&error, MountError::Option(error) if error.option() == name));
         assert!(error.to_string().contains(&format!("`{name}`")), "{error}");
         // It left nothing behind.
         server.mount("/echo", ignore).expect("the prefix is free");

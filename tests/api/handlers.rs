@@ -231,8 +231,10 @@ fn admission_runs_for_every_transport_before_there_is_a_session() {
             Transport::HtmlFile => ("GET", "/door/0/s/htmlfile?c=f&", false),
             Transport::JsonpPolling => ("GET", "/door/0/s/jsonp?c=f&", false),
         };
-        // A status that is none of a refusal becomes 403.
-        for (status, expected) in [(403, 403), (401, 401), (503, 503), (200, 403), (999, 403)] {
+        // A status that is none of a refusal becomes 403, and one that needs a header field (RFC 9110 §15.5).
+        let statuses = [(403, 403), (402, 402), (503, 503), (200, 403), (999, 403)];
+        let invalid = [401, 405, 407, 426].map(|status| (status, 403));
+        for (status, expected) in statuses.into_iter().chain(invalid) {
             let target = format!("{path}badge=7");
             let headers = format!("Cookie: a=b; status={status}\r\nUser-Agent: test\r\n");
             let mut client = Client::connect(server.address);

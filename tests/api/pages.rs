@@ -102,3 +102,50 @@ fn bodies_have_a_limit() {
     assert_eq!(answer.text(), "abc");
     assert_eq!(client.ask("POST", "/", "", b"01234567890").status, 413);
 }
+
+/// RFC 9110 §15: fields that a status must have, and content that it must not have.
+#[test]
+fn statuses_keep_their_promises() {
+    let server = TestServer::start(ServerOptions::default(), |server| {
+        server.fallback(|_, request, _| {
+            let parameter = |name| request.query_parameter(name);
+            let status = parameter("status").and_then(|status| status.parse().ok()).expect("a status");
+            let response = Response::new(status).body("because");
+            match parameter("field") {
+                Some(field) => response.header(field, parameter("value").unwrap_or_default()),
+                None => response,
+            }
+        });
+    });
+    let mut client = Client::connect(server.address);
+    for (query, expected) in [
+        ("status=401", 403),
+        ("status=401&field=WWW-Authenticate", 403),
+        ("status=401&field=WWW-Authenticat&value=Basic", 403),
+        ("status=401&field=www-authenticate&value=Basic", 401),
+        ("status=405", 403),
+        ("status=405&field=Allow&value=GET", 405),
+        ("status=405&field=allow", 405),
+        ("status=407", 403),
+        ("status=407&field=Proxy-Authenticate&value=Basic", 407),
+        ("status=426", 403),
+        // The server upgrades nothing outside of its endpoints.
+        ("status=426&field=Upgrade&value=websocket", 403),
+        ("status=206", 500),
+        ("status=206&field=Content-Range&value=bytes", 206),
+        ("status=402", 402),
+    ] {
+        let answer = client.ask("GET", &format!("/?{query}"), "", b"");
+        assert_eq!((answer.status, answer.text()), (expected, "because"), "{query}");
+        assert_eq!(answer.header("Upgrade"), None);
+    }
+    for (status, length) in [(204, None), (205, Some("0")), (304, None)] {
+        for method in ["GET", "HEAD", "POST"] {
+            let answer = client.ask(method, &format!("/?status={status}"), "", b"");
+            assert_eq!((answer.status, answer.header("Content-Length")), (status, length), "{method}");
+            assert_eq!((answer.text(), answer.header("Transfer-Encoding")), ("", None));
+        }
+    }
+    // Still in step.
+    assert_eq!(client.ask("GET", "/?status=200", "", b"").text(), "because");
+}

@@ -3,10 +3,39 @@
 use std::net::{IpAddr, TcpListener};
 use std::sync::mpsc;
 
-use sockjs_server::{Preamble, Response, ServerOptions};
+use sockjs_server::{Event, Preamble, Response, ServerOptions};
 
 use crate::support::client::Client;
 use crate::support::{PATIENCE, TestServer};
+
+/// Contract, 12.16: an IPv4 client of a `[::]` listener has an IPv4 address, wherever it is told.
+#[test]
+fn addresses_are_canonical() {
+    // An IPv6 socket that sees IPv4 clients as one on `[::]` does, and can be reached from this machine alone.
+    let listener = match TcpListener::bind("[::ffff:127.0.0.1]:0") {
+        Ok(listener) => listener,
+        Err(error) => return println!("not tested, since there is no IPv6 here: {error}"),
+    };
+    let port = listener.local_addr().expect("address").port();
+    let (told, heard) = mpsc::channel();
+    let _server = TestServer::start(ServerOptions::default(), |server| {
+        server.add_listener(listener, Preamble::None).expect("listen");
+        server.observe(move |event| {
+            if let Event::Accepted { peer } | Event::Refused { peer, .. } = event {
+                told.send(*peer).expect("the test listens");
+            }
+        });
+        server.fallback(|_, request, _| {
+            Response::new(200).body(format!("{:?} {:?}", request.peer(), request.client()))
+        });
+    });
+    let mut client = Client::connect(([127, 0, 0, 1], port).into());
+    let own = client.stream.local_addr().expect("address");
+    assert_eq!(heard.recv_timeout(PATIENCE), Ok(Some(own)), "accepted");
+    assert_eq!(client.ask("GET", "/", "", b"").text(), format!("Some({own}) Some({})", own.ip()));
+    client.send("GET\r\n\r\n").read_head();
+    assert_eq!(heard.recv_timeout(PATIENCE), Ok(Some(own)), "refused");
+}
 
 /// A server that answers with what it knows of the client.
 fn who(trusted: &[&str], preamble: Preamble) -> (TestServer, std::net::SocketAddr) {
@@ -31,6 +60,8 @@ fn forwarded_headers_are_believed_from_trusted_proxies_alone() {
     for (trusted, expected, https) in [
         (&["127.0.0.0/8"][..], "198.51.100.1", "true"),
         (&["10.0.0.0/8"], "127.0.0.1", "false"),
+        // What the client said in front of its proxy.
+        (&["127.0.0.0/8", "198.51.100.1"], "6.6.6.6", "true"),
         (&[], "127.0.0.1", "false"),
     ] {
         let (_server, address) = who(trusted, Preamble::None);
@@ -47,6 +78,7 @@ fn a_proxy_header_names_the_client_and_its_first_request_may_follow_at_once() {
     for (header, expected) in [
         ("PROXY TCP4 203.0.113.9 10.0.0.1 4711 80\r\n", "203.0.113.9 4711 false"),
         ("PROXY TCP6 2001:db8::1 ::1 4711 80\r\n", "2001:db8::1 4711 false"),
+        ("PROXY TCP6 ::ffff:203.0.113.9 ::1 4711 80\r\n", "203.0.113.9 4711 false"),
     ] {
         let mut together = Client::connect(address);
         together.send(format!("{header}{request}"));

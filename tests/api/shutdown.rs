@@ -1,12 +1,14 @@
 //! The end: every client hears of it on its own transport, and nothing hangs.
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use sockjs_server::{Cause, Close, Handler, Report, Server, ServerOptions, Session, Transport};
+use sockjs_server::{
+    Cause, Close, Handler, MountError, Preamble, Report, Server, ServerOptions, Session, Transport,
+};
 
 use crate::clients::{Frame, Polling, WebSocket};
 use crate::descriptors;
@@ -229,4 +231,44 @@ fn a_dropped_server_tells_its_handlers() {
     assert_eq!(closes.iter().count(), 2);
     raw.client.expect_end();
     handle.shutdown();
+}
+
+/// What is added once the shutdown has begun would take connections, and serve none.
+#[test]
+fn a_server_that_ends_takes_no_more_listeners_and_endpoints() {
+    let expect_refusals = |server: &mut Server| {
+        let own = || TcpListener::bind("127.0.0.1:0").expect("listen");
+        let error = server.listen("127.0.0.1:0").expect_err("listen");
+        assert!(error.to_string().contains("shutting down"), "{error}");
+        let kinds = [
+            error.kind(),
+            server.listen_with("127.0.0.1:0", Preamble::Proxy).expect_err("listen_with").kind(),
+            server.add_listener(own(), Preamble::None).expect_err("add_listener").kind(),
+            #[cfg(unix)]
+            {
+                use std::os::unix::net::UnixListener;
+                let path = std::env::temp_dir().join(format!("sockjs-late-{}.sock", std::process::id()));
+                let listener = UnixListener::bind(&path).expect("listen");
+                std::fs::remove_file(&path).expect("the socket's file");
+                server.add_unix_listener(listener, Preamble::None).expect_err("add_unix_listener").kind()
+            },
+        ];
+        assert!(kinds.iter().all(|kind| *kind == ErrorKind::NotConnected), "{kinds:?}");
+        let mounted = server.mount("/late", |_: &mut Session<'_>, _: &str| {});
+        assert_eq!(mounted, Err(MountError::ShutDown));
+        assert_eq!(server.addresses().len(), 1);
+    };
+    let mut server = Server::bind("127.0.0.1:0").expect("server");
+    let connection = Client::connect(server.addresses()[0]);
+    while server.counters().connections == 0 {
+        server.turn(Some(PATIENCE)).expect("turn");
+    }
+    server.shutdown(1001, "bye");
+    assert_eq!(server.report(), None, "a connection is left");
+    expect_refusals(&mut server);
+    drop(connection);
+    while server.report().is_none() {
+        server.turn(Some(PATIENCE)).expect("turn");
+    }
+    expect_refusals(&mut server);
 }

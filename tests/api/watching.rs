@@ -14,7 +14,7 @@ struct Echo;
 impl Handler for Echo {
     fn admit(&mut self, request: &Request<'_>) -> Admission {
         match request.query() {
-            Some("no") => Admission::Refuse(401),
+            Some("no") => Admission::Refuse(402),
             _ => Admission::Accept,
         }
     }
@@ -53,7 +53,7 @@ fn counters_count() {
     assert_eq!(counters.sessions_by(Transport::RawWebSocket), 0);
     let before = counters;
     let answer = Client::connect(server.address).ask("POST", "/echo/0/b/xhr?no", "", b"");
-    assert_eq!(answer.status, 401);
+    assert_eq!(answer.status, 402);
     assert_eq!(polling.send("[]"), 204);
     let counters = server.wait_for("the refused to go", |counters| counters.connections == 2);
     assert_eq!(counters.refused.total() - before.refused.total(), 1);
@@ -123,7 +123,7 @@ fn the_observer_hears_everything_in_order() {
         "accepted, with an address: true",
         "GET /elsewhere",
         "POST /echo",
-        "refused 401",
+        "refused 402",
         "refused 400",
     ]);
     let mut socket = WebSocket::sockjs(server.address, "/echo");

@@ -444,7 +444,7 @@ fn too_big() {
 }
 
 fn going_away() {
-    let (server, target) = start(|options| options.heartbeat_delay = Duration::from_secs(60));
+    let (server, target) = start(|options| options.heartbeat_delay = Duration::from_secs(30));
     let mut framed = opened(&target);
     let mut raw = target.websocket("/echo/websocket");
     assert_eq!(raw.send("there").text(), "there");

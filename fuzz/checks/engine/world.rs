@@ -146,12 +146,12 @@ impl<'s> World<'s> {
         options.sessions = 6;
         options.jsessionid = Some("Secure".into());
         options.subprotocols = vec!["chat".into()];
-        engine.mount("/e", options.clone()).expect("sound options");
+        engine.mount("/e", options.clone()).expect("sound options").expect("one of few");
         options.heartbeat_delay = Duration::from_millis(700);
         options.pong_timeout = Duration::from_millis(400);
         options.origins = vec!["http://a".into()];
         options.cors = false;
-        engine.mount("/o", options).expect("sound options");
+        engine.mount("/o", options).expect("sound options").expect("one of few");
         let random = Random::new(script.seed);
         let (program, clients, numbers) = Default::default();
         let (resumed, mail) = Default::default();

@@ -1,5 +1,6 @@
 //! The command line.
 
+use std::ffi::OsString;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 
@@ -18,7 +19,8 @@ Usage: sockjs-echo [OPTION]...
                        may be given several times
   --client-js FILE     serve this copy of sockjs-client to the page and to the iframe
                        transports, instead of the one on the jsDelivr CDN
-  --message-limit N    the largest message in bytes (default: 1048576)
+  --message-limit N    the largest message in bytes, at most 268435456
+                       (default: 1048576)
   --verbose            log a line for each session opened, closed, or refused
   --version            say which version this is
   --help               say this
@@ -27,6 +29,12 @@ Endpoints: /echo, /disabled_websocket_echo, /cookie_needed_echo, /close, /ticker
 /amplify, /broadcast. SIGTERM and SIGINT close every session and stop the server.
 The exit code is 0 after a stop, 1 after an error, and 2 for arguments it does not know.
 ";
+
+/// Messages of the largest size that may wait for a client that does not read for a while.
+pub(crate) const QUEUED_MESSAGES: usize = 4;
+
+/// The largest limit of messages: a queue for so many of them is as long as it can be, 1 GiB.
+const LARGEST_MESSAGE: usize = (1 << 30) / QUEUED_MESSAGES;
 
 /// What the command line asks for.
 #[derive(Debug, PartialEq, Eq)]
@@ -52,6 +60,14 @@ pub(crate) enum Listen {
     Unix(PathBuf),
     /// On the socket that is the standard input: a service manager's, or the last process's.
     Inherited,
+}
+
+/// Reads the arguments behind the program's name as the operating system has them.
+pub(crate) fn parse_os(arguments: impl Iterator<Item = OsString>) -> Result<Command, String> {
+    let text = |argument: OsString| {
+        argument.into_string().map_err(|raw| format!("{}: not UTF-8", raw.to_string_lossy()))
+    };
+    parse(arguments.map(text).collect::<Result<Vec<_>, _>>()?.into_iter())
 }
 
 /// Reads the arguments behind the program's name.
@@ -81,12 +97,7 @@ pub(crate) fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Comma
                 parsed.trusted_proxies.push(network);
             }
             "--client-js" => parsed.client_js = Some(value()?.into()),
-            "--message-limit" => {
-                let text = value()?;
-                let limit =
-                    text.parse().map_err(|_| format!("--message-limit {text}: not a number of bytes"))?;
-                parsed.message_limit = Some(limit);
-            }
+            "--message-limit" => parsed.message_limit = Some(message_limit(&value()?)?),
             "--verbose" if plain => parsed.verbose = true,
             "--help" if plain => return Ok(Command::Print(HELP.to_owned())),
             "--version" if plain => {
@@ -101,8 +112,18 @@ pub(crate) fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Comma
     Ok(Command::Serve(parsed))
 }
 
+fn message_limit(text: &str) -> Result<usize, String> {
+    // `parse` alone would take a leading plus.
+    let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
+    let limit = text.parse().ok().filter(|limit| is_number && (1..=LARGEST_MESSAGE).contains(limit));
+    limit.ok_or(format!("--message-limit {text}: must be a number of bytes between 1 and {LARGEST_MESSAGE}"))
+}
+
 fn listen(text: &str) -> Result<Vec<Listen>, String> {
     if let Some(path) = text.strip_prefix("unix:") {
+        if path.is_empty() {
+            return Err("--listen unix: needs a path".to_owned());
+        }
         return Ok(vec![Listen::Unix(path.into())]);
     }
     if text == "inherited" {
@@ -143,6 +164,24 @@ mod tests {
     }
 
     #[test]
+    fn the_largest_limit_of_messages_is_the_one_that_is_documented() {
+        assert!(HELP.contains(&format!("at most {LARGEST_MESSAGE}\n")));
+        let Ok(Command::Serve(arguments)) = parse_line("--message-limit 268435456") else { panic!() };
+        assert_eq!(arguments.message_limit, Some(LARGEST_MESSAGE));
+        let error = parse_line("--message-limit=268435457").unwrap_err();
+        assert_eq!(error, "--message-limit 268435457: must be a number of bytes between 1 and 268435456");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn an_argument_that_is_no_text_is_an_error() {
+        use std::os::unix::ffi::OsStringExt;
+
+        let arguments = [OsString::from("--client-js"), OsString::from_vec(vec![b'a', 0xff])];
+        assert_eq!(parse_os(arguments.into_iter()), Err("a\u{fffd}: not UTF-8".to_owned()));
+    }
+
+    #[test]
     fn help_and_version_are_printed() {
         assert_eq!(parse_line("--help"), Ok(Command::Print(HELP.to_owned())));
         assert!(
@@ -158,7 +197,13 @@ mod tests {
             "--verbose=1",
             "--listen",
             "--listen nowhere",
+            "--listen unix:",
             "--message-limit x",
+            "--message-limit +5",
+            "--message-limit -5",
+            "--message-limit 0",
+            "--message-limit 268435457",
+            "--message-limit 99999999999999999999",
             "--trust-proxy x",
         ] {
             assert!(parse_line(line).is_err(), "{line}");

@@ -1,5 +1,7 @@
 //! The sockets to listen on: bound here, or inherited.
 
+#[cfg(unix)]
+use std::fs;
 use std::io;
 #[cfg(unix)]
 use std::net::TcpListener;
@@ -7,7 +9,9 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 #[cfg(unix)]
 use std::os::fd::{AsFd, OwnedFd};
 #[cfg(unix)]
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+#[cfg(unix)]
+use std::os::unix::net::UnixListener;
 #[cfg(unix)]
 use std::path::Path;
 
@@ -40,19 +44,54 @@ fn describe(address: SocketAddr) -> String {
     format!("{address}. Open http://{}/ in a browser.", reachable(address))
 }
 
-/// A socket whose server is gone is in the way of the next one; one that answers is not ours to take.
+/// Binds a Unix socket. One whose server is gone is in the way of the next, and is removed; nothing else is.
 #[cfg(unix)]
 fn bind_unix(path: &Path) -> io::Result<UnixListener> {
     match UnixListener::bind(path) {
         Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
-            if UnixStream::connect(path).is_ok() {
-                return Err(error);
-            }
-            std::fs::remove_file(path)?;
+            remove_dead_socket(path)?;
             UnixListener::bind(path)
         }
         outcome => outcome,
     }
+}
+
+/// Removes a socket on which no process listens any more. Whatever else has this path stays, and the error says what it is.
+#[cfg(unix)]
+fn remove_dead_socket(path: &Path) -> io::Result<()> {
+    let found = fs::symlink_metadata(path)?;
+    // A symbolic link is not followed: what it leads to was not named.
+    if !found.file_type().is_socket() {
+        return in_the_way("the file there is no socket, and is not removed");
+    }
+    // Without blocking: a server that is busy for long has a full backlog, and is alive all the same.
+    match mio::net::UnixStream::connect(path) {
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {}
+        Ok(_) => return in_the_way("another process listens there"),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+            return in_the_way("another process listens there, and its backlog is full");
+        }
+        // Not permitted, or a socket of another type: it may well be in use.
+        Err(error) => {
+            return in_the_way(&format!("the socket there may be in use, and is not removed ({error})"));
+        }
+    }
+    // Another process may have replaced the dead socket in the meantime, as this one is about to.
+    if identity(&fs::symlink_metadata(path)?) != identity(&found) {
+        return in_the_way("another process has just begun to listen there");
+    }
+    fs::remove_file(path)
+}
+
+#[cfg(unix)]
+fn in_the_way(what: &str) -> io::Result<()> {
+    Err(io::Error::new(io::ErrorKind::AddrInUse, what))
+}
+
+/// Which file it is. The number of one that was removed may be given to the next one, but the time of its making differs.
+#[cfg(unix)]
+fn identity(file: &fs::Metadata) -> (u64, u64, i64, i64) {
+    (file.dev(), file.ino(), file.ctime(), file.ctime_nsec())
 }
 
 /// The standard input is the one descriptor that a program can take over without `unsafe`. systemd passes a socket

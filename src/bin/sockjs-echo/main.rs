@@ -5,13 +5,14 @@
 mod arguments;
 mod endpoints;
 mod listen;
+mod output;
 
 use std::fs;
 use std::io;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use arguments::{Arguments, Command};
+use arguments::{Arguments, Command, QUEUED_MESSAGES};
 use sockjs_server::{Context, EndpointOptions, Event, Handle, Request, Response, Server, ServerOptions};
 
 /// Whoever stops it waits for it.
@@ -23,28 +24,22 @@ const PAGE: &str = include_str!("page.html");
 const CLIENT_PATH: &str = "/sockjs-client.js";
 
 fn main() -> ExitCode {
-    let outcome = match arguments::parse(std::env::args().skip(1)) {
-        Ok(Command::Serve(arguments)) => serve(&arguments).map_err(|error| error.to_string()),
-        Ok(Command::Print(text)) => {
-            print!("{text}");
-            Ok(())
-        }
+    let outcome = match arguments::parse_os(std::env::args_os().skip(1)) {
+        Ok(Command::Serve(arguments)) => serve(&arguments),
+        Ok(Command::Print(text)) => output::print(&text),
         Err(error) => {
-            eprintln!("sockjs-echo: {error}\nTry: sockjs-echo --help");
+            output::tell(format_args!("sockjs-echo: {error}\nTry: sockjs-echo --help"));
             return ExitCode::from(2);
         }
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("sockjs-echo: {error}");
+            output::tell(format_args!("sockjs-echo: {error}"));
             ExitCode::FAILURE
         }
     }
 }
-
-/// Messages of the largest size that may wait for a client that does not read for a while.
-const QUEUED_MESSAGES: usize = 4;
 
 fn serve(arguments: &Arguments) -> io::Result<()> {
     let mut endpoint = EndpointOptions::default();
@@ -63,6 +58,8 @@ fn serve(arguments: &Arguments) -> io::Result<()> {
     options.trusted_proxies.clone_from(&arguments.trusted_proxies);
     options.shutdown_grace = GRACE;
     let mut server = Server::new(options)?;
+    // Before it listens, and says so: the program that started it may stop it as soon as it has read that.
+    stop_on_signals(server.handle())?;
     endpoints::mount(&mut server, &endpoint)?;
     serve_page(&mut server, &endpoint.client_url, client_js);
     if arguments.verbose {
@@ -70,15 +67,14 @@ fn serve(arguments: &Arguments) -> io::Result<()> {
     }
     for place in &arguments.listen {
         let place = listen::on(&mut server, place, arguments.preamble)?;
-        println!("Listening on {place}");
+        output::print(&format!("Listening on {place}\n"))?;
     }
-    stop_on_signals(server.handle())?;
     let report = server.run_until_stopped()?;
     if arguments.verbose {
-        eprintln!(
+        output::tell(format_args!(
             "stopped: {} sessions and {} connections were cut",
             report.sessions_cut, report.connections_cut
-        );
+        ));
     }
     Ok(())
 }
@@ -109,14 +105,14 @@ fn log(event: &Event<'_>) {
         Event::Opened { session, endpoint, request } => {
             let transport = request.transport().map_or("", |transport| transport.name());
             let peer = request.peer().map_or("a Unix socket".to_owned(), |peer| peer.to_string());
-            eprintln!("{session} opened: {endpoint} by {transport} from {peer}");
+            output::tell(format_args!("{session} opened: {endpoint} by {transport} from {peer}"));
         }
-        Event::Closed { session, close, .. } => eprintln!("{session} closed: {close}"),
+        Event::Closed { session, close, .. } => output::tell(format_args!("{session} closed: {close}")),
         Event::Refused { peer, status } => {
             let peer = peer.map_or("a Unix socket".to_owned(), |peer| peer.to_string());
-            eprintln!("refused with {status}: {peer}");
+            output::tell(format_args!("refused with {status}: {peer}"));
         }
-        Event::Panicked { session } => eprintln!("a handler panicked: {session:?}"),
+        Event::Panicked { session } => output::tell(format_args!("a handler panicked: {session:?}")),
         _ => {}
     }
 }

@@ -111,7 +111,7 @@ impl World {
     pub(super) fn build(server: ServerOptions, options: EndpointOptions, behaviour: Behaviour) -> Self {
         let clock = ManualClock::default();
         let mut engine = Engine::new(server, Box::new(clock.clone()), 0);
-        engine.mount("/e", options).expect("sound options");
+        engine.mount("/e", options).expect("sound options").expect("one of few");
         Self {
             engine,
             handlers: Recorder { behaviours: vec![behaviour], clock: clock.clone(), ..Recorder::default() },

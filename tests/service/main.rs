@@ -2,13 +2,17 @@
 
 #![cfg(all(unix, feature = "signals"))]
 
+#[path = "../support/mod.rs"]
 mod support;
 
-use std::io::{BufRead, BufReader, Read, Write};
+mod printing;
+mod sockets;
+
+use std::io::{BufRead, BufReader, Read};
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
-use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Stdio};
+use std::thread::JoinHandle;
 use std::time::Instant;
 
 use support::PATIENCE;
@@ -23,12 +27,13 @@ struct Echo {
 
 impl Echo {
     fn start(arguments: &[&str], input: Stdio) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_sockjs-echo"))
-            .args(arguments)
-            .stdin(input)
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("it starts");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sockjs-echo"));
+        Self::spawn(command.args(arguments).stdin(input).stdout(Stdio::piped()))
+    }
+
+    /// With outputs of its own, of which the standard one is a pipe.
+    fn spawn(command: &mut Command) -> Self {
+        let mut child = command.spawn().expect("it starts");
         let mut line = String::new();
         let output = child.stdout.take().expect("a pipe");
         BufReader::new(output).read_line(&mut line).expect("it says where it listens");
@@ -60,10 +65,40 @@ impl Drop for Echo {
     }
 }
 
+/// Runs it to its end, which comes soon, and says its exit code and what it printed.
 fn output(arguments: &[&str]) -> (Option<i32>, String, String) {
-    let output = Command::new(env!("CARGO_BIN_EXE_sockjs-echo")).args(arguments).output().expect("it runs");
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
-    (output.status.code(), text(output.stdout), text(output.stderr))
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sockjs-echo"));
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    finish(&mut command)
+}
+
+/// The same for a command whose outputs may be elsewhere.
+fn finish(command: &mut Command) -> (Option<i32>, String, String) {
+    let mut child = command.spawn().expect("it starts");
+    let (out, error) = (child.stdout.take(), child.stderr.take());
+    let texts = [collect(out), collect(error)];
+    let start = Instant::now();
+    while child.try_wait().expect("it can be waited for").is_none() {
+        if start.elapsed() > PATIENCE {
+            child.kill().expect("kill");
+            child.wait().expect("it can be waited for");
+            panic!("{command:?} does not end");
+        }
+        std::thread::yield_now();
+    }
+    let [out, error] = texts.map(|text| text.join().expect("text"));
+    (child.wait().expect("it has ended").code(), out, error)
+}
+
+/// Reads a pipe to its end, in a thread of its own.
+fn collect(pipe: Option<impl Read + Send + 'static>) -> JoinHandle<String> {
+    std::thread::spawn(move || {
+        let mut text = String::new();
+        if let Some(mut pipe) = pipe {
+            pipe.read_to_string(&mut text).expect("text");
+        }
+        text
+    })
 }
 
 #[test]
@@ -83,6 +118,31 @@ fn it_explains_itself_and_says_what_it_does_not_know() {
     assert!(error.contains(&address), "{error}");
 }
 
+/// A limit is refused with its own name and range, like every argument that cannot work.
+#[test]
+fn a_limit_that_cannot_work_is_a_wrong_argument() {
+    for limit in ["0", "268435457", "+5", "-1", "1e3", "99999999999999999999"] {
+        let (code, _, error) = output(&["--listen", "127.0.0.1:0", "--message-limit", limit]);
+        assert_eq!(code, Some(2), "{limit}: {error}");
+        assert!(error.contains("--message-limit") && error.contains("between 1 and 268435456"), "{error}");
+    }
+    for limit in ["1", "268435456"] {
+        let mut echo = Echo::start(&["--listen", "127.0.0.1:0", "--message-limit", limit], Stdio::null());
+        echo.terminate();
+        assert_eq!(echo.code(), Some(0), "{limit}");
+    }
+}
+
+/// The signals are heeded before the program says that it listens: a manager may stop it as soon as it has read that.
+#[test]
+fn sigterm_right_after_the_start_is_a_stop() {
+    for run in 0..100 {
+        let mut echo = Echo::start(&["--listen", "127.0.0.1:0"], Stdio::null());
+        echo.terminate();
+        assert_eq!(echo.code(), Some(0), "run {run}");
+    }
+}
+
 #[test]
 fn sigterm_ends_it_promptly_with_sessions_open_and_frees_the_port() {
     let mut echo = Echo::start(&["--listen", "127.0.0.1:0"], Stdio::null());
@@ -100,25 +160,6 @@ fn sigterm_ends_it_promptly_with_sessions_open_and_frees_the_port() {
     assert!(start.elapsed() < PATIENCE / 2, "took {:?}", start.elapsed());
     drop(idle);
     TcpListener::bind(address).expect("the port is free at once");
-}
-
-#[test]
-fn a_unix_socket_serves_and_one_left_behind_is_replaced() {
-    let path = std::env::temp_dir().join(format!("sockjs-echo-{}.sock", std::process::id()));
-    let place = format!("unix:{}", path.display());
-    for _ in 0..2 {
-        let mut echo = Echo::start(&["--listen", &place], Stdio::null());
-        assert_eq!(echo.place, path.display().to_string());
-        let mut client = UnixStream::connect(&path).expect("connect");
-        client.write_all(b"GET /echo HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n").expect("send");
-        let mut answer = String::new();
-        client.read_to_string(&mut answer).expect("read");
-        assert!(answer.ends_with("Welcome to SockJS!\n"), "{answer}");
-        // The second time round the file is still there: killed, not stopped.
-        echo.child.kill().expect("kill");
-        echo.code();
-    }
-    std::fs::remove_file(&path).expect("the socket's file");
 }
 
 /// One listening socket outlives the processes that serve it: nobody is refused while one follows the other.
