@@ -380,12 +380,12 @@ impl Server {
         if self.reactor.turn(&mut self.engine, &mut self.mounts, sooner(timeout, grace))? {
             self.empty_mailbox();
         }
-        self.reactor.flush(&mut self.engine, &mut self.mounts);
+        self.reactor.end_turn(&mut self.engine, &mut self.mounts);
         if let Stage::Stopping { until } = self.stage
             && (self.engine.is_empty() || Instant::now() >= until)
         {
             let (sessions_cut, connections_cut) = self.engine.cut(&mut self.mounts);
-            self.reactor.flush(&mut self.engine, &mut self.mounts);
+            self.reactor.end_turn(&mut self.engine, &mut self.mounts);
             self.stage = Stage::Stopped(Report { sessions_cut, connections_cut });
             self.mailbox.close();
         }
@@ -409,7 +409,7 @@ impl Server {
             self.reactor.stop_listening();
             self.reactor.tell_time(&mut self.engine);
             self.engine.stop(code, reason, &mut self.mounts);
-            self.reactor.flush(&mut self.engine, &mut self.mounts);
+            self.reactor.end_turn(&mut self.engine, &mut self.mounts);
             self.stage = Stage::Stopping { until: Instant::now() + self.engine.options().shutdown_grace };
         }
     }
@@ -429,7 +429,7 @@ impl Server {
             if command.run(&mut self.engine, &mut self.mounts) {
                 self.shutdown(1001, "Server shutdown");
             }
-            self.reactor.relieve(&mut self.engine, &mut self.mounts);
+            self.reactor.carry_out(&mut self.engine, &mut self.mounts);
         }
         self.commands = commands;
     }

@@ -51,7 +51,7 @@ impl Engine {
             }
             self.clock.read();
             self.tell(application);
-            if self.pressed {
+            if self.flush_due {
                 break;
             }
         }

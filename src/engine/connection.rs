@@ -42,6 +42,7 @@ pub struct Connection {
     pub(super) hung_up: bool,
     /// What it sent before goes on in the next turn; nothing more is read until then.
     pub(super) postponed: bool,
+    pub(super) pause: Pause,
     pub(super) timer: Timer,
     pub(super) dirty: Link,
     /// `None` for Unix sockets.
@@ -215,6 +216,15 @@ fn reading_time(bytes: usize, rate: usize) -> u64 {
     (bytes as u64).saturating_mul(1_000_000) / (rate as u64).max(1)
 }
 
+/// Whether the driver was told to leave bytes in the socket.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pause {
+    No,
+    Yes,
+    /// The end of the stream stands behind them.
+    BehindEnd,
+}
+
 /// Whether the socket takes bytes.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Flow {
@@ -235,6 +245,7 @@ impl Connection {
             read_by: 0,
             hung_up: false,
             postponed: false,
+            pause: Pause::No,
             timer: Timer::default(),
             dirty: Link::default(),
             peer: peer.map(canonical),

@@ -41,7 +41,7 @@ impl Engine {
 
     /// Whether the rest of what the connection at hand sent must wait for the next turn, or at least for a flush.
     pub(super) fn is_share_used_up(&self) -> bool {
-        self.pressed || self.units() >= self.share.units || self.counters.messages_out >= self.share.caused
+        self.flush_due || self.units() >= self.share.units || self.counters.messages_out >= self.share.caused
     }
 
     /// What a connection sent goes on in the next turn.
@@ -58,10 +58,10 @@ impl Engine {
         self.postponed.len()
     }
 
-    /// Goes on with what the next one of them sent, and names it: more may be read from it then.
-    pub fn go_on(&mut self, application: &mut dyn Application) -> Option<Key<Connection>> {
-        let key = self.postponed.pop_front()?;
-        let Some(connection) = self.connections.get_mut(key) else { return Some(key) };
+    /// Goes on with what the next one of them sent. To be called at the begin of a turn, once for each of them.
+    pub fn go_on(&mut self, application: &mut dyn Application) {
+        let Some(key) = self.postponed.pop_front() else { return };
+        let Some(connection) = self.connections.get_mut(key) else { return };
         connection.postponed = false;
         let rest = connection.rest_mut().and_then(|(session, place)| Some((session, place.take()?)));
         let before = connection.progress();
@@ -74,10 +74,10 @@ impl Engine {
             self.check_memory(key, application);
         }
         if self.connections.get(key).is_some_and(|connection| connection.hung_up) {
-            self.eof(key, application);
+            self.end_of_stream(key, application);
         }
         self.tell(application);
-        Some(key)
+        self.resume_reading(key);
     }
 
     /// The messages of a payload, in order, as long as the session is open. Returns what is left of it for later turns.
@@ -126,7 +126,7 @@ impl Engine {
                 return self.can_keep(left);
             }
             // Its client may read, and so may others who got what it caused.
-            self.pressed = true;
+            self.flush_due = true;
         }
         self.is_share_used_up() && self.can_keep(left)
     }

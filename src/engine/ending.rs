@@ -8,7 +8,7 @@ use crate::collections::Key;
 impl Engine {
     /// The client sends no more. What it asked for before is answered; a receiver's response that does not end with this
     /// turn was broken off. In either case what was answered so far goes out.
-    pub fn eof(&mut self, key: Key<Connection>, application: &mut dyn Application) {
+    pub(super) fn end_of_stream(&mut self, key: Key<Connection>, application: &mut dyn Application) {
         self.hear_out(key, application);
         let Some(connection) = self.connections.get(key) else { return };
         let goes_on = match &connection.phase {
@@ -43,11 +43,10 @@ impl Engine {
 
     /// The same of a client that sent more before than is welcome now: a response that is under way cannot reach its end
     /// any more. Everybody else's end is seen behind what it sent.
-    pub fn eof_behind_unread(&mut self, key: Key<Connection>, application: &mut dyn Application) {
+    pub(super) fn end_behind_unread(&mut self, key: Key<Connection>) {
         let phase = self.connections.get(key).map(|connection| &connection.phase);
         if let Some(Phase::Polling(_) | Phase::Streaming(_)) = phase {
             self.end_receiver(key, false);
-            self.tell(application);
         }
     }
 
@@ -81,15 +80,9 @@ impl Engine {
         self.mark_dirty(key);
     }
 
-    /// The connection is broken: reset, or failed in another way. What a WebSocket sent and the application did not hear is
-    /// lost with it, as what is still in the socket.
-    pub fn reset(&mut self, key: Key<Connection>, application: &mut dyn Application) {
-        self.drop_connection(key);
-        self.tell(application);
-    }
-
     /// Ends a connection here and now. Its session hears that its receiver broke off. (Where the messages of a request are
-    /// being told, their session lives on and hears them all; nobody is answered then.)
+    /// being told, their session lives on and hears them all; nobody is answered then. What a WebSocket sent and the
+    /// application did not hear is lost with it, as what is still in the socket.)
     pub(super) fn drop_connection(&mut self, key: Key<Connection>) {
         let Some(connection) = self.connections.get_mut(key) else { return };
         connection.flow = Flow::Open;
@@ -112,13 +105,6 @@ impl Engine {
         if let Some(session) = session {
             self.receiver_broke_off(session, key);
         }
-    }
-
-    /// The next connection whose socket is to be dropped; its key is free then.
-    pub fn next_gone(&mut self) -> Option<Key<Connection>> {
-        let key = self.gone.pop_front()?;
-        self.connections.remove(key);
-        Some(key)
     }
 
     /// Begins the end: no new connections or sessions, every session is closed with this code and reason, connections
@@ -181,8 +167,8 @@ impl Engine {
         for key in keys {
             self.drop_connection(key);
         }
-        // There is nobody left to be sent anything.
-        self.pressed = false;
+        // No client is left to be sent anything.
+        self.flush_due = false;
         self.tell(application);
         left
     }

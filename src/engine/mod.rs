@@ -47,6 +47,7 @@ mod sessions;
 #[cfg(test)]
 mod tests;
 mod timing;
+mod turn;
 mod upgrade;
 
 use std::collections::VecDeque;
@@ -61,6 +62,7 @@ pub use counters::{Counters, Refusals};
 pub use options::{EndpointOptions, OptionError, ServerOptions};
 pub use session::{Cause, Close, SendError, Session, SessionId};
 pub use timing::sooner;
+pub use turn::{Arrival, Order};
 
 use crate::collections::{Key, List, Slab, Wheel};
 use crate::http::{Date, Network};
@@ -73,6 +75,7 @@ use endpoint::Endpoint;
 use memory::Memory;
 use session::Unflushed;
 use timing::Owner;
+use turn::Flush;
 
 /// The machine.
 pub struct Engine {
@@ -96,8 +99,9 @@ pub struct Engine {
     drained: VecDeque<Key<Session>>,
     /// Sessions that were refused room because the whole server had none; told when it has.
     starved: VecDeque<Key<Session>>,
-    /// A queue has grown, or all of them have, for want of a flush, not of a client that reads.
-    pressed: bool,
+    flush: Flush,
+    /// Queues have grown only because nothing was flushed since, or the turn is over: other work waits for a flush.
+    flush_due: bool,
     /// Bytes that were queued since the last flush began.
     queued: usize,
     /// Connections that go on in the next turn with what they sent before.
@@ -106,10 +110,12 @@ pub struct Engine {
     share: Share,
     /// Second receivers, and the first ones whose liveness decides what they get.
     contenders: VecDeque<Key<Connection>>,
-    suspects: VecDeque<Key<Connection>>,
+    to_probe: VecDeque<Key<Connection>>,
     /// Connections to shut for sending, and to drop.
     shut: VecDeque<Key<Connection>>,
     gone: VecDeque<Key<Connection>>,
+    /// Connections whose bytes are welcome again.
+    resumed: VecDeque<Key<Connection>>,
     memory: Memory,
     /// For frames that a transport rewrites, and for strings decoded from payloads.
     scratch: Vec<u8>,
@@ -156,14 +162,16 @@ impl Engine {
             notices: VecDeque::new(),
             drained: VecDeque::new(),
             starved: VecDeque::new(),
-            pressed: false,
+            flush: Flush::Idle,
+            flush_due: false,
             queued: 0,
             postponed: VecDeque::new(),
             share: Share::default(),
             contenders: VecDeque::new(),
-            suspects: VecDeque::new(),
+            to_probe: VecDeque::new(),
             shut: VecDeque::new(),
             gone: VecDeque::new(),
+            resumed: VecDeque::new(),
             memory: Memory::default(),
             scratch: Vec::new(),
             decoded: String::new(),
@@ -249,7 +257,7 @@ impl Engine {
     }
 
     fn tell_all(&mut self, application: &mut dyn Application) {
-        while !self.pressed
+        while !self.flush_due
             && let Some(notice) = self.notices.pop_front()
         {
             match notice {

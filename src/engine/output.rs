@@ -18,10 +18,9 @@ impl Engine {
         self.dirty.push_back(&mut self.connections, key);
     }
 
-    /// The end of a turn: everything that waits goes into frames, and everything that followed is told. To be called
-    /// until all [is settled](Engine::is_settled), with the suspects looked at before and the outboxes written behind.
-    pub fn settle(&mut self, application: &mut dyn Application) {
-        (self.pressed, self.queued) = (false, 0);
+    /// Everything that waits goes into frames, and everything that followed is told.
+    pub(super) fn settle(&mut self, application: &mut dyn Application) {
+        (self.flush_due, self.queued) = (false, 0);
         self.settle_contenders();
         loop {
             while let Some(key) = self.unflushed.pop_front(&mut self.sessions) {
@@ -36,25 +35,10 @@ impl Engine {
     }
 
     /// Whether nothing is left to be framed, told or sent in this turn.
-    pub fn is_settled(&self) -> bool {
+    pub(super) fn is_settled(&self) -> bool {
         let is_sent = self.dirty.is_empty() && self.unflushed.is_empty();
         let is_told = self.notices.is_empty() && !self.has_room_for_starved();
-        is_sent && is_told && self.contenders.is_empty() && self.suspects.is_empty() && self.gone.is_empty()
-    }
-
-    /// The next connection at whose socket the reactor should look once more: is its client still there?
-    pub fn next_suspect(&mut self) -> Option<Key<Connection>> {
-        self.suspects.pop_front()
-    }
-
-    /// The next connection with something to send.
-    pub fn next_dirty(&mut self) -> Option<Key<Connection>> {
-        self.dirty.pop_front(&mut self.connections)
-    }
-
-    /// The next connection whose sending side is to be shut.
-    pub fn next_shut(&mut self) -> Option<Key<Connection>> {
-        self.shut.pop_front()
+        is_sent && is_told && self.contenders.is_empty() && self.to_probe.is_empty() && self.gone.is_empty()
     }
 
     /// What waits for a connection's client, for one write: calls `write` with the slices, if there are any.
@@ -72,8 +56,20 @@ impl Engine {
         slices.get(..count).filter(|slices| !slices.is_empty()).map(write)
     }
 
+    /// The socket takes bytes again.
+    pub fn writable(&mut self, key: Key<Connection>) {
+        if self.connections.get(key).is_some_and(|connection| !connection.outbox.is_empty()) {
+            self.mark_dirty(key);
+        }
+    }
+
     /// So many bytes have left. If the socket took less than there was, it is `blocked` until it says otherwise.
     pub fn sent(&mut self, key: Key<Connection>, count: usize, blocked: bool) {
+        self.note_sent(key, count, blocked);
+        self.resume_reading(key);
+    }
+
+    fn note_sent(&mut self, key: Key<Connection>, count: usize, blocked: bool) {
         let Some(connection) = self.connections.get_mut(key) else { return };
         self.counters.bytes_out += count as u64;
         connection.outbox.advance(count, &mut self.memory);
@@ -107,13 +103,6 @@ impl Engine {
             let session = *session;
             connection.since = connection.all_read_by(self.clock.read(), self.options.slowest_client);
             self.arm_session(session);
-        }
-    }
-
-    /// The socket takes bytes again.
-    pub fn writable(&mut self, key: Key<Connection>) {
-        if self.connections.get(key).is_some_and(|connection| !connection.outbox.is_empty()) {
-            self.mark_dirty(key);
         }
     }
 

@@ -113,7 +113,7 @@ impl Engine {
         let is_empty = waiting == 0 || (reads && session.queue.is_empty() && unsent <= slight);
         self.queued += framed;
         if (reads && waiting >= PRESSING) || self.queued > self.options.buffered_bytes / PRESSING_SHARE {
-            self.pressed = true;
+            self.flush_due = true;
         }
         Ok(Room {
             raw: session.receiver.filter(|_| is_raw),
@@ -137,11 +137,6 @@ impl Engine {
     fn is_output_over(&self, more: usize) -> bool {
         let (room, output) = (self.options.buffered_bytes, self.memory.output.held());
         output > 0 && (output + more > room - room / 8 || self.memory.held() + more > room)
-    }
-
-    /// Whether a queue has grown only because nothing was flushed since: then a flush is due before more is done.
-    pub fn is_pressed(&self) -> bool {
-        self.pressed
     }
 
     /// Sends a text to all sessions of an endpoint, or to all but one; says to how many. It is encoded once for each

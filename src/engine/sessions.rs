@@ -137,7 +137,7 @@ impl Engine {
         self.note_request(session);
         match self.sessions.get(session).and_then(|session| session.receiver) {
             Some(first) => {
-                self.suspects.push_back(first);
+                self.to_probe.push_back(first);
                 self.contenders.push_back(key);
             }
             None => self.attach(key, session),

@@ -34,9 +34,8 @@ impl Engine {
     }
 
     /// Lets everything happen that is due; what is caused by it may make a flush due, and then the rest is for the next
-    /// turn. Clients are judged for their silence `until` a time: the present, or the one by
-    /// which everybody was heard, if some who had something to say are still to be.
-    pub fn tick(&mut self, until: Millis, application: &mut dyn Application) {
+    /// turn.
+    pub(super) fn tick(&mut self, until: Millis, application: &mut dyn Application) {
         self.tell_drained(application);
         self.ring(application);
         while let Some(owner) = self.timers.expire(until) {
@@ -45,7 +44,7 @@ impl Engine {
                 Owner::Session(key) => self.session_timeout(key, until),
             }
             self.tell(application);
-            if self.pressed {
+            if self.flush_due {
                 break;
             }
         }
@@ -60,7 +59,7 @@ impl Engine {
                 self.clock.read();
                 self.tell(application);
             }
-            if self.pressed {
+            if self.flush_due {
                 break;
             }
         }

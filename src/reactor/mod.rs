@@ -16,7 +16,7 @@ use std::time::{Duration, Instant, SystemTime};
 use mio::{Events, Poll, Token, Waker};
 
 use crate::collections::Key;
-use crate::engine::{Application, Connection, Engine, Event, Millis, TimeSource, sooner};
+use crate::engine::{Application, Arrival, Connection, Engine, Event, Millis, Order, TimeSource, sooner};
 pub(crate) use listener::Acceptor;
 use listener::{Accepted, Failure, Listeners};
 use round::{Round, Told};
@@ -65,6 +65,8 @@ pub(crate) struct Reactor {
     clock: SystemClock,
     /// The second of the clock in which the engine was told the date.
     dated: Millis,
+    /// Everything that had arrived by then was read.
+    heard: Millis,
     woken: bool,
     round: Round,
 }
@@ -98,6 +100,7 @@ impl Reactor {
             unread: VecDeque::new(),
             clock: SystemClock(Instant::now()),
             dated: 0,
+            heard: 0,
             woken: false,
             round: Round::default(),
         })
@@ -156,33 +159,36 @@ impl Reactor {
         let before = self.clock.now();
         let told = self.poll(sooner(self.sleep(engine, before), timeout))?;
         self.tell_time(engine);
-        // The program may have sent much since the last turn.
-        self.relieve(engine, application);
+        self.carry_out(engine, application);
         self.woken = false;
         self.round.begin_turn(before, told);
         let left_over = self.unread.len();
         for _ in 0..engine.postponed() {
-            let Some(key) = engine.go_on(application) else { break };
-            self.unpause(key, engine, application);
-            self.relieve(engine, application);
+            engine.go_on(application);
+            self.carry_out(engine, application);
         }
         let events = std::mem::replace(&mut self.events, Events::with_capacity(0));
         for event in &events {
             self.take_event(event, engine, application);
-            self.relieve(engine, application);
+            self.carry_out(engine, application);
         }
         self.events = events;
         for _ in 0..left_over {
             let Some(key) = self.unread.pop_front() else { break };
             self.read(key, Extent::Drained, engine, application);
-            self.relieve(engine, application);
+            self.carry_out(engine, application);
         }
         let accepts = self.accept_all(engine, application);
         let left_over = accepts || !self.unread.is_empty() || engine.postponed() > 0;
         let sources = self.sockets.len() + self.listeners.len() + 1;
-        let until = self.round.end_turn(sources * EVENTS_EACH, left_over);
-        engine.tick(until, application);
+        self.heard = self.round.end_turn(sources * EVENTS_EACH, left_over);
         Ok(self.woken)
+    }
+
+    /// The end of a turn: what is due happens, and all that the turn brought about leaves.
+    pub(crate) fn end_turn(&mut self, engine: &mut Engine, application: &mut dyn Application) {
+        engine.advance(self.heard, application);
+        self.carry_out(engine, application);
     }
 
     /// Sleeps until something happens.
@@ -195,13 +201,6 @@ impl Reactor {
                 Ok(Told::Nothing)
             }
             Err(error) => Err(error),
-        }
-    }
-
-    /// Flushes before the end of the turn if queues have grown for want of it.
-    pub(crate) fn relieve(&mut self, engine: &mut Engine, application: &mut dyn Application) {
-        if engine.is_pressed() {
-            self.flush(engine, application);
         }
     }
 
@@ -239,7 +238,9 @@ impl Reactor {
                     // It has its turn already.
                     Reading::Queued => return,
                     // Nobody reads what would say so.
-                    Reading::Paused if event.is_error() => return engine.reset(key, application),
+                    Reading::Paused if event.is_error() => {
+                        return engine.receive(key, Arrival::Failure, application);
+                    }
                     Reading::Paused | Reading::Drained => {}
                 }
             }
@@ -257,16 +258,16 @@ impl Reactor {
     ) {
         for reads in 1.. {
             let Some(socket) = find(&mut self.sockets, key) else { return };
-            if !engine.can_read(key) {
+            if !engine.may_read(key) {
                 socket.reading = Reading::Paused;
                 if socket.hung_up {
-                    engine.eof_behind_unread(key, application);
+                    engine.receive(key, Arrival::EndBehindUnread, application);
                 }
                 return;
             }
             socket.reading = Reading::Drained;
             match socket.stream.read(&mut self.buffer) {
-                Ok(0) => return engine.eof(key, application),
+                Ok(0) => return engine.receive(key, Arrival::End, application),
                 Ok(count) => {
                     let is_drained = count < BUFFER && !socket.stops_short;
                     let goes_on = !is_drained || socket.hung_up || extent == Extent::ToTheEnd;
@@ -275,7 +276,8 @@ impl Reactor {
                     if is_over {
                         self.read_later(key);
                     }
-                    engine.receive(key, self.buffer.get_mut(..count).unwrap_or_default(), application);
+                    let bytes = self.buffer.get_mut(..count).unwrap_or_default();
+                    engine.receive(key, Arrival::Bytes(bytes), application);
                     if is_over || !goes_on {
                         return;
                     }
@@ -283,34 +285,26 @@ impl Reactor {
                 Err(error) => match error.kind() {
                     io::ErrorKind::WouldBlock => return,
                     io::ErrorKind::Interrupted => {}
-                    _ => return engine.reset(key, application),
+                    _ => return engine.receive(key, Arrival::Failure, application),
                 },
             }
         }
     }
 
-    /// The end of a turn: all that it brought about leaves, in one write for each connection.
-    pub(crate) fn flush(&mut self, engine: &mut Engine, application: &mut dyn Application) {
-        loop {
-            while let Some(key) = engine.next_suspect() {
-                // Bytes before the end of the stream must not hide it.
-                self.read(key, Extent::ToTheEnd, engine, application);
-            }
-            engine.settle(application);
-            while let Some(key) = engine.next_dirty() {
-                self.write(key, engine, application);
-            }
-            while let Some(key) = engine.next_shut() {
-                if let Some(socket) = find(&mut self.sockets, key) {
-                    // Whatever fails here fails the next read too.
-                    let _ = socket.stream.shut();
+    /// Does what the engine asks for: mostly nothing before the end of the turn.
+    pub(crate) fn carry_out(&mut self, engine: &mut Engine, application: &mut dyn Application) {
+        while let Some(order) = engine.next_order(application) {
+            match order {
+                Order::Probe(key) => self.read(key, Extent::ToTheEnd, engine, application),
+                Order::Write(key) => self.write(key, engine, application),
+                Order::Read(key) => self.read_later(key),
+                Order::Shut(key) => {
+                    if let Some(socket) = find(&mut self.sockets, key) {
+                        // Whatever fails here fails the next read too.
+                        let _ = socket.stream.shut();
+                    }
                 }
-            }
-            while let Some(key) = engine.next_gone() {
-                self.remove(key);
-            }
-            if engine.is_settled() {
-                return;
+                Order::Drop(key) => self.remove(key),
             }
         }
     }
@@ -331,21 +325,7 @@ impl Reactor {
             None => engine.sent(key, 0, false),
             Some(Ok((count, blocked))) => engine.sent(key, count, blocked),
             Some(Err(error)) if error.kind() == io::ErrorKind::WouldBlock => engine.sent(key, 0, true),
-            Some(Err(_)) => return engine.reset(key, application),
-        }
-        self.unpause(key, engine, application);
-    }
-
-    /// Reads on from a connection whose bytes are welcome again.
-    fn unpause(&mut self, key: Key<Connection>, engine: &mut Engine, application: &mut dyn Application) {
-        let Some(socket) = find(&mut self.sockets, key) else { return };
-        if socket.reading != Reading::Paused {
-            return;
-        }
-        if engine.can_read(key) {
-            self.read_later(key);
-        } else if socket.hung_up {
-            engine.eof_behind_unread(key, application);
+            Some(Err(_)) => engine.receive(key, Arrival::Failure, application),
         }
     }
 
@@ -390,7 +370,7 @@ impl Reactor {
         let index = key.index() as usize;
         if stream.register(self.poll.registry(), token(key)).is_err() {
             // Dropped at the end of the turn, like any other.
-            engine.reset(key, application);
+            engine.receive(key, Arrival::Failure, application);
         }
         if index >= self.sockets.capacity() {
             // By an eighth, not to twice as much: most of it would be for nobody.

@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use sockjs_server::collections::Key;
-use sockjs_server::engine::{Connection, Engine, ManualClock};
+use sockjs_server::engine::{Arrival, Connection, Engine, ManualClock, Order};
 use sockjs_server::{EndpointOptions, ServerOptions};
 
 use super::program::{Asked, Program, Told};
@@ -200,14 +200,7 @@ impl<'s> World<'s> {
             Step::Call(_) | Step::Stop => self.mail.push(step.clone()),
             Step::EndTurn => self.end_turn(),
         }
-        self.relieve();
-    }
-
-    /// Flushes before the end of the turn if queues have grown for want of it.
-    fn relieve(&mut self) {
-        if self.engine.is_pressed() {
-            self.flush();
-        }
+        self.carry_out();
     }
 
     fn accept(&mut self) {
@@ -251,7 +244,7 @@ impl<'s> World<'s> {
         loop {
             let Some(socket) = self.clients.get_mut(client) else { return };
             let Some(key) = socket.key else { return };
-            if !self.engine.can_read(key) {
+            if !self.engine.may_read(key) {
                 self.throttled |= !socket.unread.is_empty() || socket.hung_up;
                 socket.paused = true;
                 return;
@@ -259,7 +252,7 @@ impl<'s> World<'s> {
             socket.paused = false;
             if socket.unread.is_empty() {
                 if socket.hung_up {
-                    self.engine.eof(key, &mut self.program);
+                    self.engine.receive(key, Arrival::End, &mut self.program);
                 }
                 return;
             }
@@ -271,7 +264,7 @@ impl<'s> World<'s> {
             };
             let mut piece: Vec<u8> = socket.unread.drain(..count).collect();
             let postponed = self.engine.postponed();
-            self.engine.receive(key, &mut piece, &mut self.program);
+            self.engine.receive(key, Arrival::Bytes(&mut piece), &mut self.program);
             self.parted |= self.engine.postponed() > postponed;
         }
     }
@@ -280,7 +273,7 @@ impl<'s> World<'s> {
         let Some(socket) = self.clients.get_mut(client) else { return };
         (socket.left, socket.was_reset) = (true, true);
         if let Some(key) = socket.key {
-            self.engine.reset(key, &mut self.program);
+            self.engine.receive(key, Arrival::Failure, &mut self.program);
         }
     }
 
@@ -329,18 +322,16 @@ impl<'s> World<'s> {
     }
 
     fn turn(&mut self) {
-        self.relieve();
+        self.carry_out();
         for _ in 0..self.engine.postponed() {
-            let key = self.engine.go_on(&mut self.program).expect("one that goes on");
-            self.unpause(key);
-            self.relieve();
+            self.engine.go_on(&mut self.program);
+            self.carry_out();
         }
         for _ in 0..self.resumed.len() {
             let Some(client) = self.resumed.pop_front() else { break };
             self.read(client);
-            self.relieve();
+            self.carry_out();
         }
-        self.engine.tick(self.engine.now(), &mut self.program);
         for step in std::mem::take(&mut self.mail) {
             match step {
                 Step::Call(action) => self.program.act(&mut self.engine, action, None),
@@ -349,36 +340,40 @@ impl<'s> World<'s> {
                     self.stopped = true;
                 }
             }
-            self.relieve();
+            self.carry_out();
         }
-        self.flush();
+        self.engine.advance(self.engine.now(), &mut self.program);
+        self.carry_out();
         self.check();
     }
 
-    fn flush(&mut self) {
-        for round in 0.. {
-            assert!(round < 1000, "a turn without end");
-            while let Some(key) = self.engine.next_suspect() {
-                if let Some(client) = self.numbers.get(&key) {
-                    self.read(*client);
+    fn carry_out(&mut self) {
+        for orders in 0.. {
+            assert!(orders < 100_000, "a turn without end");
+            let Some(order) = self.engine.next_order(&mut self.program) else { return };
+            match order {
+                Order::Probe(key) => {
+                    if let Some(client) = self.numbers.get(&key) {
+                        self.read(*client);
+                    }
                 }
-            }
-            self.engine.settle(&mut self.program);
-            while let Some(key) = self.engine.next_dirty() {
-                self.write(key);
-            }
-            while let Some(key) = self.engine.next_shut() {
-                if let Some(client) = self.numbers.get(&key) {
-                    self.clients[*client].shut = true;
+                Order::Write(key) => self.write(key),
+                Order::Read(key) => {
+                    if let Some(client) = self.numbers.get(&key) {
+                        self.clients[*client].paused = false;
+                        self.resumed.push_back(*client);
+                    }
                 }
-            }
-            while let Some(key) = self.engine.next_gone() {
-                if let Some(client) = self.numbers.remove(&key) {
-                    self.clients[client].key = None;
+                Order::Shut(key) => {
+                    if let Some(client) = self.numbers.get(&key) {
+                        self.clients[*client].shut = true;
+                    }
                 }
-            }
-            if self.engine.is_settled() {
-                return;
+                Order::Drop(key) => {
+                    if let Some(client) = self.numbers.remove(&key) {
+                        self.clients[client].key = None;
+                    }
+                }
             }
         }
     }
@@ -390,16 +385,6 @@ impl<'s> World<'s> {
         let (count, blocked) = written.unwrap_or_default();
         socket.blocked = blocked;
         self.engine.sent(key, count, blocked);
-        self.unpause(key);
-    }
-
-    fn unpause(&mut self, key: Key<Connection>) {
-        let Some(client) = self.numbers.get(&key).copied() else { return };
-        let socket = &mut self.clients[client];
-        if socket.paused && self.engine.can_read(key) {
-            socket.paused = false;
-            self.resumed.push_back(client);
-        }
     }
 
     /// What holds at the end of every turn.
@@ -423,7 +408,7 @@ impl<'s> World<'s> {
             assert!(waiting < MOST_WAITING, "{waiting} bytes wait");
             // One that takes no bytes goes on when it does, though there may be room for what it sends already.
             let goes_on = socket.blocked || self.resumed.contains(client);
-            let forgotten = socket.paused && !goes_on && self.engine.can_read(*key);
+            let forgotten = socket.paused && !goes_on && self.engine.is_reading(*key);
             assert!(!forgotten, "reading paused, and never goes on");
         }
     }

@@ -30,8 +30,13 @@ enum Step {
 }
 
 impl Engine {
-    /// Bytes arrived. They are rewritten in place: unmasked, and decoded.
-    pub fn receive(&mut self, key: Key<Connection>, bytes: &mut [u8], application: &mut dyn Application) {
+    /// Bytes arrived.
+    pub(super) fn take_bytes(
+        &mut self,
+        key: Key<Connection>,
+        bytes: &mut [u8],
+        application: &mut dyn Application,
+    ) {
         self.begin_share();
         let Some(connection) = self.connections.get_mut(key) else { return };
         self.counters.bytes_in += bytes.len() as u64;
@@ -108,8 +113,8 @@ impl Engine {
         self.memory.give(inbox);
     }
 
-    /// Whether more bytes are welcome. Where not, the reactor leaves them in the socket, and the client waits.
-    pub fn can_read(&self, key: Key<Connection>) -> bool {
+    /// Whether more bytes are welcome: see [`Engine::may_read`].
+    pub fn is_reading(&self, key: Key<Connection>) -> bool {
         let Some(connection) = self.connections.get(key) else { return false };
         match connection.phase {
             Phase::Polling(_) | Phase::Streaming(_) | Phase::Ending { .. } => {
@@ -171,7 +176,9 @@ impl Engine {
                 Phase::Farewell(_) => self.consume_farewell(key, rest),
                 _ if self.is_backed_up(connection) => {
                     // Its client may read, and so may others who got what it caused.
-                    self.pressed |= connection.flow == Flow::Open;
+                    if connection.flow == Flow::Open {
+                        self.flush_due = true;
+                    }
                     Step::Keep(rest.len())
                 }
                 _ if self.is_share_used_up() && self.can_keep(rest.len()) => {

@@ -12,7 +12,7 @@ const STREAM: &str = "POST /e/000/s/xhr_streaming HTTP/1.1\r\nHost: h\r\n\r\n";
 /// A client that writes and hangs up, noticed at once or in the next turn.
 fn write_and_leave(world: &mut World, at_once: bool, bytes: impl AsRef<[u8]>) -> Key<Connection> {
     let client = world.connect();
-    world.engine.receive(client, &mut bytes.as_ref().to_vec(), &mut world.handlers);
+    world.receive(client, bytes.as_ref());
     if !at_once {
         world.flush();
     }
@@ -73,7 +73,7 @@ fn a_response_that_is_read_slowly_ends_though_its_client_sends_no_more() {
     for reads_on in [true, false] {
         let mut world = World::new(echo);
         let client = world.connect();
-        world.engine.receive(client, &mut [GREETING, POLL].concat().into_bytes(), &mut world.handlers);
+        world.receive(client, [GREETING, POLL].concat());
         world.room.insert(client, 10);
         world.hang_up(client);
         if reads_on {
@@ -136,8 +136,8 @@ fn a_response_that_has_not_left_when_its_client_comes_back_without_it_is_broken_
     let (first, second) = (world.connect(), world.connect());
     let upload = "POST /e/000/t/xhr_send HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\n[\"x\"]";
     let all = [GREETING, POLL, upload].concat();
-    world.engine.receive(first, &mut all.into_bytes(), &mut world.handlers);
-    world.engine.receive(second, &mut POLL.as_bytes().to_vec(), &mut world.handlers);
+    world.receive(first, all);
+    world.receive(second, POLL.as_bytes());
     world.hang_up_unnoticed(first);
     world.flush();
     assert_eq!(world.take_body(second), "c[1002,\"Connection interrupted\"]\n");

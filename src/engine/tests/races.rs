@@ -143,8 +143,8 @@ fn two_receivers_that_come_at_once_get_one_session_and_one_refusal() {
     let client = open_by_polling(&mut world);
     let (first, second) = (world.connect(), world.connect());
     let poll = b"POST /e/000/s/xhr HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n";
-    world.engine.receive(first, &mut poll.to_vec(), &mut world.handlers);
-    world.engine.receive(second, &mut poll.to_vec(), &mut world.handlers);
+    world.receive(first, poll);
+    world.receive(second, poll);
     world.flush();
     assert_eq!(world.take(first), "");
     assert!(world.take_body(second).starts_with("c[2010,"));
@@ -243,7 +243,7 @@ fn a_second_receiver_meets_a_close() {
         let order: [(_, &[u8]); 2] =
             if close_first { [(client, send), (second, poll)] } else { [(second, poll), (client, send)] };
         for (connection, bytes) in order {
-            world.engine.receive(connection, &mut bytes.to_vec(), &mut world.handlers);
+            world.receive(connection, bytes);
         }
         world.flush();
         assert_eq!(world.take_body(first), "c[3001,\"Bye\"]\n");

@@ -41,7 +41,7 @@ fn open(world: &mut World) -> Key<Connection> {
 
 /// Bytes from a client, and nothing else yet.
 fn receive(world: &mut World, key: Key<Connection>, bytes: impl AsRef<[u8]>) {
-    world.engine.receive(key, &mut bytes.as_ref().to_vec(), &mut world.handlers);
+    world.receive(key, bytes.as_ref());
 }
 
 /// The session 0 hears its messages from this one on, all of them, in order.
@@ -57,7 +57,7 @@ fn interrupted(mut world: World, client: Key<Connection>, bytes: &[u8]) -> World
     let neighbour = world.websocket("websocket");
     world.heard();
     receive(&mut world, client, bytes);
-    assert!(!world.engine.can_read(client), "what comes behind it stays where it is");
+    assert!(!world.engine.is_reading(client), "what comes behind it stays where it is");
     world.flush_once();
     world.send_once(neighbour, World::frame(1, b"served"));
     let before = world.heard();
@@ -67,7 +67,7 @@ fn interrupted(mut world: World, client: Key<Connection>, bytes: &[u8]) -> World
     assert!(world.engine.is_pending(), "the next turn does not sleep");
     world.flush();
     expect_numbers(&world.heard(), before.len() - 1..5000);
-    assert!(world.engine.can_read(client));
+    assert!(world.engine.is_reading(client));
     world
 }
 
@@ -150,7 +150,7 @@ fn a_queue_that_grows_is_flushed_between_two_messages() {
     world.post(stream, "s/xhr_streaming", "");
     world.take(stream);
     receive(&mut world, client, upload(&payload(100)));
-    assert!(world.engine.is_pressed(), "a flush is due");
+    assert!(world.engine.flush_due, "a flush is due");
     expect_numbers(&world.heard(), 0..4);
     world.flush();
     expect_numbers(&world.heard(), 4..100);
@@ -174,7 +174,7 @@ fn the_messages_of_a_websocket_wait_for_its_client_to_read() {
     world.blocked.insert(socket);
     world.send(socket, [text(&payload(100), 1000), text(r#"["100"]"#, 1000)].concat());
     expect_numbers(&world.heard(), 0..3);
-    assert!(!world.engine.can_read(socket) && !world.engine.is_pending());
+    assert!(!world.engine.is_reading(socket) && !world.engine.is_pending());
     world.unblock(socket);
     expect_numbers(&world.heard(), 3..101);
     let received = world.take(socket);
@@ -315,7 +315,7 @@ fn where_there_is_no_room_to_wait_nothing_waits() {
 /// A turn at this time, in which nothing arrives.
 fn turn(world: &mut World, now: u64) {
     world.set_time(now);
-    if world.engine.is_pressed() {
+    if world.engine.flush_due {
         world.flush_once();
     }
     world.go_on();
@@ -426,7 +426,7 @@ fn a_turn_that_begins_with_full_queues_gets_on_all_the_same() {
         for _ in 0..2 {
             world.engine.send(session, &"x".repeat(70_000)).expect("its client reads");
         }
-        assert!(world.engine.is_pressed());
+        assert!(world.engine.flush_due);
         if now == 1 {
             receive(&mut world, client, "\r\n");
         }
@@ -482,8 +482,8 @@ fn others_are_read_while_a_client_fills_their_queues() {
     world.flush_once();
     for _ in 0..10 {
         world.go_on();
-        assert!(world.engine.is_pressed());
+        assert!(world.engine.flush_due);
         world.flush_once();
-        assert!(world.engine.can_read(other));
+        assert!(world.engine.is_reading(other));
     }
 }

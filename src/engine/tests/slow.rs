@@ -207,7 +207,7 @@ fn requests_that_wait_are_answered_behind_the_end_of_the_stream() {
     world.room.insert(client, 40_000);
     world.engine.writable(client);
     world.flush();
-    assert!(!world.engine.can_read(client), "what is here comes first");
+    assert!(!world.engine.is_reading(client), "what is here comes first");
     world.room.remove(&client);
     world.hang_up(client);
     world.engine.writable(client);
@@ -286,7 +286,7 @@ fn what_waits_to_be_dealt_with_does_not_grow_while_a_little_is_read() {
             world.room.insert(client, 20_000);
             world.engine.writable(client);
             world.flush();
-            if world.engine.can_read(client) {
+            if world.engine.is_reading(client) {
                 world.send(client, &bytes);
             }
             let buffered = world.engine.counters().buffered;

@@ -5,8 +5,8 @@ use std::collections::{HashMap, HashSet};
 use crate::collections::Key;
 use crate::engine::TimeSource;
 use crate::engine::{
-    Application, Close, Connection, EndpointOptions, Engine, Event, ManualClock, Message, Request, Response,
-    SendError, ServerOptions, Session,
+    Application, Arrival, Close, Connection, EndpointOptions, Engine, Event, ManualClock, Message, Order,
+    Request, Response, SendError, ServerOptions, Session,
 };
 
 /// What a handler does, by endpoint.
@@ -130,16 +130,22 @@ impl World {
         key
     }
 
+    /// Bytes from a client, and nothing else of the turn.
+    pub(super) fn receive(&mut self, key: Key<Connection>, bytes: impl AsRef<[u8]>) {
+        let mut bytes = bytes.as_ref().to_vec();
+        self.engine.receive(key, Arrival::Bytes(&mut bytes), &mut self.handlers);
+    }
+
     /// Bytes from a client, and the rest of that turn alone.
     pub(super) fn send_once(&mut self, key: Key<Connection>, bytes: impl AsRef<[u8]>) {
         self.go_on();
-        self.engine.receive(key, &mut bytes.as_ref().to_vec(), &mut self.handlers);
+        self.receive(key, bytes);
         self.flush_once();
     }
 
     /// Bytes from a client, and the rest of the turn, and of those that follow at once.
     pub(super) fn send(&mut self, key: Key<Connection>, bytes: impl AsRef<[u8]>) {
-        self.engine.receive(key, &mut bytes.as_ref().to_vec(), &mut self.handlers);
+        self.receive(key, bytes);
         self.flush();
     }
 
@@ -210,12 +216,12 @@ impl World {
     }
 
     pub(super) fn hang_up(&mut self, key: Key<Connection>) {
-        self.engine.eof(key, &mut self.handlers);
+        self.engine.receive(key, Arrival::End, &mut self.handlers);
         self.flush();
     }
 
     pub(super) fn reset(&mut self, key: Key<Connection>) {
-        self.engine.reset(key, &mut self.handlers);
+        self.engine.receive(key, Arrival::Failure, &mut self.handlers);
         self.flush();
     }
 
@@ -259,44 +265,43 @@ impl World {
 
     /// What the reactor does at the end of a turn.
     pub(super) fn flush_once(&mut self) {
-        loop {
-            while let Some(key) = self.engine.next_suspect() {
-                if self.hung_up.remove(&key) {
-                    self.engine.eof(key, &mut self.handlers);
-                }
-            }
-            self.engine.settle(&mut self.handlers);
-            while let Some(key) = self.engine.next_dirty() {
-                if self.blocked.contains(&key) {
-                    self.engine.sent(key, 0, self.engine.outgoing(key, |_| ()).is_some());
-                    continue;
-                }
-                let sent = self.engine.outgoing(key, |slices| {
-                    let bytes: Vec<u8> = slices.iter().flat_map(|slice| slice.to_vec()).collect();
-                    bytes
-                });
-                let mut bytes = sent.unwrap_or_default();
-                if let Some(room) = self.room.get_mut(&key) {
-                    let whole = bytes.len();
-                    bytes.truncate(*room);
-                    *room -= bytes.len();
-                    if bytes.len() < whole {
-                        self.received.entry(key).or_default().extend_from_slice(&bytes);
-                        self.engine.sent(key, bytes.len(), true);
-                        continue;
+        self.engine.flush_due = true;
+        self.carry_out();
+    }
+
+    /// What the reactor does between two calls.
+    pub(super) fn carry_out(&mut self) {
+        while let Some(order) = self.engine.next_order(&mut self.handlers) {
+            match order {
+                Order::Probe(key) => {
+                    if self.hung_up.remove(&key) {
+                        self.engine.receive(key, Arrival::End, &mut self.handlers);
                     }
                 }
-                self.received.entry(key).or_default().extend_from_slice(&bytes);
-                self.engine.sent(key, bytes.len(), false);
-            }
-            while self.engine.next_shut().is_some() {}
-            while let Some(key) = self.engine.next_gone() {
-                self.ended.insert(key);
-            }
-            if self.engine.is_settled() {
-                return;
+                Order::Write(key) => self.write(key),
+                Order::Read(_) | Order::Shut(_) => {}
+                Order::Drop(key) => {
+                    self.ended.insert(key);
+                }
             }
         }
+    }
+
+    fn write(&mut self, key: Key<Connection>) {
+        if self.blocked.contains(&key) {
+            return self.engine.sent(key, 0, self.engine.outgoing(key, |_| ()).is_some());
+        }
+        let mut bytes: Vec<u8> = self
+            .engine
+            .outgoing(key, |slices| slices.iter().flat_map(|slice| slice.to_vec()).collect())
+            .unwrap_or_default();
+        let whole = bytes.len();
+        if let Some(room) = self.room.get_mut(&key) {
+            bytes.truncate(*room);
+            *room -= bytes.len();
+        }
+        self.received.entry(key).or_default().extend_from_slice(&bytes);
+        self.engine.sent(key, bytes.len(), bytes.len() < whole);
     }
 
     /// The socket takes bytes again.
