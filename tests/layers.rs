@@ -1,6 +1,7 @@
 //! The house has floors, and imports go down only. Reads `src/` and holds every file to what its floor may use: below
 //! the reactor there are no sockets and no clocks, and no floor knows one above it.
 
+use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -106,6 +107,95 @@ fn no_floor_uses_one_above() {
         let depth = line.module.len() + usize::from(line.in_tests);
         !line.floor().is_empty() && climb.is_some_and(|climb| climb >= depth)
     });
+}
+
+/// The files of the engine, lowest first: each calls methods of itself and of those in front of it.
+const ENGINE: [&str; 25] = [
+    "clock",
+    "options/rules",
+    "options",
+    "memory",
+    "chain",
+    "session",
+    "connection",
+    "endpoint",
+    "application",
+    "counters",
+    "waits",
+    "registry",
+    "backpressure",
+    "connections",
+    "sending",
+    "answers",
+    "receivers",
+    "output",
+    "expiry",
+    "dispatch",
+    "upgrade",
+    "routing",
+    "input",
+    "shutdown",
+    "turn",
+];
+
+/// Names that methods of the standard library have too: a call of one says nothing.
+const COMMON: [&str; 11] = ["accept", "append", "clear", "is_empty", "len", "new", "push", "take", "write"];
+
+/// The file of the engine to which a module belongs, as a place in their order.
+fn engine_place(module: &[String]) -> Option<usize> {
+    let path = module.strip_prefix(&["engine".to_owned()])?.join("/");
+    ENGINE
+        .iter()
+        .position(|file| path == *file)
+        .or_else(|| ENGINE.iter().position(|file| path.starts_with(&format!("{file}/"))))
+}
+
+/// The method that a line defines.
+fn defined_method(code: &str) -> Option<&str> {
+    let (front, behind) = code.split_once("fn ")?;
+    let is_definition = front.is_empty() || front.starts_with("pub");
+    is_definition.then(|| words(behind).next()).flatten()
+}
+
+/// The methods that a line calls.
+fn called_methods(code: &str) -> impl Iterator<Item = &str> {
+    code.split('.').skip(1).filter_map(|rest| {
+        let name = words(rest).next()?;
+        rest.strip_prefix(name)?.starts_with('(').then_some(name)
+    })
+}
+
+#[test]
+fn calls_within_the_engine_go_down() {
+    let lines: Vec<_> = lines().into_iter().filter(|line| !line.in_tests).collect();
+    let modules = lines.iter().filter(|line| line.floor() == "engine" && line.module.len() > 1);
+    for line in modules.filter(|line| line.module.get(1).is_some_and(|name| name != "tests")) {
+        assert!(engine_place(&line.module).is_some(), "{}: where does it stand?", line.place);
+    }
+    // Where each method is defined; one of several files has no place.
+    let mut places: HashMap<&str, Option<usize>> = HashMap::new();
+    for line in &lines {
+        let (Some(place), Some(name)) = (engine_place(&line.module), defined_method(&line.code)) else {
+            continue;
+        };
+        let known = places.entry(name).or_insert(Some(place));
+        if *known != Some(place) {
+            *known = None;
+        }
+    }
+    let mut climbing = Vec::new();
+    for line in &lines {
+        let Some(own) = engine_place(&line.module) else { continue };
+        for name in called_methods(&line.code).filter(|name| !COMMON.contains(name)) {
+            if let Some(Some(place)) = places.get(name)
+                && *place > own
+            {
+                climbing.push(format!("{}: {name} is of {}", line.place, ENGINE[*place]));
+            }
+        }
+    }
+    assert!(climbing.is_empty(), "calls that go up:\n{}", climbing.join("\n"));
+    assert!(places.len() > 150, "the methods are where they were");
 }
 
 /// Whether a line takes anything from the standard library's `net` but the types of addresses.

@@ -5,7 +5,9 @@ use super::endpoint::Endpoint;
 use super::session::Session;
 use super::{Engine, Stage};
 use crate::collections::Key;
+use crate::http::HeaderStorage;
 use crate::http::{self, Date, HttpError, Method, ResponseHead, Version, http_date};
+use crate::sockjs::{self, Action, Route};
 
 /// One request under way, and what its answer must know of it.
 pub(super) struct Exchange<'r> {
@@ -197,21 +199,34 @@ impl Engine {
         self.keep_rest(exchange.key, left);
     }
 
-    /// The answer is in the outbox: the next request, or the end.
-    pub(super) fn finish_response(&mut self, key: Key<Connection>, keep_alive: bool) {
-        let Some(connection) = self.connections.get_mut(key) else { return };
-        connection.since = self.clock.now();
-        connection.phase = match keep_alive {
-            true => Phase::Idle { first: false },
-            false => Phase::Finishing { peer_done: false },
-        };
-        match keep_alive {
-            true if connection.inbox.is_empty() => {}
-            true => self.postpone(key),
-            false => self.drop_inbox(key),
-        }
-        self.mark_dirty(key);
-        self.arm_connection(key);
+    /// Answers with header fields, or a body, beyond the label's.
+    pub(super) fn answer_with(
+        &mut self,
+        exchange: &Exchange<'_>,
+        status: u16,
+        label: Label,
+        finish: impl FnOnce(ResponseHead<'_>),
+    ) {
+        let Some(connection) = self.connections.get_mut(exchange.key) else { return };
+        connection.outbox.write(&mut self.memory, |out| {
+            finish(label.head(out, exchange, status, &self.endpoints, &self.date));
+        });
+        self.finish_response(exchange.key, exchange.keep_alive);
+    }
+
+    /// A plain answer to a request that went wrong, labelled as the route's good answers are.
+    pub(super) fn answer_error(&mut self, exchange: &Exchange<'_>, status: u16, text: &str) {
+        self.answer(exchange, status, self.error_label(exchange), text.as_bytes());
+    }
+
+    pub(super) fn error_label(&self, exchange: &Exchange<'_>) -> Label {
+        let route = self.find_endpoint(exchange.request.path()).and_then(|(number, below)| {
+            let route = sockjs::route(below)?;
+            Some(label(number, route))
+        });
+        let label = Label { content_type: Some(PLAIN_TEXT), ..route.unwrap_or(Label::TEXT) };
+        let cache = if label.cache == Cache::Year { Cache::Unsaid } else { label.cache };
+        Label { cache, ..label }
     }
 
     /// Answers a head that was not understood. Nothing behind it is read as a request.
@@ -233,5 +248,51 @@ impl Engine {
         self.note_refusal(exchange.key, error.status());
         let last = Exchange { keep_alive: false, ..*exchange };
         self.answer_error(&last, error.status(), http::reason_phrase(error.status()));
+    }
+
+    /// Answers a request that has not come whole; as its route would, if its head is there.
+    pub(super) fn refuse_unfinished(&mut self, key: Key<Connection>, status: u16) {
+        let Some(connection) = self.connections.get(key) else { return };
+        let head = match &connection.phase {
+            Phase::Body(partial) => connection.inbox.get(..partial.head_length).unwrap_or_default().to_vec(),
+            _ => return self.refuse_head(key, status, names_head(&connection.inbox)),
+        };
+        let mut storage = HeaderStorage::new();
+        match http::Request::parse(&head, &mut storage, &self.options.head_limits()) {
+            Ok(request) => {
+                self.note_refusal(key, status);
+                let last = Exchange { key, request: &request, keep_alive: false };
+                self.answer_error(&last, status, http::reason_phrase(status));
+            }
+            Err(_) => self.refuse_head(key, status, names_head(&head)),
+        }
+    }
+}
+
+/// Whether a head begins as a HEAD request does: whatever else is wrong with it, its answer has no content (RFC 9110
+/// §9.3.2).
+pub(super) fn names_head(head: &[u8]) -> bool {
+    head.trim_ascii_start().starts_with(b"HEAD ")
+}
+
+/// What the headers of a route's answers say.
+pub(super) fn label(number: u16, route: Route<'_>) -> Label {
+    let label = Label { endpoint: Some(number), ..Label::TEXT };
+    match route {
+        Route::Greeting | Route::RawWebSocket => label,
+        Route::Iframe => {
+            Label { content_type: Some("text/html; charset=UTF-8"), cache: Cache::Year, ..label }
+        }
+        Route::Info => Label {
+            content_type: Some("application/json; charset=UTF-8"),
+            cache: Cache::Never,
+            cors: true,
+            ..label
+        },
+        Route::Session { action: Action::WebSocket, .. } => Label { cache: Cache::Never, ..label },
+        Route::Session { action, .. } => {
+            let cors = !matches!(action, Action::HtmlFile | Action::Jsonp | Action::JsonpSend);
+            Label { cache: Cache::Never, cors, cookie: true, ..label }
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! What happened so far, and what there is now.
 
-use super::input::kept_assembly;
+use super::memory::kept_assembly;
 use super::{Connection, Engine, Session, memory};
 use crate::sockjs::Transport;
 use crate::websocket::close;

@@ -3,6 +3,8 @@
 //! An idle connection owns no buffer: it takes one here when there is something to keep or to send, and gives it
 //! back when the bytes have left. What is retained is bounded, whatever the server went through.
 
+use super::ServerOptions;
+
 /// Bytes of spare capacity that are kept at most; beyond it buffers go back to the allocator.
 pub(super) const RETAINED: usize = 3 << 20;
 
@@ -14,6 +16,15 @@ const SIZES: [usize; 3] = [4 << 10, 16 << 10, 64 << 10];
 /// What goes beside a message into its buffer: an answer's head, headers, quotes, a few escapes. A buffer that grows
 /// for want of it comes back as a larger one than was asked for, and is not found again.
 const BESIDE: usize = 512;
+
+/// Capacity that is kept for messages that arrive in parts, at most. It may go to one that needs little of it, and counts
+/// whole then, so that it is also a small part of what the server may hold.
+pub(super) const ASSEMBLY_KEPT: usize = 2 << 20;
+
+/// Capacity that is kept for messages that arrive in parts.
+pub(super) fn kept_assembly(options: &ServerOptions) -> usize {
+    ASSEMBLY_KEPT.min(options.buffered_bytes / 64)
+}
 
 /// The spare buffers, and how many bytes wait in those that are in use.
 #[derive(Default)]

@@ -3,52 +3,58 @@
 //! In go connections, bytes, ends of streams and the time; out come bytes to send, connections to drop and the next
 //! deadline. Everything between happens here, so that every race is a unit test with a made-up clock.
 //!
-//! How a byte travels, one room per step:
+//! The files, from the top; each calls methods of itself and of those below it, and never one above:
 //!
-//! | room | what happens there |
+//! | file | what happens there |
 //! |---|---|
+//! | `turn` | the order of one turn; what the driver hands over, and what it is told to do |
+//! | `shutdown` | the end of the server |
 //! | `input` | bytes → one HTTP request or WebSocket message at a time; what is incomplete waits in the inbox |
-//! | `routing` | request → endpoint → what is asked of it; answers what needs no session |
+//! | `routing` | request → endpoint → what is asked of it |
 //! | `upgrade` | the WebSocket handshake |
-//! | `sessions` | sessions are found, opened, closed, expired |
-//! | `delivery` | payload → messages → the application, a share of them in each turn |
-//! | `sending` | messages from the application: to one session, or to all of an endpoint |
-//! | `application` | the door to the handlers, and the only way out of here |
+//! | `dispatch` | the only caller of the application: messages, openings, closes, its timers; a share of them in each turn |
+//! | `expiry` | a wait is over: a heartbeat, a ping, an end |
+//! | `output` | what follows when the last byte of an outbox has left |
 //! | `receivers` | what waits in a session → one frame → the framing of its transport → an outbox |
-//! | `answers` | response heads, and what happens to a connection behind its answer |
-//! | `output` | outboxes → the reactor, and what follows when they are empty |
-//! | `timing` | deadlines: what each wait means for whoever waits |
-//! | `alarms` | the application's timers |
-//! | `ending` | the end of what a client sends, of a connection, of the server |
+//! | `answers` | response heads, and whole answers |
+//! | `sending` | messages from the application: to one session, or to all of an endpoint |
+//! | `connections` | connections are taken in, kept alive behind an answer, ended, dropped |
+//! | `backpressure` | whether more may be read or queued now |
+//! | `registry` | endpoints and sessions are found, created, closed, forgotten |
+//! | `waits` | when each wait is over, and the timers that say so |
+//! | `endpoint`, `connection`, `session`, `chain`, `memory` | what there is, and what it holds |
+//! | `clock`, `options`, `counters` | values |
 //!
 //! Two rules make re-entrancy simple. What a handler calls only changes state and queues, and never calls a handler.
 //! What it caused to end is told from `Engine::tell`, after each unit of input; a session's slot is freed after its
 //! close was told.
 
-mod alarms;
 mod answers;
 mod application;
+mod backpressure;
 mod chain;
 mod clock;
 mod connection;
+mod connections;
 mod counters;
-mod delivery;
-mod ending;
+mod dispatch;
 mod endpoint;
+mod expiry;
 mod input;
 mod memory;
 mod options;
 mod output;
 mod receivers;
+mod registry;
 mod routing;
 mod sending;
 mod session;
-mod sessions;
+mod shutdown;
 #[cfg(test)]
 mod tests;
-mod timing;
 mod turn;
 mod upgrade;
+mod waits;
 
 use std::collections::VecDeque;
 use std::hash::{BuildHasher, RandomState};
@@ -61,21 +67,21 @@ pub use connection::Connection;
 pub use counters::{Counters, Refusals};
 pub use options::{EndpointOptions, OptionError, ServerOptions};
 pub use session::{Cause, Close, SendError, Session, SessionId};
-pub use timing::sooner;
+
 pub use turn::{Arrival, Order};
+pub use waits::sooner;
 
 use crate::collections::{Key, List, Slab, Wheel};
 use crate::http::{Date, Network};
 use crate::websocket::message::Assembly;
-use alarms::Alarm;
 use clock::Clock;
-use connection::{Dirty, Phase};
-use delivery::Share;
+use connection::Dirty;
+use dispatch::Share;
 use endpoint::Endpoint;
 use memory::Memory;
 use session::Unflushed;
-use timing::Owner;
 use turn::Flush;
+use waits::{Alarm, Owner};
 
 /// The machine.
 pub struct Engine {
@@ -221,69 +227,6 @@ impl Engine {
     /// The time of the last [`Engine::read_clock`].
     pub fn now(&self) -> Millis {
         self.clock.now()
-    }
-
-    /// Whether there is room for one more connection.
-    pub fn can_accept(&self) -> bool {
-        self.stage == Stage::Serving && self.connections.len() < self.options.connections
-    }
-
-    /// Takes a connection in.
-    pub fn accept(&mut self, peer: Option<SocketAddr>) -> Key<Connection> {
-        self.counters.accepted += 1;
-        let connection = Connection::new(peer, self.clock.now());
-        self.notices.push_back(Notice::Accepted(connection.peer()));
-        let key = self.connections.insert(connection);
-        self.arm_connection(key);
-        key
-    }
-
-    /// The same for a connection that must begin with a PROXY header.
-    pub fn accept_proxied(&mut self, peer: Option<SocketAddr>) -> Key<Connection> {
-        let key = self.accept(peer);
-        if let Some(connection) = self.connections.get_mut(key) {
-            connection.phase = Phase::Proxied;
-        }
-        key
-    }
-
-    /// Tells the application what its calls, and the last unit of input, brought about: mostly nothing. What is caused by
-    /// that may be much too: where a flush is due, the rest is told behind it.
-    #[inline]
-    fn tell(&mut self, application: &mut dyn Application) {
-        if !self.notices.is_empty() {
-            self.tell_all(application);
-        }
-    }
-
-    fn tell_all(&mut self, application: &mut dyn Application) {
-        while !self.flush_due
-            && let Some(notice) = self.notices.pop_front()
-        {
-            match notice {
-                Notice::Accepted(peer) => application.observe(&Event::Accepted { peer }),
-                Notice::Refused(peer, status) => application.observe(&Event::Refused { peer, status }),
-                Notice::Closed(key) => self.tell_closed(key, application),
-            }
-        }
-        self.clock.read();
-    }
-
-    /// Counts a refusal, and has it told.
-    fn note_refusal(&mut self, key: Key<Connection>, status: u16) {
-        self.counters.refused.count(status);
-        self.tell_refusal(key, status);
-    }
-
-    /// The same for what the endpoint's origins, or the handler, did not admit.
-    fn note_not_admitted(&mut self, key: Key<Connection>, status: u16) {
-        self.counters.refused.not_admitted += 1;
-        self.tell_refusal(key, status);
-    }
-
-    fn tell_refusal(&mut self, key: Key<Connection>, status: u16) {
-        let peer = self.connections.get(key).and_then(Connection::peer);
-        self.notices.push_back(Notice::Refused(peer, status));
     }
 
     /// 32 bits that nobody can foresee, from the standard library's randomly keyed hasher.

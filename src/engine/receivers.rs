@@ -3,6 +3,7 @@
 //! A polling receiver ends with its first frame, a streaming one at the response limit, a WebSocket with its session.
 
 use super::Engine;
+use super::registry::INTERRUPTED;
 use std::iter::once;
 
 use super::answers::{Exchange, Label};
@@ -239,12 +240,120 @@ impl Engine {
         }
         self.disown(key);
     }
+}
 
-    /// A response that is on its way out is nothing to a session any more.
-    pub(super) fn disown(&mut self, key: Key<Connection>) {
-        if let Some(Connection { phase: Phase::Ending { session, .. }, .. }) = self.connections.get_mut(key) {
-            *session = None;
+impl Engine {
+    /// Another receiver for a session that is there. Whether it is the only one is known once the reactor has looked
+    /// at the socket of the first: a client that hung up before it came back is not told that it is still there.
+    pub(super) fn contend(&mut self, key: Key<Connection>, session: Key<Session>) {
+        self.note_request(session);
+        match self.sessions.get(session).and_then(|session| session.receiver) {
+            Some(first) => {
+                self.to_probe.push_back(first);
+                self.contenders.push_back(key);
+            }
+            None => self.attach(key, session),
         }
+    }
+
+    /// Decides what the second receivers get, now that the first ones were looked at.
+    pub(super) fn settle_contenders(&mut self) {
+        while let Some(key) = self.contenders.pop_front() {
+            let Some(session) = self.connections.get(key).and_then(Connection::session) else { continue };
+            self.give_up_first(session, key);
+            match self.sessions.get(session).map(|session| session.receiver) {
+                Some(Some(first)) if first != key => {
+                    self.turn_away(key, 2010, "Another connection still open")
+                }
+                Some(_) => self.attach(key, session),
+                None => self.turn_away(key, INTERRUPTED.0, INTERRUPTED.1),
+            }
+            let Some(connection) = self.connections.get(key) else { continue };
+            if let (true, Phase::Polling(_) | Phase::Streaming(_)) = (connection.hung_up, &connection.phase) {
+                // Its client has left meanwhile.
+                self.end_receiver(key, true);
+            }
+        }
+    }
+
+    /// A first receiver whose client has hung up, but is here with a second: what has not left cannot have been read.
+    pub(super) fn give_up_first(&mut self, session: Key<Session>, second: Key<Connection>) {
+        let Some(first) = self.sessions.get(session).and_then(|session| session.receiver) else { return };
+        if first != second && self.connections.get(first).is_some_and(|first| first.hung_up) {
+            self.receiver_broke_off(session, first);
+            self.disown(first);
+        }
+    }
+
+    pub(super) fn attach(&mut self, key: Key<Connection>, session: Key<Session>) {
+        let Some(state) = self.sessions.get_mut(session) else { return };
+        state.receiver = Some(key);
+        state.since = self.clock.now();
+        self.flush_session(session);
+        self.arm_session(session);
+    }
+
+    /// The client of a receiver has hung up. How packets and turns were cut must not matter: what the session has for it by
+    /// now may end the response; and whose receiver it is may be open until the end of the turn.
+    pub(super) fn end_receiver(&mut self, key: Key<Connection>, peer_done: bool) {
+        let Some(session) = self.connections.get(key).and_then(Connection::session) else { return };
+        let is_settled = self.sessions.get(session).is_some_and(|session| session.receiver == Some(key));
+        if is_settled {
+            self.emit_all(session);
+        }
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        match connection.phase {
+            Phase::Ending { .. } => connection.hung_up = peer_done,
+            _ if !is_settled => connection.hung_up = peer_done,
+            _ => self.end_behind_output(key, peer_done),
+        }
+    }
+
+    /// The same of a client that sent more before than is welcome now: a response that is under way cannot reach its end
+    /// any more. Everybody else's end is seen behind what it sent.
+    pub(super) fn end_behind_unread(&mut self, key: Key<Connection>) {
+        let phase = self.connections.get(key).map(|connection| &connection.phase);
+        if let Some(Phase::Polling(_) | Phase::Streaming(_)) = phase {
+            self.end_receiver(key, false);
+        }
+    }
+
+    pub(super) fn end_websocket(
+        &mut self,
+        key: Key<Connection>,
+        code: Option<u16>,
+        reason: &str,
+        close: Close,
+    ) {
+        let session = self.connections.get(key).and_then(Connection::session);
+        if let Some(session) = session {
+            // What was sent before leaves before, though the client may not read just now: how frames were cut into
+            // packets must not matter.
+            self.emit_all(session);
+        }
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        if let Phase::WebSocket(_) = connection.phase {
+            connection.outbox.write(&mut self.memory, |out| write_close(out, code, reason));
+        }
+        connection.enter(Phase::Finishing { peer_done: false }, &mut self.memory);
+        self.mark_dirty(key);
+        if let Some(session) = session {
+            self.close_session(session, close);
+            self.detach(session, key, self.clock.now());
+        }
+    }
+
+    /// Fails a WebSocket for what its client did: a close frame with the code, and no more is read (RFC 6455 §7.1.7).
+    pub(super) fn fail_websocket(&mut self, key: Key<Connection>, code: u16, reason: &str) {
+        self.note_refusal(key, code);
+        self.end_websocket(key, Some(code), reason, Close::new(code, reason, Cause::Protocol));
+    }
+
+    /// The client's close frame: answered once, with the same code (RFC 6455 §5.5.1).
+    pub(super) fn answer_close(&mut self, key: Key<Connection>, frame: Option<(u16, &str)>) {
+        let (code, reason) = frame.unwrap_or((close::NO_STATUS, ""));
+        let echoed = frame.map(|(code, _)| code);
+        self.end_websocket(key, echoed, "", Close::new(code, reason, Cause::Client));
     }
 }
 

@@ -1,10 +1,11 @@
 //! A request → its endpoint → what is asked of it. What needs no session is answered here.
 
+use super::answers::label;
 use std::sync::Arc;
 
 use super::answers::{Cache, Exchange, Label, PLAIN_TEXT, end_answer};
 use super::{Application, Engine, Event};
-use crate::http::{self, Loading, Method, ResponseHead};
+use crate::http::{self, Loading, Method};
 use crate::sockjs::{
     self, Action, GREETING, Info, Messages, PayloadError, Route, Transport, form, iframe, write_info,
 };
@@ -60,22 +61,6 @@ impl Engine {
         }
     }
 
-    /// A log sees the request, but for the name of a session, or what may have been meant as one.
-    fn observe_request(
-        &self,
-        exchange: &Exchange<'_>,
-        number: u16,
-        route: Option<Route<'_>>,
-        application: &mut dyn Application,
-    ) {
-        let Some(endpoint) = self.endpoints.get(usize::from(number)) else { return };
-        let path = match route {
-            None | Some(Route::Session { .. }) => endpoint.prefix_of(exchange.request.path()),
-            Some(_) => exchange.request.path(),
-        };
-        application.observe(&Event::Request(&self.show(exchange, path, None)));
-    }
-
     /// HEAD where GET would begin a receiver: its head, and no session. How long the answer would be is unknown.
     fn answer_head(&mut self, exchange: &Exchange<'_>, label: Label) {
         if exchange.is_http11() {
@@ -83,24 +68,6 @@ impl Engine {
         }
         let last = Exchange { keep_alive: false, ..*exchange };
         self.answer_with(&last, 200, label, |head| head.end());
-    }
-
-    /// The endpoint with the longest prefix that holds the path, and the path below it.
-    fn find_endpoint<'p>(&self, path: &'p str) -> Option<(u16, &'p str)> {
-        let numbered = (0..).zip(&self.endpoints);
-        let found = numbered.filter_map(|(number, endpoint)| Some((number, endpoint.below(path)?)));
-        found.min_by_key(|(_, below)| below.len())
-    }
-
-    /// Whether a path exists here: its transport is on, and its session id of a length that may be.
-    fn is_offered(&self, number: u16, route: Route<'_>) -> bool {
-        let Some(endpoint) = self.endpoints.get(usize::from(number)) else { return false };
-        let fits = match route {
-            Route::Session { session, .. } => session.len() <= endpoint.options.session_id_length,
-            Route::Iframe => endpoint.options.iframe,
-            Route::Greeting | Route::Info | Route::RawWebSocket => true,
-        };
-        fits && route.is_enabled(endpoint.options.transports)
     }
 
     /// The most bytes that a request's body may have.
@@ -111,21 +78,6 @@ impl Engine {
             }
             None => self.options.body_size,
         }
-    }
-
-    /// A plain answer to a request that went wrong, labelled as the route's good answers are.
-    pub(super) fn answer_error(&mut self, exchange: &Exchange<'_>, status: u16, text: &str) {
-        self.answer(exchange, status, self.error_label(exchange), text.as_bytes());
-    }
-
-    pub(super) fn error_label(&self, exchange: &Exchange<'_>) -> Label {
-        let route = self.find_endpoint(exchange.request.path()).and_then(|(number, below)| {
-            let route = sockjs::route(below)?;
-            Some(label(number, route))
-        });
-        let label = Label { content_type: Some(PLAIN_TEXT), ..route.unwrap_or(Label::TEXT) };
-        let cache = if label.cache == Cache::Year { Cache::Unsaid } else { label.cache };
-        Label { cache, ..label }
     }
 
     fn answer_not_allowed(&mut self, exchange: &Exchange<'_>, label: Label, allowed: &str) {
@@ -182,21 +134,6 @@ impl Engine {
             }
             end_answer(head.header("ETag", iframe.etag()), exchange, status, iframe.page().as_bytes());
         });
-    }
-
-    /// Answers with header fields, or a body, beyond the label's.
-    pub(super) fn answer_with(
-        &mut self,
-        exchange: &Exchange<'_>,
-        status: u16,
-        label: Label,
-        finish: impl FnOnce(ResponseHead<'_>),
-    ) {
-        let Some(connection) = self.connections.get_mut(exchange.key) else { return };
-        connection.outbox.write(&mut self.memory, |out| {
-            finish(label.head(out, exchange, status, &self.endpoints, &self.date));
-        });
-        self.finish_response(exchange.key, exchange.keep_alive);
     }
 
     /// A path under no prefix: the embedding program's.
@@ -287,28 +224,6 @@ impl Engine {
                 }
                 Err(status) => self.answer_error(exchange, status, http::reason_phrase(status)),
             },
-        }
-    }
-}
-
-/// What the headers of a route's answers say.
-fn label(number: u16, route: Route<'_>) -> Label {
-    let label = Label { endpoint: Some(number), ..Label::TEXT };
-    match route {
-        Route::Greeting | Route::RawWebSocket => label,
-        Route::Iframe => {
-            Label { content_type: Some("text/html; charset=UTF-8"), cache: Cache::Year, ..label }
-        }
-        Route::Info => Label {
-            content_type: Some("application/json; charset=UTF-8"),
-            cache: Cache::Never,
-            cors: true,
-            ..label
-        },
-        Route::Session { action: Action::WebSocket, .. } => Label { cache: Cache::Never, ..label },
-        Route::Session { action, .. } => {
-            let cors = !matches!(action, Action::HtmlFile | Action::Jsonp | Action::JsonpSend);
-            Label { cache: Cache::Never, cors, cookie: true, ..label }
         }
     }
 }

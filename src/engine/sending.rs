@@ -2,25 +2,15 @@
 //! at the end of the turn, with all that waits.
 
 use super::Engine;
+use super::backpressure::Room;
 use super::chain::{Chain, Shared};
 use super::connection::{Connection, Flow};
 use super::memory::Memory;
 use super::session::{Awaited, Cause, Close, SendError, Session};
 use crate::collections::Key;
-use crate::sockjs::Transport;
 use crate::sockjs::json::write_string;
 use crate::websocket::close;
 use crate::websocket::frame::{Opcode, header_length, write_header};
-
-/// What a message costs beside its text: two quotes and a comma. Escapes are not foreseen, so the last message that is
-/// taken may go beyond the limit by them.
-const QUOTES: usize = 3;
-
-/// As much as this waits in a queue that is empty as its user sees it: the head of an answer, a prelude, a frame.
-const SLIGHT: usize = 4096;
-
-/// The same on a raw WebSocket, where what the user sent waits there too.
-const SLIGHT_RAW: usize = 512;
 
 impl Engine {
     /// Queues a text message for one client.
@@ -94,51 +84,6 @@ impl Engine {
         }
     }
 
-    /// What a session can take.
-    fn room(&mut self, key: Key<Session>, length: usize) -> Result<Room, SendError> {
-        let session = self.sessions.get(key).filter(|session| session.is_open()).ok_or(SendError::Gone)?;
-        let endpoint = self.endpoints.get(usize::from(session.endpoint)).ok_or(SendError::Gone)?;
-        let connection = session.receiver.and_then(|receiver| self.connections.get(receiver));
-        let unsent = connection.map_or(0, |connection| connection.outbox.len());
-        let waiting = session.queue.len() + unsent;
-        let is_raw = session.transport == Transport::RawWebSocket;
-        let framed = length + if is_raw { 0 } else { QUOTES };
-        let limit = endpoint.options.send_queue;
-        let reads = connection.is_some_and(|connection| connection.flow == Flow::Open);
-        let slight = match is_raw {
-            true if limit < SLIGHT => 0,
-            true => SLIGHT_RAW,
-            false => SLIGHT,
-        };
-        let is_empty = waiting == 0 || (reads && session.queue.is_empty() && unsent <= slight);
-        self.queued += framed;
-        if (reads && waiting >= PRESSING) || self.queued > self.options.buffered_bytes / PRESSING_SHARE {
-            self.flush_due = true;
-        }
-        Ok(Room {
-            raw: session.receiver.filter(|_| is_raw),
-            wanted: framed,
-            is_empty,
-            is_full: (!is_empty && waiting + framed > limit)
-                || (waiting > 0 && self.is_short_of_memory(framed))
-                || self.is_output_over(framed),
-            may_overflow: reads && !self.is_output_over(framed),
-        })
-    }
-
-    /// Whether whoever holds something already must not hold so many bytes more. A quarter of the room is for those
-    /// who hold nothing: they are the ones who read.
-    pub(super) fn is_short_of_memory(&self, length: usize) -> bool {
-        self.memory.held() + length > self.options.buffered_bytes / 4 * 3
-    }
-
-    /// Whether nobody must hold so many bytes more: an eighth of the room is for what clients send. (What is more than all
-    /// of it goes out where nothing else waits.)
-    fn is_output_over(&self, more: usize) -> bool {
-        let (room, output) = (self.options.buffered_bytes, self.memory.output.held());
-        output > 0 && (output + more > room - room / 8 || self.memory.held() + more > room)
-    }
-
     /// Sends a text to all sessions of an endpoint, or to all but one; says to how many. It is encoded once for each
     /// wire format. A session that does not read, and whose queue it would overflow, is closed: a gap is never silent.
     pub fn broadcast(&mut self, number: u16, text: &str, except: Option<Key<Session>>) -> usize {
@@ -172,18 +117,6 @@ impl Engine {
             reached += 1;
         }
         reached
-    }
-
-    /// The open sessions of an endpoint, oldest first.
-    pub fn open_sessions(&self, number: u16) -> impl Iterator<Item = Key<Session>> {
-        let roster = self.endpoints.get(usize::from(number)).map(|endpoint| &endpoint.roster);
-        let first = roster.and_then(|roster| roster.first(&self.sessions));
-        std::iter::successors(first, move |key| roster?.next(&self.sessions, *key))
-    }
-
-    /// How many sessions of an endpoint are open.
-    pub fn open_count(&self, number: u16) -> usize {
-        self.endpoints.get(usize::from(number)).map_or(0, |endpoint| endpoint.roster.len())
     }
 
     /// Those who were told `Full` because the whole server was, and would get now what they wanted. (Who wants much does
@@ -229,25 +162,6 @@ impl Engine {
         }
     }
 }
-
-/// What a session can take.
-struct Room {
-    /// The connection that takes the message as it is: a raw WebSocket's.
-    raw: Option<Key<Connection>>,
-    /// Bytes that the message takes.
-    wanted: usize,
-    /// Nothing waits for it: there is nothing of its own to drain.
-    is_empty: bool,
-    is_full: bool,
-    /// Its client reads, as far as we know: what waits for it waits for the end of our turn.
-    may_overflow: bool,
-}
-
-/// Bytes that may wait for a client that reads before they should be flushed.
-const PRESSING: usize = 64 << 10;
-
-/// The part of what the whole server may hold that may be queued before it should be flushed.
-const PRESSING_SHARE: usize = 16;
 
 fn raw_frame(text: &str) -> Shared {
     let mut bytes = Vec::with_capacity(header_length(text.len()) + text.len());

@@ -12,8 +12,9 @@
 //! none, but where queues have grown for want of a flush it cannot wait for the end of the turn. Then the driver sleeps
 //! until the [next deadline](Engine::next_deadline).
 
-use super::connection::{Connection, Pause};
-use super::{Application, Engine};
+use super::connection::{Connection, Pause, Phase, WebSocket};
+use super::waits::Owner;
+use super::{Application, Engine, Millis};
 use crate::collections::Key;
 
 /// What came of a connection's socket.
@@ -104,7 +105,7 @@ impl Engine {
     /// The turn is over: lets everything happen that is due, and a flush is due with it. What is caused by it may make a
     /// flush due before all of it has happened, and then the rest is for the next turn. Clients are judged for their
     /// silence `until` a time: the one by which everything that had arrived was handed over.
-    pub fn advance(&mut self, until: super::Millis, application: &mut dyn Application) {
+    pub fn advance(&mut self, until: Millis, application: &mut dyn Application) {
         self.tick(until, application);
         self.flush_due = true;
     }
@@ -145,5 +146,122 @@ impl Engine {
             return Some(Order::Drop(key));
         }
         self.resumed.pop_front().map(Order::Read)
+    }
+}
+
+impl Engine {
+    /// How many connections go on in this turn with what they sent before; see [`Engine::go_on`].
+    pub fn postponed(&self) -> usize {
+        self.postponed.len()
+    }
+
+    /// Goes on with what the next one of them sent. To be called at the begin of a turn, once for each of them.
+    pub fn go_on(&mut self, application: &mut dyn Application) {
+        let Some(key) = self.postponed.pop_front() else { return };
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        connection.postponed = false;
+        let rest = connection.rest_mut().and_then(|(session, place)| Some((session, place.take()?)));
+        let before = connection.progress();
+        self.begin_share();
+        match rest {
+            Some((session, rest)) => self.deliver_rest(key, session, rest, application),
+            None => self.consume_inbox(key, application),
+        }
+        if self.connections.get(key).is_some_and(|connection| connection.progress() != before) {
+            self.check_memory(key, application);
+        }
+        if self.connections.get(key).is_some_and(|connection| connection.hung_up) {
+            self.end_of_stream(key, application);
+        }
+        self.tell(application);
+        self.resume_reading(key);
+    }
+
+    /// The client sends no more. What it asked for before is answered; a receiver's response that does not end with this
+    /// turn was broken off. In either case what was answered so far goes out.
+    pub(super) fn end_of_stream(&mut self, key: Key<Connection>, application: &mut dyn Application) {
+        self.hear_out(key, application);
+        let Some(connection) = self.connections.get(key) else { return };
+        let goes_on = match &connection.phase {
+            // Whether all of an answer arrives is known when it has left.
+            Phase::Delivering(_) | Phase::Ending { .. } => true,
+            _ if connection.postponed => true,
+            Phase::WebSocket(WebSocket { rest: Some(_), .. }) => true,
+            // What is here whole waits for the answers before it to leave.
+            Phase::Idle { .. } | Phase::Head(_) | Phase::Body(_) | Phase::WebSocket(_) => {
+                !connection.inbox.is_empty() && self.is_backed_up(connection)
+            }
+            _ => false,
+        };
+        match self.connections.get_mut(key) {
+            Some(connection) if goes_on => connection.hung_up = true,
+            Some(Connection {
+                phase: Phase::Polling(_) | Phase::Streaming(_) | Phase::WebSocket(_), ..
+            }) => self.end_receiver(key, true),
+            _ => self.end_behind_output(key, true),
+        }
+        self.tell(application);
+    }
+
+    /// What waits in the inbox of a connection for no more than the last byte before it is dealt with.
+    pub(super) fn hear_out(&mut self, key: Key<Connection>, application: &mut dyn Application) {
+        let Some(connection) = self.connections.get(key) else { return };
+        if !connection.postponed && !connection.inbox.is_empty() {
+            self.begin_share();
+            self.consume_inbox(key, application);
+        }
+    }
+
+    /// Whether something is to be told or sent, so that the next turn should be at once.
+    pub fn is_pending(&self) -> bool {
+        let told = self.drained.is_empty() && self.notices.is_empty();
+        let sent = self.dirty.is_empty() && self.unflushed.is_empty();
+        !(told && sent && self.postponed.is_empty())
+    }
+
+    /// Lets everything happen that is due; what is caused by it may make a flush due, and then the rest is for the next
+    /// turn.
+    pub(super) fn tick(&mut self, until: Millis, application: &mut dyn Application) {
+        self.tell_drained(application);
+        self.ring(application);
+        while let Some(owner) = self.timers.expire(until) {
+            match owner {
+                Owner::Connection(key) => self.connection_timeout(key, until),
+                Owner::Session(key) => self.session_timeout(key, until),
+            }
+            self.tell(application);
+            if self.flush_due {
+                break;
+            }
+        }
+    }
+
+    /// So many bytes have left. If the socket took less than there was, it is `blocked` until it says otherwise.
+    pub fn sent(&mut self, key: Key<Connection>, count: usize, blocked: bool) {
+        self.note_sent(key, count, blocked);
+        self.resume_reading(key);
+    }
+
+    /// Everything that waits goes into frames, and everything that followed is told.
+    pub(super) fn settle(&mut self, application: &mut dyn Application) {
+        (self.flush_due, self.queued) = (false, 0);
+        self.settle_contenders();
+        loop {
+            while let Some(key) = self.unflushed.pop_front(&mut self.sessions) {
+                self.flush_session(key);
+            }
+            self.tell(application);
+            if self.unflushed.is_empty() {
+                break;
+            }
+        }
+        self.settle_starved();
+    }
+
+    /// Whether nothing is left to be framed, told or sent in this turn.
+    pub(super) fn is_settled(&self) -> bool {
+        let is_sent = self.dirty.is_empty() && self.unflushed.is_empty();
+        let is_told = self.notices.is_empty() && !self.has_room_for_starved();
+        is_sent && is_told && self.contenders.is_empty() && self.to_probe.is_empty() && self.gone.is_empty()
     }
 }

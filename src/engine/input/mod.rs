@@ -8,18 +8,10 @@ mod websocket;
 
 use std::ops::Range;
 
-use super::connection::{Connection, Flow, Phase, WebSocket};
+use super::connection::{Connection, Flow, Phase};
 use super::{Application, Engine};
 use crate::collections::Key;
 use crate::websocket::close;
-use crate::websocket::message::INCOMPLETE;
-pub(super) use websocket::kept_assembly;
-
-/// Pipelined bytes that are kept while a response is under way; beyond it reading pauses.
-const READ_AHEAD: usize = 16 << 10;
-
-/// Bytes that may wait for a client before what it sends is left unread: its own answers, echoes and pongs.
-const HIGH_WATER: usize = 64 << 10;
 
 /// What became of the front of the input.
 enum Step {
@@ -74,14 +66,6 @@ impl Engine {
         }
     }
 
-    /// Whether the whole server holds too much of what clients sent. Input has half of
-    /// the room, so that it cannot keep anybody's output from leaving; and an eighth of it, whatever waits to leave.
-    fn is_input_over(&self) -> bool {
-        let room = self.options.buffered_bytes;
-        let input = self.memory.input.held();
-        input > room / 2 || (input > room / 8 && self.memory.held() > room - room / 8)
-    }
-
     /// Where there is too much input, who adds to it must go: an unfinished request is answered, an unfinished message
     /// fails its WebSocket.
     pub(super) fn check_memory(&mut self, key: Key<Connection>, application: &mut dyn Application) {
@@ -104,41 +88,6 @@ impl Engine {
         }
         self.drop_inbox(key);
         self.tell(application);
-    }
-
-    pub(super) fn drop_inbox(&mut self, key: Key<Connection>) {
-        let Some(connection) = self.connections.get_mut(key) else { return };
-        let inbox = std::mem::take(&mut connection.inbox);
-        self.memory.input.release(inbox.capacity());
-        self.memory.give(inbox);
-    }
-
-    /// Whether more bytes are welcome: see [`Engine::may_read`].
-    pub fn is_reading(&self, key: Key<Connection>) -> bool {
-        let Some(connection) = self.connections.get(key) else { return false };
-        match connection.phase {
-            Phase::Polling(_) | Phase::Streaming(_) | Phase::Ending { .. } => {
-                connection.inbox.len() < READ_AHEAD
-            }
-            Phase::Finishing { .. } | Phase::Lingering => true,
-            Phase::Delivering(_) | Phase::Gone => false,
-            _ => !connection.postponed && !self.is_backed_up(connection) && !has_units_waiting(connection),
-        }
-    }
-
-    /// Whether what a connection sent must wait for its next turn, or for its client to read.
-    pub(super) fn is_backed_up(&self, connection: &Connection) -> bool {
-        matches!(connection.phase, Phase::WebSocket(WebSocket { rest: Some(_), .. }))
-            || self.is_unread(connection)
-    }
-
-    /// Whether what a connection caused waits for its client to read.
-    pub(super) fn is_unread(&self, connection: &Connection) -> bool {
-        let mut waiting = connection.outbox.len();
-        if let Phase::WebSocket(socket) = &connection.phase {
-            waiting += self.sessions.get(socket.session).map_or(0, |session| session.queue.len());
-        }
-        waiting >= HIGH_WATER || (waiting > 0 && self.is_short_of_memory(0))
     }
 
     /// Deals with one unit after the other, and reads the clock behind them; what is returned must be kept.
@@ -200,15 +149,5 @@ impl Engine {
                 Step::Keep(count) => return used..used + count,
             }
         }
-    }
-}
-
-/// Whether there is more in the inbox of a connection than a unit that is not complete: it is dealt with when what waits
-/// for its client has left, and until then nothing is added to it.
-fn has_units_waiting(connection: &Connection) -> bool {
-    match connection.phase {
-        Phase::Idle { .. } => !connection.inbox.is_empty(),
-        Phase::WebSocket(_) => connection.inbox.len() > INCOMPLETE,
-        _ => false,
     }
 }

@@ -3,6 +3,7 @@
 use super::Step;
 use crate::collections::Key;
 use crate::engine::answers::Exchange;
+use crate::engine::answers::names_head;
 use crate::engine::connection::{Connection, PartialBody, Phase};
 use crate::engine::{Application, Engine};
 use crate::http::{self, BodyDecoder, HeadScanner, HeaderStorage, HttpError, Progress};
@@ -150,33 +151,9 @@ impl Engine {
         self.arm_connection(key);
     }
 
-    /// Answers a request that has not come whole; as its route would, if its head is there.
-    pub(in crate::engine) fn refuse_unfinished(&mut self, key: Key<Connection>, status: u16) {
-        let Some(connection) = self.connections.get(key) else { return };
-        let head = match &connection.phase {
-            Phase::Body(partial) => connection.inbox.get(..partial.head_length).unwrap_or_default().to_vec(),
-            _ => return self.refuse_head(key, status, names_head(&connection.inbox)),
-        };
-        let mut storage = HeaderStorage::new();
-        match http::Request::parse(&head, &mut storage, &self.options.head_limits()) {
-            Ok(request) => {
-                self.note_refusal(key, status);
-                let last = Exchange { key, request: &request, keep_alive: false };
-                self.answer_error(&last, status, http::reason_phrase(status));
-            }
-            Err(_) => self.refuse_head(key, status, names_head(&head)),
-        }
-    }
-
     /// Answers a head that cannot be trusted, and reads no further.
     fn refuse(&mut self, key: Key<Connection>, error: HttpError, head: &[u8]) -> Step {
         self.refuse_head(key, error.status(), names_head(head));
         Step::Keep(0)
     }
-}
-
-/// Whether a head begins as a HEAD request does: whatever else is wrong with it, its answer has no content (RFC 9110
-/// §9.3.2).
-fn names_head(head: &[u8]) -> bool {
-    head.trim_ascii_start().starts_with(b"HEAD ")
 }

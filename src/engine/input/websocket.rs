@@ -3,24 +3,16 @@
 use super::Step;
 use crate::collections::Key;
 use crate::engine::connection::{Connection, Phase, Ping};
+use crate::engine::memory::kept_assembly;
 use crate::engine::session::Session;
-use crate::engine::{Application, Engine, Message, ServerOptions};
+use crate::engine::{Application, Engine, Message};
 use crate::sockjs::Messages;
 use crate::websocket::close;
 use crate::websocket::frame::{Opcode, write_header};
 use crate::websocket::message::Event;
 
-/// Capacity that is kept for messages that arrive in parts, at most. It may go to one that needs little of it, and counts
-/// whole then, so that it is also a small part of what the server may hold.
-const ASSEMBLY_KEPT: usize = 2 << 20;
-
 /// The largest message that is read, to be thrown away, while the closing handshake is under way.
 const FAREWELL_LIMIT: usize = 1 << 20;
-
-/// Capacity that is kept for messages that arrive in parts.
-pub(in crate::engine) fn kept_assembly(options: &ServerOptions) -> usize {
-    ASSEMBLY_KEPT.min(options.buffered_bytes / 64)
-}
 
 impl Engine {
     /// Reads one WebSocket frame, as far as it is there; a whole message is dispatched.

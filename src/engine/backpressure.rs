@@ -1,0 +1,144 @@
+//! Who may add how much, and who must wait: for a client to read, or for the whole server to have room.
+
+use crate::websocket::message::INCOMPLETE;
+
+use super::Engine;
+use super::connection::{Connection, Flow, Phase, WebSocket};
+use super::session::{SendError, Session};
+use crate::collections::Key;
+use crate::sockjs::Transport;
+
+/// Pipelined bytes that are kept while a response is under way; beyond it reading pauses.
+pub(super) const READ_AHEAD: usize = 16 << 10;
+
+/// Bytes that may wait for a client before what it sends is left unread: its own answers, echoes and pongs.
+pub(super) const HIGH_WATER: usize = 64 << 10;
+
+/// What a message costs beside its text: two quotes and a comma. Escapes are not foreseen, so the last message that is
+/// taken may go beyond the limit by them.
+pub(super) const QUOTES: usize = 3;
+
+/// As much as this waits in a queue that is empty as its user sees it: the head of an answer, a prelude, a frame.
+pub(super) const SLIGHT: usize = 4096;
+
+/// The same on a raw WebSocket, where what the user sent waits there too.
+pub(super) const SLIGHT_RAW: usize = 512;
+
+/// What a session can take.
+pub(super) struct Room {
+    /// The connection that takes the message as it is: a raw WebSocket's.
+    pub(super) raw: Option<Key<Connection>>,
+    /// Bytes that the message takes.
+    pub(super) wanted: usize,
+    /// Nothing waits for it: there is nothing of its own to drain.
+    pub(super) is_empty: bool,
+    pub(super) is_full: bool,
+    /// Its client reads, as far as we know: what waits for it waits for the end of our turn.
+    pub(super) may_overflow: bool,
+}
+
+/// Bytes that may wait for a client that reads before they should be flushed.
+pub(super) const PRESSING: usize = 64 << 10;
+
+/// The part of what the whole server may hold that may be queued before it should be flushed.
+pub(super) const PRESSING_SHARE: usize = 16;
+
+impl Engine {
+    /// Whether the whole server holds too much of what clients sent. Input has half of
+    /// the room, so that it cannot keep anybody's output from leaving; and an eighth of it, whatever waits to leave.
+    pub(super) fn is_input_over(&self) -> bool {
+        let room = self.options.buffered_bytes;
+        let input = self.memory.input.held();
+        input > room / 2 || (input > room / 8 && self.memory.held() > room - room / 8)
+    }
+
+    /// Whether whoever holds something already must not hold so many bytes more. A quarter of the room is for those
+    /// who hold nothing: they are the ones who read.
+    pub(super) fn is_short_of_memory(&self, length: usize) -> bool {
+        self.memory.held() + length > self.options.buffered_bytes / 4 * 3
+    }
+
+    /// Whether nobody must hold so many bytes more: an eighth of the room is for what clients send. (What is more than all
+    /// of it goes out where nothing else waits.)
+    pub(super) fn is_output_over(&self, more: usize) -> bool {
+        let (room, output) = (self.options.buffered_bytes, self.memory.output.held());
+        output > 0 && (output + more > room - room / 8 || self.memory.held() + more > room)
+    }
+
+    /// Whether there is room for so many bytes that came whole to wait for their turn: an eighth more than for what is
+    /// unfinished, so that nobody can take it for all. Where there is none they do not wait: memory comes before fairness.
+    pub(super) fn can_keep(&self, more: usize) -> bool {
+        let room = self.options.buffered_bytes;
+        self.memory.input.held() + more <= room / 8 * 5 && self.memory.held() + more <= room
+    }
+
+    /// What a session can take.
+    pub(super) fn room(&mut self, key: Key<Session>, length: usize) -> Result<Room, SendError> {
+        let session = self.sessions.get(key).filter(|session| session.is_open()).ok_or(SendError::Gone)?;
+        let endpoint = self.endpoints.get(usize::from(session.endpoint)).ok_or(SendError::Gone)?;
+        let connection = session.receiver.and_then(|receiver| self.connections.get(receiver));
+        let unsent = connection.map_or(0, |connection| connection.outbox.len());
+        let waiting = session.queue.len() + unsent;
+        let is_raw = session.transport == Transport::RawWebSocket;
+        let framed = length + if is_raw { 0 } else { QUOTES };
+        let limit = endpoint.options.send_queue;
+        let reads = connection.is_some_and(|connection| connection.flow == Flow::Open);
+        let slight = match is_raw {
+            true if limit < SLIGHT => 0,
+            true => SLIGHT_RAW,
+            false => SLIGHT,
+        };
+        let is_empty = waiting == 0 || (reads && session.queue.is_empty() && unsent <= slight);
+        self.queued += framed;
+        if (reads && waiting >= PRESSING) || self.queued > self.options.buffered_bytes / PRESSING_SHARE {
+            self.flush_due = true;
+        }
+        Ok(Room {
+            raw: session.receiver.filter(|_| is_raw),
+            wanted: framed,
+            is_empty,
+            is_full: (!is_empty && waiting + framed > limit)
+                || (waiting > 0 && self.is_short_of_memory(framed))
+                || self.is_output_over(framed),
+            may_overflow: reads && !self.is_output_over(framed),
+        })
+    }
+
+    /// Whether what a connection caused waits for its client to read.
+    pub(super) fn is_unread(&self, connection: &Connection) -> bool {
+        let mut waiting = connection.outbox.len();
+        if let Phase::WebSocket(socket) = &connection.phase {
+            waiting += self.sessions.get(socket.session).map_or(0, |session| session.queue.len());
+        }
+        waiting >= HIGH_WATER || (waiting > 0 && self.is_short_of_memory(0))
+    }
+
+    /// Whether what a connection sent must wait for its next turn, or for its client to read.
+    pub(super) fn is_backed_up(&self, connection: &Connection) -> bool {
+        matches!(connection.phase, Phase::WebSocket(WebSocket { rest: Some(_), .. }))
+            || self.is_unread(connection)
+    }
+
+    /// Whether more bytes are welcome: see [`Engine::may_read`].
+    pub fn is_reading(&self, key: Key<Connection>) -> bool {
+        let Some(connection) = self.connections.get(key) else { return false };
+        match connection.phase {
+            Phase::Polling(_) | Phase::Streaming(_) | Phase::Ending { .. } => {
+                connection.inbox.len() < READ_AHEAD
+            }
+            Phase::Finishing { .. } | Phase::Lingering => true,
+            Phase::Delivering(_) | Phase::Gone => false,
+            _ => !connection.postponed && !self.is_backed_up(connection) && !has_units_waiting(connection),
+        }
+    }
+}
+
+/// Whether there is more in the inbox of a connection than a unit that is not complete: it is dealt with when what waits
+/// for its client has left, and until then nothing is added to it.
+pub(super) fn has_units_waiting(connection: &Connection) -> bool {
+    match connection.phase {
+        Phase::Idle { .. } => !connection.inbox.is_empty(),
+        Phase::WebSocket(_) => connection.inbox.len() > INCOMPLETE,
+        _ => false,
+    }
+}

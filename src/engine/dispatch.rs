@@ -1,0 +1,288 @@
+//! The only door to the application: what it is asked, told and given, and how much of it in one turn.
+//!
+//! A packet may cause much: thousands of messages, and each of them is for thousands. So each connection has a share of
+//! the turn. What is left when it is used up goes on in the next turn, with a flush and everybody else's share between;
+//! until then nothing more is read from that connection, and a request is not answered before its last message was told.
+
+use std::sync::Arc;
+
+use super::answers::Exchange;
+use super::application::Application;
+use super::connection::{Connection, Flow, Phase, Ping, Rest};
+use super::receivers::Frame;
+use super::session::{Session, State};
+use super::waits::Alarm;
+use super::{Engine, Event, Message, Notice, Stage};
+use crate::collections::Key;
+use crate::sockjs::{Messages, OPEN_FRAME, Route, Transport};
+
+/// Requests and messages of one connection that are dealt with in one turn.
+pub(super) const UNITS: u64 = 256;
+
+/// Messages that they queue for clients meanwhile, a broadcast one for each recipient, before the turn is over for them.
+pub(super) const CAUSED: u64 = 1 << 18;
+
+/// Decoded text whose memory is kept for the next payload.
+pub(super) const DECODED_KEPT: usize = 64 << 10;
+
+/// How far the counters may go before a connection's share of the turn is used up.
+#[derive(Default)]
+pub(super) struct Share {
+    units: u64,
+    caused: u64,
+}
+
+impl Engine {
+    /// A connection is about to be heard.
+    pub(super) fn begin_share(&mut self) {
+        self.share = Share {
+            units: self.units().saturating_add(UNITS),
+            caused: self.counters.messages_out.saturating_add(CAUSED),
+        };
+    }
+
+    pub(super) fn units(&self) -> u64 {
+        self.counters.requests + self.counters.messages_in
+    }
+
+    /// Whether the rest of what the connection at hand sent must wait for the next turn, or at least for a flush.
+    pub(super) fn is_share_used_up(&self) -> bool {
+        self.flush_due || self.units() >= self.share.units || self.counters.messages_out >= self.share.caused
+    }
+
+    /// The messages of a payload, in order, as long as the session is open. Returns what is left of it for later turns.
+    pub(super) fn deliver<'m>(
+        &mut self,
+        key: Key<Session>,
+        mut messages: Messages<'m>,
+        application: &mut dyn Application,
+    ) -> &'m str {
+        let mut decoded = std::mem::take(&mut self.decoded);
+        while self.is_open(key)
+            && let Some(text) = messages.next(&mut decoded)
+        {
+            self.counters.messages_in += 1;
+            application.message(self, key, Message::Text(text));
+            if !messages.is_empty() && self.must_wait(key, messages.left().len()) {
+                break;
+            }
+        }
+        if decoded.capacity() <= DECODED_KEPT {
+            self.decoded = decoded;
+        }
+        if self.is_open(key) { messages.left() } else { "" }
+    }
+
+    /// One message of a raw WebSocket.
+    pub(super) fn deliver_raw(
+        &mut self,
+        key: Key<Session>,
+        message: Message<'_>,
+        application: &mut dyn Application,
+    ) {
+        if self.is_open(key) {
+            self.counters.messages_in += 1;
+            application.message(self, key, message);
+        }
+    }
+
+    /// Whether the rest of a payload, so many bytes of it, must wait. A WebSocket's also waits for its client to read.
+    pub(super) fn must_wait(&mut self, key: Key<Session>, left: usize) -> bool {
+        let receiver = self.sessions.get(key).and_then(|session| self.connections.get(session.receiver?));
+        if let Some(receiver) =
+            receiver.filter(|receiver| receiver.is_websocket() && self.is_unread(receiver))
+        {
+            if receiver.flow != Flow::Open {
+                return self.can_keep(left);
+            }
+            // Its client may read, and so may others who got what it caused.
+            self.flush_due = true;
+        }
+        self.is_share_used_up() && self.can_keep(left)
+    }
+
+    pub(super) fn deliver_rest(
+        &mut self,
+        key: Key<Connection>,
+        session: Key<Session>,
+        mut rest: Box<Rest>,
+        application: &mut dyn Application,
+    ) {
+        self.memory.input.release(rest.buffered());
+        let Some(connection) = self.connections.get(key) else { return };
+        if connection.is_websocket() && self.is_unread(connection) {
+            // It goes on when the last byte for its client has left.
+            return self.put_back(key, rest);
+        }
+        self.note_heard(key, session);
+        let left = self.deliver(session, Messages::resume(rest.left()), application).len();
+        if left > 0 {
+            rest.shorten(left);
+            self.put_back(key, rest);
+            return self.postpone(key);
+        }
+        self.end_delivery(key);
+    }
+
+    /// A client whose messages are being told is not read meanwhile, nor missed: neither its pong nor its next receiver.
+    pub(super) fn note_heard(&mut self, key: Key<Connection>, session: Key<Session>) {
+        if let Some(Connection { phase: Phase::WebSocket(socket), since, .. }) = self.connections.get_mut(key)
+        {
+            (socket.ping, *since) = (Ping::Rest, self.clock.now());
+        }
+        if let Some(Session { receiver: None, since, .. }) = self.sessions.get_mut(session) {
+            *since = self.clock.now();
+        }
+    }
+
+    /// The last message was told: the answer of a request, and what is behind it.
+    pub(super) fn end_delivery(&mut self, key: Key<Connection>) {
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        match &mut connection.phase {
+            Phase::Delivering(delivery) => {
+                let keep_alive = delivery.keep_alive;
+                let Some(answer) = delivery.answer.take() else {
+                    connection.phase = Phase::Idle { first: false };
+                    return self.drop_connection(key);
+                };
+                self.memory.output.release(answer.len());
+                connection.outbox.write(&mut self.memory, |out| out.extend_from_slice(&answer));
+                self.finish_response(key, keep_alive);
+            }
+            _ if !connection.inbox.is_empty() => self.postpone(key),
+            _ => {}
+        }
+    }
+
+    /// May one more session open here? `Err` holds the status of the refusal.
+    pub(super) fn admit(
+        &mut self,
+        exchange: &Exchange<'_>,
+        number: u16,
+        transport: Transport,
+        application: &mut dyn Application,
+    ) -> Result<(), u16> {
+        let endpoint = self.endpoints.get(usize::from(number)).ok_or(404_u16)?;
+        if self.stage == Stage::Stopping || endpoint.sessions >= endpoint.options.sessions {
+            self.note_refusal(exchange.key, 503);
+            return Err(503);
+        }
+        let path = endpoint.shown(exchange.request.path(), transport);
+        let request = self.show(exchange, path, Some(transport));
+        let admission = application.admit(number, &request);
+        self.clock.read();
+        admission.inspect_err(|status| self.note_not_admitted(exchange.key, *status))
+    }
+
+    /// Sends the open frame through the first receiver, and tells the application.
+    pub(super) fn open_session(
+        &mut self,
+        key: Key<Session>,
+        exchange: &Exchange<'_>,
+        application: &mut dyn Application,
+    ) {
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        session.receiver = Some(exchange.key);
+        let (number, transport) = (usize::from(session.endpoint), session.transport);
+        if transport != Transport::RawWebSocket {
+            self.emit(exchange.key, Frame::Whole(OPEN_FRAME));
+        }
+        self.arm_session(key);
+        let path = self.endpoints.get(number).map_or("", |it| it.shown(exchange.request.path(), transport));
+        let request = self.show(exchange, path, Some(transport));
+        application.opened(self, key, &request);
+        // What is sent first leaves now: the time that the application took is no part of any wait.
+        let now = self.clock.read();
+        if let Some(session) = self.sessions.get_mut(key) {
+            session.since = now;
+        }
+        if let Some(Connection { phase: Phase::WebSocket(_), since, .. }) =
+            self.connections.get_mut(exchange.key)
+        {
+            *since = now;
+        }
+    }
+
+    /// A log sees the request, but for the name of a session, or what may have been meant as one.
+    pub(super) fn observe_request(
+        &self,
+        exchange: &Exchange<'_>,
+        number: u16,
+        route: Option<Route<'_>>,
+        application: &mut dyn Application,
+    ) {
+        let Some(endpoint) = self.endpoints.get(usize::from(number)) else { return };
+        let path = match route {
+            None | Some(Route::Session { .. }) => endpoint.prefix_of(exchange.request.path()),
+            Some(_) => exchange.request.path(),
+        };
+        application.observe(&Event::Request(&self.show(exchange, path, None)));
+    }
+
+    /// Tells the application what its calls, and the last unit of input, brought about: mostly nothing. What is caused by
+    /// that may be much too: where a flush is due, the rest is told behind it.
+    #[inline]
+    pub(super) fn tell(&mut self, application: &mut dyn Application) {
+        if !self.notices.is_empty() {
+            self.tell_all(application);
+        }
+    }
+
+    pub(super) fn tell_all(&mut self, application: &mut dyn Application) {
+        while !self.flush_due
+            && let Some(notice) = self.notices.pop_front()
+        {
+            match notice {
+                Notice::Accepted(peer) => application.observe(&Event::Accepted { peer }),
+                Notice::Refused(peer, status) => application.observe(&Event::Refused { peer, status }),
+                Notice::Closed(key) => self.tell_closed(key, application),
+            }
+        }
+        self.clock.read();
+    }
+
+    pub(super) fn tell_closed(&mut self, key: Key<Session>, application: &mut dyn Application) {
+        let Some(Session { state: State::Closed { close, told, .. }, .. }) = self.sessions.get_mut(key)
+        else {
+            return;
+        };
+        *told = true;
+        let close = Arc::clone(close);
+        application.closed(self, key, &close);
+        self.release(key);
+    }
+
+    /// Tells those whose queue has drained; but where a flush is due, one of them, and the rest in the next turn.
+    pub(super) fn tell_drained(&mut self, application: &mut dyn Application) {
+        for _ in 0..self.drained.len() {
+            let Some(key) = self.drained.pop_front() else { break };
+            if self.is_open(key) {
+                application.drained(self, key);
+                self.clock.read();
+                self.tell(application);
+            }
+            if self.flush_due {
+                break;
+            }
+        }
+    }
+
+    /// Calls the application for every alarm that is due; but where a flush is due too, for one, and for the rest of them
+    /// in the next turn.
+    pub(super) fn ring(&mut self, application: &mut dyn Application) {
+        // Not read again meanwhile: an alarm that sets itself anew while others are called is for the next turn.
+        let now = self.clock.now();
+        while let Some(alarm) = self.alarms.expire(now) {
+            match alarm {
+                Alarm::Session(key) if self.is_open(key) => application.session_alarm(self, key),
+                Alarm::Session(_) => {}
+                Alarm::Endpoint(number) => application.endpoint_alarm(self, number),
+            }
+            self.clock.read();
+            self.tell(application);
+            if self.flush_due {
+                break;
+            }
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! What happens when a wait is over: a heartbeat, a ping, or the end of a connection or a session.
+
+use super::connection::{Connection, Flow, Phase, Ping};
+use super::receivers::Frame;
+use super::session::{Cause, Close, Session};
+use super::waits::{deadline, is_silent, patience, pong_is_overdue};
+use super::{Engine, Millis};
+use crate::collections::Key;
+use crate::sockjs::{HEARTBEAT_FRAME, Transport};
+use crate::websocket::close::{self};
+use crate::websocket::frame::{Opcode, write_header};
+
+impl Engine {
+    pub(super) fn connection_timeout(&mut self, key: Key<Connection>, until: Millis) {
+        let Some(connection) = self.connections.get(key) else { return };
+        let waited = until.saturating_sub(connection.since);
+        if let Flow::Stalled(since) = connection.flow
+            && until.saturating_sub(since) >= self.longest_stall()
+        {
+            if let Some(session) = connection.session() {
+                self.close_session(session, Close::new(1002, "Connection interrupted", Cause::Unresponsive));
+            }
+            return self.drop_connection(key);
+        }
+        if patience(&self.options, self.stage, connection).is_none_or(|patience| waited < patience) {
+            return self.arm_connection(key);
+        }
+        match connection.phase {
+            Phase::Head(_) | Phase::Body(_) => self.refuse_unfinished(key, 408),
+            // Nothing was asked, or all was answered: there is nobody to tell.
+            _ => self.drop_connection(key),
+        }
+    }
+
+    pub(super) fn session_timeout(&mut self, key: Key<Session>, until: Millis) {
+        let Some(session) = self.sessions.get(key) else { return };
+        let Some(endpoint) = self.endpoints.get(usize::from(session.endpoint)) else { return };
+        let connection = session.receiver.and_then(|receiver| self.connections.get(receiver));
+        if deadline(session, connection, endpoint, self.stage).is_none_or(|deadline| deadline > until) {
+            return self.arm_session(key);
+        }
+        match session.receiver {
+            None => self.expire_session(key),
+            Some(receiver) if pong_is_overdue(connection, endpoint, until) => {
+                let close = Close::new(close::ABNORMAL, "No answer to a ping", Cause::Unresponsive);
+                self.close_session(key, close);
+                self.drop_connection(receiver);
+            }
+            Some(receiver) if matches!(connection, Some(Connection { phase: Phase::Ending { .. }, .. })) => {
+                // The end of its response is still here, and the client has not taken a byte of it for too long.
+                self.close_session(key, Close::new(1002, "Connection interrupted", Cause::Unresponsive));
+                self.drop_connection(receiver);
+            }
+            Some(receiver) => {
+                let delay = endpoint.heartbeat_delay;
+                self.ping(receiver, until.saturating_sub(delay));
+                self.beat(key, receiver, until.saturating_sub(delay));
+                self.end_silent_stream(key, receiver, until);
+                self.arm_session(key);
+            }
+        }
+    }
+
+    /// Ends a stream whose client has made no request for long: one that is there opens the next at once, one that is not
+    /// lets its session expire.
+    fn end_silent_stream(&mut self, key: Key<Session>, receiver: Key<Connection>, until: Millis) {
+        let Some(session) = self.sessions.get(key) else { return };
+        let Some(endpoint) = self.endpoints.get(usize::from(session.endpoint)) else { return };
+        let Some(connection) = self.connections.get(receiver) else { return };
+        if is_silent(session, connection, endpoint, until) {
+            self.end_response(receiver, key);
+        }
+    }
+
+    /// Nothing was heard of a WebSocket's client after `since`: is it still there?
+    pub(super) fn ping(&mut self, receiver: Key<Connection>, since: Millis) {
+        let Some(connection) = self.connections.get_mut(receiver) else { return };
+        let Phase::WebSocket(socket) = &mut connection.phase else { return };
+        if socket.ping != Ping::Rest || connection.since > since {
+            return;
+        }
+        if connection.flow != Flow::Open {
+            // A client that does not read cannot answer; the stall will end it.
+            connection.since = self.clock.now();
+            return;
+        }
+        socket.ping = Ping::Queued;
+        connection.outbox.write(&mut self.memory, |out| write_header(out, Opcode::Ping, 0));
+        self.mark_dirty(receiver);
+    }
+
+    /// Nothing was sent to a client after `since`: proxies and clients want to see that somebody is there.
+    pub(super) fn beat(&mut self, key: Key<Session>, receiver: Key<Connection>, since: Millis) {
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        if session.since > since {
+            return;
+        }
+        session.since = self.clock.now();
+        let speaks_sockjs = session.transport != Transport::RawWebSocket;
+        // What waits already will show it, or the stall will end it.
+        if speaks_sockjs && self.connections.get(receiver).is_some_and(|it| it.flow == Flow::Open) {
+            self.emit(receiver, Frame::Whole(HEARTBEAT_FRAME));
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! The end of the server: every session is told, and what is left is cut.
+
+use super::application::Application;
+use super::connection::{Flow, Phase};
+use super::session::{Cause, Close};
+use super::{Engine, Stage};
+
+impl Engine {
+    /// Begins the end: no new connections or sessions, every session is closed with this code and reason, connections
+    /// end behind what they are at, and the waits of the closing handshakes are short from now on.
+    pub fn stop(&mut self, code: u16, reason: &str, application: &mut dyn Application) {
+        self.stage = Stage::Stopping;
+        self.clock.read();
+        let mut awaits_receivers = false;
+        let keys: Vec<_> = self.sessions.iter().map(|(key, _)| key).collect();
+        for key in keys {
+            self.close_session(key, Close::new(code, reason, Cause::Shutdown));
+            if let Some(session) = self.sessions.get_mut(key)
+                && session.receiver.is_none()
+            {
+                awaits_receivers = true;
+                session.since = self.clock.now();
+                self.arm_session(key);
+            }
+        }
+        let keys: Vec<_> = self.connections.iter().map(|(key, _)| key).collect();
+        for key in keys {
+            let Some(connection) = self.connections.get_mut(key) else { continue };
+            if let Flow::Stalled(since) = &mut connection.flow {
+                // Its last chance is a short one, but it begins now.
+                *since = self.clock.now();
+            }
+            match connection.phase {
+                // Nobody needs it any more.
+                Phase::Idle { first: false } if !awaits_receivers && connection.inbox.is_empty() => {
+                    connection.phase = Phase::Finishing { peer_done: false };
+                    self.mark_dirty(key);
+                }
+                // Its first request may be on its way, or a client between two polls, who comes for the close frame.
+                Phase::Idle { .. } => connection.since = self.clock.now(),
+                _ => {}
+            }
+            self.arm_connection(key);
+        }
+        self.tell(application);
+    }
+
+    /// Whether nothing is left: no session to be told goodbye, no connection.
+    pub fn is_empty(&self) -> bool {
+        self.connections.is_empty() && self.sessions.is_empty()
+    }
+
+    /// Cuts what is left, sessions and connections, and says how many of each.
+    pub fn cut(&mut self, application: &mut dyn Application) -> (usize, usize) {
+        let left = (self.sessions.len(), self.connections.len());
+        let keys: Vec<_> = self.connections.iter().map(|(key, _)| key).collect();
+        for key in keys {
+            self.drop_connection(key);
+        }
+        let keys: Vec<_> = self.sessions.iter().map(|(key, _)| key).collect();
+        for key in keys {
+            self.expire_session(key);
+        }
+        // Those that were left for the sake of a session.
+        let keys: Vec<_> = self.connections.iter().map(|(key, _)| key).collect();
+        for key in keys {
+            self.drop_connection(key);
+        }
+        // No client is left to be sent anything.
+        self.flush_due = false;
+        self.tell(application);
+        left
+    }
+}
