@@ -139,7 +139,8 @@ const ENGINE: [&str; 25] = [
 ];
 
 /// Names that methods of the standard library have too: a call of one says nothing.
-const COMMON: [&str; 11] = ["accept", "append", "clear", "is_empty", "len", "new", "push", "take", "write"];
+const COMMON: [&str; 11] =
+    ["accept", "append", "bytes", "chain", "clear", "is_empty", "len", "new", "push", "take", "write"];
 
 /// The file of the engine to which a module belongs, as a place in their order.
 fn engine_place(module: &[String]) -> Option<usize> {
