@@ -208,7 +208,15 @@ fn is_final(error: &io::Error) -> bool {
 impl Acceptor {
     /// Tries whether the socket listens, since nothing but accepting tells; a connection that waits comes with it.
     fn check(&self) -> io::Result<Option<(Stream, Option<SocketAddr>)>> {
-        match self.accept() {
+        let is_of_its_family = match self {
+            Acceptor::Tcp(listener) => listener.local_addr().is_ok(),
+            #[cfg(unix)]
+            Acceptor::Unix(listener) => listener.local_addr().is_ok(),
+        };
+        // What else a descriptor may be, accepting does not tell for certain: a pipe, or a socket of another family.
+        let connection =
+            if is_of_its_family { self.accept() } else { Err(io::ErrorKind::Unsupported.into()) };
+        match connection {
             Ok(connection) => Ok(Some(connection)),
             // Of the wrong kind (UDP), connected, or never told to listen.
             Err(error) if is_final(&error) || error.kind() == io::ErrorKind::Unsupported => {
