@@ -5,8 +5,7 @@ use super::endpoint::Endpoint;
 use super::session::Session;
 use super::{Engine, Stage};
 use crate::collections::Key;
-use crate::http::HeaderStorage;
-use crate::http::{self, Date, HttpError, Method, ResponseHead, Version, http_date};
+use crate::http::{self, Date, HeaderStorage, HttpError, Loading, Method, ResponseHead, Version, http_date};
 use crate::sockjs::{self, Action, Route};
 
 /// One request under way, and what its answer must know of it.
@@ -102,7 +101,9 @@ impl Label {
             }
         };
         if let Some(endpoint) = self.endpoint.and_then(|number| endpoints.get(usize::from(number))) {
-            if self.cors && endpoint.options.cors {
+            // A page that is not listed does not read even that its request was wrong.
+            if self.cors && endpoint.options.cors && endpoint.origins.admit(exchange.request, Loading::Script)
+            {
                 head = cross_origin(head, exchange);
             }
             if let (true, Some(attributes)) = (self.cookie, &endpoint.options.jsessionid) {

@@ -26,19 +26,19 @@ impl Engine {
         let keys: Vec<_> = self.connections.iter().map(|(key, _)| key).collect();
         for key in keys {
             let Some(connection) = self.connections.get_mut(key) else { continue };
+            // Its last chance is a short one, but it begins now: for a request that is on its way, or not here whole, for a
+            // client between two polls, which comes for the close frame, and for one that was to read much first.
+            connection.since = self.clock.now();
             if let Flow::Stalled(since) = &mut connection.flow {
-                // Its last chance is a short one, but it begins now.
                 *since = self.clock.now();
             }
-            match connection.phase {
-                // Nobody needs it any more.
-                Phase::Idle { first: false } if !awaits_receivers && connection.inbox.is_empty() => {
-                    connection.phase = Phase::Finishing { peer_done: false };
-                    self.mark_dirty(key);
-                }
-                // Its first request may be on its way, or a client between two polls, who comes for the close frame.
-                Phase::Idle { .. } => connection.since = self.clock.now(),
-                _ => {}
+            if let Phase::Idle { first: false } = connection.phase
+                && !awaits_receivers
+                && connection.inbox.is_empty()
+            {
+                // No client needs it any more.
+                connection.phase = Phase::Finishing { peer_done: false };
+                self.mark_dirty(key);
             }
             self.arm_connection(key);
         }

@@ -12,6 +12,7 @@
 //! The server's own name is no more trusted than another one: a name that resolves to this server today may have been
 //! another server's a moment ago, when the page was loaded from there (DNS rebinding).
 
+use core::net::{Ipv4Addr, Ipv6Addr};
 use std::error::Error;
 use std::fmt;
 
@@ -202,6 +203,9 @@ fn check(text: &str) -> Result<(), &'static str> {
     if text.bytes().any(|byte| byte.is_ascii_uppercase()) {
         return Err("browsers send origins in lower case");
     }
+    if matches!(scheme, "ws" | "wss") {
+        return Err("a page has the scheme http or https, also where it opens a WebSocket");
+    }
     if authority.contains(['/', '?', '#', '@', '\\']) {
         return Err("an origin ends with its host or port: no path, no slash behind it, no user");
     }
@@ -221,7 +225,7 @@ fn check_port(scheme: &str, port: &str) -> Result<(), &'static str> {
         return Err("its port is not a number from 1 to 65535");
     }
     match (scheme, port) {
-        ("http" | "ws", "80") | ("https" | "wss", "443") => {
+        ("http", "80") | ("https", "443") => {
             Err("browsers leave out the port that the scheme has by default")
         }
         _ => Ok(()),
@@ -230,9 +234,12 @@ fn check_port(scheme: &str, port: &str) -> Result<(), &'static str> {
 
 fn check_host(host: &str) -> Result<(), &'static str> {
     if let Some(address) = host.strip_prefix('[') {
-        let is_address =
-            address.strip_suffix(']').is_some_and(|text| text.parse::<std::net::Ipv6Addr>().is_ok());
-        return if is_address { Ok(()) } else { Err("its IPv6 address is not one") };
+        let address = address.strip_suffix(']').and_then(|text| Some((text, text.parse().ok()?)));
+        return match address {
+            Some((text, address)) if text == serialize(address) => Ok(()),
+            Some(_) => Err("browsers write its IPv6 address in another way (WHATWG URL, IPv6 serializer)"),
+            None => Err("its IPv6 address is not one"),
+        };
     }
     let name = host.strip_prefix("*.").unwrap_or(host);
     if name.contains('*') {
@@ -242,7 +249,25 @@ fn check_host(host: &str) -> Result<(), &'static str> {
     if name.is_empty() || name.starts_with('.') || name.contains("..") || !name.bytes().all(is_name) {
         return Err("its host is not one as browsers send it (other scripts as xn--)");
     }
+    if ends_in_number(name) && host.parse::<Ipv4Addr>().is_err() {
+        return Err("browsers take its host for an IPv4 address, and write that as four decimal numbers");
+    }
     Ok(())
+}
+
+/// An IPv6 address as browsers write it: an IPv4 address within it is written like the rest.
+fn serialize(address: Ipv6Addr) -> String {
+    match (address.to_ipv4_mapped(), address.segments()) {
+        (Some(_), [.., high, low]) => format!("::ffff:{high:x}:{low:x}"),
+        (None, _) => address.to_string(),
+    }
+}
+
+/// Whether browsers take a name for an IPv4 address (WHATWG URL, "ends in a number").
+fn ends_in_number(name: &str) -> bool {
+    let last = name.strip_suffix('.').unwrap_or(name).rsplit('.').next().unwrap_or_default();
+    let is_hexadecimal = |text: &str| text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    last.bytes().all(|byte| byte.is_ascii_digit()) || last.strip_prefix("0x").is_some_and(is_hexadecimal)
 }
 
 /// An entry of an allow-list that no origin can match.
@@ -385,6 +410,12 @@ mod tests {
             "capacitor://localhost",
             "chrome-extension://abcdef",
             "http://example.org:443",
+            "http://127.0.0.1:8080",
+            "http://[2001:db8::1:0:0:1]",
+            "http://[::ffff:102:304]",
+            "http://[::102:304]",
+            "http://0x7f.example",
+            "http://0xg",
             "null",
         ] {
             assert!(Origins::new(&[entry.to_owned()]).is_ok(), "{entry}");
@@ -419,6 +450,20 @@ mod tests {
             ("https://a..example", "its host"),
             ("http://[::1", "IPv6"),
             ("http://[::g]", "IPv6"),
+            ("http://[0:0::1]", "IPv6 serializer"),
+            ("http://[::0001]", "IPv6 serializer"),
+            ("http://[::ffff:1.2.3.4]", "IPv6 serializer"),
+            ("http://127.1", "four decimal"),
+            ("http://2130706433", "four decimal"),
+            ("http://0x7f.1", "four decimal"),
+            ("http://127.0.0.0x1", "four decimal"),
+            ("http://127.0.0.01", "four decimal"),
+            ("http://127.0.0.1.", "four decimal"),
+            ("http://256.1.1.1", "four decimal"),
+            ("http://a.example.0x", "four decimal"),
+            ("http://*.0.0.1", "four decimal"),
+            ("ws://example.org", "http or https"),
+            ("wss://example.org:8443", "http or https"),
             ("1http://example.org", "scheme"),
             ("://example.org", "scheme"),
         ] {

@@ -52,6 +52,8 @@ struct Listener {
     acceptor: Acceptor,
     proxied: bool,
     backlog: Backlog,
+    /// That accepting fails was told, and has not been over since then: not all that waited were accepted.
+    fails: bool,
     /// The connection that showed that it listens.
     first: Option<(Stream, Option<SocketAddr>)>,
 }
@@ -81,7 +83,13 @@ impl Listeners {
     ) -> io::Result<()> {
         let first = acceptor.check()?;
         acceptor.source().register(registry, token(self.listeners.len()), Interest::READABLE)?;
-        self.listeners.push(Some(Listener { acceptor, proxied, backlog: Backlog::Waiting, first }));
+        self.listeners.push(Some(Listener {
+            acceptor,
+            proxied,
+            backlog: Backlog::Waiting,
+            fails: false,
+            first,
+        }));
         Ok(())
     }
 
@@ -93,7 +101,8 @@ impl Listeners {
     /// An event of a listener. `false`: there is none of this number.
     pub(super) fn wake(&mut self, number: usize) -> bool {
         let Some(listener) = self.listeners.get_mut(number) else { return false };
-        if let Some(listener) = listener {
+        // One more that waits does not end a pause.
+        if let Some(listener) = listener.as_mut().filter(|listener| listener.backlog == Backlog::Empty) {
             listener.backlog = Backlog::Waiting;
         }
         true
@@ -163,12 +172,11 @@ impl Listener {
         if let Some((stream, peer)) = self.first.take() {
             return Ok(Some(Accepted { stream, peer, proxied }));
         }
-        let was_paused = match self.backlog {
+        match self.backlog {
             Backlog::Empty => return Ok(None),
             Backlog::Paused(until) if now < until => return Ok(None),
-            Backlog::Paused(_) => true,
-            Backlog::Waiting => false,
-        };
+            Backlog::Paused(_) | Backlog::Waiting => {}
+        }
         loop {
             let error = match self.acceptor.accept() {
                 Ok((stream, peer)) => {
@@ -179,7 +187,7 @@ impl Listener {
             };
             match error.kind() {
                 io::ErrorKind::WouldBlock => {
-                    self.backlog = Backlog::Empty;
+                    (self.backlog, self.fails) = (Backlog::Empty, false);
                     return Ok(None);
                 }
                 // Of the connection that would have been next: it is gone.
@@ -189,7 +197,7 @@ impl Listener {
                 _ => {
                     self.backlog = Backlog::Paused(now.saturating_add(PAUSE));
                     let is_final = is_final(&error);
-                    if was_paused && !is_final {
+                    if std::mem::replace(&mut self.fails, true) && !is_final {
                         return Ok(None);
                     }
                     return Err(Failure { address: self.acceptor.address(), error, is_final });
@@ -208,7 +216,15 @@ fn is_final(error: &io::Error) -> bool {
 impl Acceptor {
     /// Tries whether the socket listens, since nothing but accepting tells; a connection that waits comes with it.
     fn check(&self) -> io::Result<Option<(Stream, Option<SocketAddr>)>> {
-        match self.accept() {
+        let is_of_its_family = match self {
+            Acceptor::Tcp(listener) => listener.local_addr().is_ok(),
+            #[cfg(unix)]
+            Acceptor::Unix(listener) => listener.local_addr().is_ok(),
+        };
+        // What else a descriptor may be, accepting does not tell for certain: a pipe, or a socket of another family.
+        let connection =
+            if is_of_its_family { self.accept() } else { Err(io::ErrorKind::Unsupported.into()) };
+        match connection {
             Ok(connection) => Ok(Some(connection)),
             // Of the wrong kind (UDP), connected, or never told to listen.
             Err(error) if is_final(&error) || error.kind() == io::ErrorKind::Unsupported => {

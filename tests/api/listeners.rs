@@ -69,7 +69,13 @@ fn a_socket_that_does_not_listen_is_refused() {
     }
     let (one, _other) = UnixStream::pair().expect("a pair");
     let datagrams = UnixDatagram::unbound().expect("a socket");
-    for (what, socket) in [("connected", OwnedFd::from(one)), ("datagrams", OwnedFd::from(datagrams))] {
+    let (pipe, _writer) = std::io::pipe().expect("a pipe");
+    for (what, socket) in [
+        ("connected", OwnedFd::from(one)),
+        ("datagrams", datagrams.into()),
+        ("no socket", pipe.into()),
+        ("of TCP", listener().into()),
+    ] {
         let error = server.add_unix_listener(UnixListener::from(socket), Preamble::None).expect_err(what);
         assert_eq!(error.kind(), ErrorKind::InvalidInput, "{what}: {error}");
     }

@@ -91,6 +91,32 @@ fn rule_1_2_a_page_that_is_not_listed_gets_nothing_on_any_path() {
     assert_eq!(server.counters().refused.not_admitted, 8 * PATHS.len() as u64);
 }
 
+/// What is wrong with a request may be found before the page that it comes from is looked at.
+#[test]
+fn rule_1_a_page_that_is_not_listed_reads_no_answer_to_a_wrong_request() {
+    let (server, _) = listing(&["https://good.example"]);
+    for (method, target, more, status) in [
+        ("PUT", "/chat/info", "", 405),
+        ("GET", "/chat/0/s/xhr", "", 405),
+        ("POST", "/chat/0/s/xhr_send", "Content-Length: 1000000000\r\n", 413),
+    ] {
+        let ask = |fields: &str| {
+            let mut client = Client::connect(server.address);
+            client.send(format!("{method} {target} HTTP/1.1\r\nHost: h\r\n{fields}{more}\r\n"));
+            let answer = client.read_head();
+            assert_eq!(answer.status, status, "{method} {target} {fields}");
+            answer
+        };
+        for page in ["Origin: https://evil.example\r\n", "Origin: null\r\n", "Sec-Fetch-Site: cross-site\r\n"]
+        {
+            let head = ask(page).head;
+            assert!(!head.contains("Access-Control"), "{page}{head}");
+        }
+        let listed = ask("Origin: https://good.example\r\n");
+        assert_eq!(listed.header("Access-Control-Allow-Origin"), Some("https://good.example"));
+    }
+}
+
 #[test]
 fn rule_3_a_request_that_names_no_page_passes_but_where_an_old_browser_loads_it_for_any_page() {
     let (server, _) = listing(&["https://good.example"]);

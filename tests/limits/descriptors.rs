@@ -65,4 +65,7 @@ fn without_descriptors_the_server_waits_for_one() {
     let mut fresh = Client::connect(server.address);
     assert_eq!(fresh.ask("GET", "/echo", "", b"").text(), "Welcome to SockJS!\n");
     server.expect_alive();
+    // Neither each client that came meanwhile, nor each that left, was one more failure.
+    let told = server.end();
+    assert_eq!(told.matches("takes no connections for now").count(), 1, "{told}");
 }

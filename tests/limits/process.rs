@@ -1,6 +1,6 @@
 //! The binary as a child, seen as the operating system sees it.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
 
@@ -15,10 +15,21 @@ impl Process {
         Self::spawn(&mut Command::new(env!("CARGO_BIN_EXE_sockjs-echo")))
     }
 
-    /// One that may have only so many descriptors.
+    /// One that may have only so many descriptors. What it says of that is kept for [`Process::end`].
     pub fn with_descriptors(count: usize) -> Self {
         let script = format!("ulimit -n {count}; exec \"$0\" \"$@\"");
-        Self::spawn(Command::new("sh").args(["-c", &script, env!("CARGO_BIN_EXE_sockjs-echo")]))
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &script, env!("CARGO_BIN_EXE_sockjs-echo")]);
+        Self::spawn(shell.stderr(Stdio::piped()))
+    }
+
+    /// Ends it, and gives what it said on its standard error.
+    pub fn end(mut self) -> String {
+        self.child.kill().expect("kill");
+        let mut text = String::new();
+        let mut errors = self.child.stderr.take().expect("piped");
+        errors.read_to_string(&mut text).expect("text");
+        text
     }
 
     fn spawn(command: &mut Command) -> Self {

@@ -9,7 +9,7 @@ mod printing;
 mod sockets;
 
 use std::io::{BufRead, BufReader, Read};
-use std::net::{SocketAddr, TcpListener};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::process::{Child, Command, Stdio};
 use std::thread::JoinHandle;
@@ -184,4 +184,21 @@ fn a_new_process_takes_over_the_socket_of_the_old_one() {
     }
     let (code, _, error) = output(&["--listen", "inherited"]);
     assert_eq!(code, Some(1), "a standard input that is no socket: {error}");
+}
+
+#[test]
+fn a_listener_that_another_process_has_shut_down_is_told_of() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("bind");
+    let address = listener.local_addr().expect("address");
+    let shared = TcpStream::from(OwnedFd::from(listener.try_clone().expect("a copy")));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sockjs-echo"));
+    command.args(["--listen", "inherited"]).stdin(OwnedFd::from(listener)).stderr(Stdio::piped());
+    let mut echo = Echo::spawn(command.stdout(Stdio::piped()));
+    let error = collect(echo.child.stderr.take());
+    assert_eq!(Client::connect(address).ask("GET", "/echo", "", b"").status, 200);
+    shared.shutdown(Shutdown::Both).expect("shutdown");
+    echo.terminate();
+    assert_eq!(echo.code(), Some(0));
+    let error = error.join().expect("text");
+    assert!(error.starts_with(&format!("{address} does not listen any more: ")), "{error}");
 }

@@ -62,9 +62,13 @@ fn serve(arguments: &Arguments) -> io::Result<()> {
     stop_on_signals(server.handle())?;
     endpoints::mount(&mut server, &endpoint)?;
     serve_page(&mut server, &endpoint.client_url, client_js);
-    if arguments.verbose {
-        server.observe(log);
-    }
+    let verbose = arguments.verbose;
+    server.observe(move |event| {
+        // A listener that fails is for whoever runs the server to see to.
+        if verbose || matches!(event, Event::ListenerFailed { .. }) {
+            log(event);
+        }
+    });
     for place in &arguments.listen {
         let place = listen::on(&mut server, place, arguments.preamble)?;
         output::print(&format!("Listening on {place}\n"))?;
@@ -111,6 +115,11 @@ fn log(event: &Event<'_>) {
         Event::Refused { peer, status } => {
             let peer = peer.map_or("a Unix socket".to_owned(), |peer| peer.to_string());
             output::tell(format_args!("refused with {status}: {peer}"));
+        }
+        Event::ListenerFailed { address, error, is_final } => {
+            let place = address.map_or("a Unix socket".to_owned(), |address| address.to_string());
+            let what = if *is_final { "does not listen any more" } else { "takes no connections for now" };
+            output::tell(format_args!("{place} {what}: {error}"));
         }
         Event::Panicked { session } => output::tell(format_args!("a handler panicked: {session:?}")),
         _ => {}

@@ -1,7 +1,7 @@
 //! Clients that are gone without a word, and clients that read slowly (contract, rules 7.13 and 7.14): the former are
 //! missed in time, the latter are not given up.
 
-use super::world::{World, echo};
+use super::world::{Moment, World, echo};
 use crate::engine::{EndpointOptions, ServerOptions};
 
 /// What the default rate allows a client for so many bytes, in milliseconds.
@@ -175,4 +175,30 @@ fn rule_7_14_an_answer_in_front_of_the_next_request_is_not_waited_for() {
     world.pass(5_100);
     assert_eq!(world.heard(), ["0 open", "0 close 1006 Expired"]);
     world.finish();
+}
+
+/// However much a client was to read first: a server that stops does not wait for that, in a closing handshake, or behind
+/// one.
+#[test]
+fn rule_12_10_a_stop_does_not_wait_until_slow_clients_have_read() {
+    for closing in [World::frame(1, b"x"), World::frame(8, &1000_u16.to_be_bytes())] {
+        let mut world =
+            World::build(ServerOptions::default(), EndpointOptions::default(), |engine, key, moment| {
+                if let Moment::Message(_) = moment {
+                    engine.close(key, 3000, "Go away!");
+                }
+            });
+        let socket = world.websocket("websocket");
+        let session = world.session(0);
+        world.engine.send(session, &"x".repeat(1_000_000)).expect("it fits");
+        world.flush();
+        world.send(socket, closing);
+        world.pass(10_000);
+        assert!(!world.ended.contains(&socket), "it is waited for while the server runs");
+        world.engine.stop(1001, "", &mut world.handlers);
+        world.flush();
+        world.pass(500);
+        assert!(world.engine.is_empty());
+        world.finish();
+    }
 }

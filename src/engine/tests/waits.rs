@@ -280,3 +280,22 @@ fn a_server_that_stops_does_not_wait_long_for_clients_that_take_nothing() {
     world.pass(1);
     assert!(world.engine.is_empty());
 }
+
+/// As a request that has not begun to come.
+#[test]
+fn a_request_that_is_not_here_whole_has_its_last_chance_when_the_server_stops() {
+    let mut world = World::new(echo);
+    let (head, body) = (world.connect(), world.connect());
+    world.send(head, "GET /e HTTP/1.1\r\n");
+    world.send(body, "POST /e/000/s/xhr HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\n1");
+    world.pass(3_000);
+    world.engine.stop(1001, "", &mut world.handlers);
+    world.flush();
+    world.pass(499);
+    world.send(head, "Host: h\r\n\r\n");
+    assert!(world.take(head).starts_with("HTTP/1.1 200 "));
+    assert_eq!(world.take(body), "");
+    world.pass(1);
+    assert!(world.take(body).starts_with("HTTP/1.1 408 "));
+    world.finish();
+}
