@@ -205,11 +205,17 @@ pub(super) enum Ping {
     Queued,
     /// On the wire.
     Sent,
+    /// On the wire, and the client has spoken since: it is there, but how far it has read is known with its pong. Holds
+    /// when a client that reads at the slowest rate has read what was in front of the ping, in quarters of a second.
+    Outstanding(u32),
 }
 
 /// Bytes that can be on their way to a client at most: what two operating systems buffer by default (Linux:
 /// `net.ipv4.tcp_wmem` and `net.ipv4.tcp_rmem`). What was written before them has been read.
 const ON_THE_WAY: usize = 10 << 20;
+
+/// Milliseconds in a quarter of a second, about.
+const QUARTER: Millis = 256;
 
 /// How long a client takes for so many bytes at so many in a second, in microseconds.
 fn reading_time(bytes: usize, rate: usize) -> u64 {
@@ -280,11 +286,26 @@ impl Connection {
 
     /// The answer to a ping has come: what was written in front of the ping has been read.
     pub(super) fn note_pong(&mut self, now: Millis) {
-        if let Phase::WebSocket(WebSocket { ping: Ping::Sent, .. }) = self.phase {
-            // The wait for it was to begin when a slow client had read so far.
-            let early = self.since.saturating_sub(now).saturating_mul(1000);
-            self.read_by = self.read_by.saturating_sub(early);
-        }
+        let Phase::WebSocket(socket) = &mut self.phase else { return };
+        let read_by = match socket.ping {
+            // The wait for the pong was to begin then.
+            Ping::Sent => self.since,
+            Ping::Outstanding(quarters) => Millis::from(quarters) * QUARTER,
+            Ping::Rest | Ping::Queued => return,
+        };
+        socket.ping = Ping::Rest;
+        self.read_by = self.read_by.saturating_sub(read_by.saturating_sub(now).saturating_mul(1000));
+    }
+
+    /// The client of a WebSocket has spoken: it is there, though its pong may be behind a long message.
+    pub(super) fn note_heard(&mut self, now: Millis) {
+        let Phase::WebSocket(socket) = &mut self.phase else { return };
+        socket.ping = match socket.ping {
+            Ping::Sent => Ping::Outstanding(u32::try_from(self.since / QUARTER).unwrap_or(u32::MAX)),
+            Ping::Queued => Ping::Rest,
+            other @ (Ping::Rest | Ping::Outstanding(_)) => other,
+        };
+        self.since = now;
     }
 
     /// When a client that reads at the slowest rate has read all that was written to it: the present, or later.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::answers::Exchange;
 use super::application::Application;
-use super::connection::{Connection, Flow, Phase, Ping, Rest};
+use super::connection::{Connection, Flow, Phase, Rest};
 use super::receivers::Frame;
 use super::session::{Session, State};
 use super::waits::Alarm;
@@ -126,9 +126,8 @@ impl Engine {
 
     /// A client whose messages are being told is not read meanwhile, nor missed: neither its pong nor its next receiver.
     pub(super) fn note_heard(&mut self, key: Key<Connection>, session: Key<Session>) {
-        if let Some(Connection { phase: Phase::WebSocket(socket), since, .. }) = self.connections.get_mut(key)
-        {
-            (socket.ping, *since) = (Ping::Rest, self.clock.now());
+        if let Some(connection) = self.connections.get_mut(key) {
+            connection.note_heard(self.clock.now());
         }
         if let Some(Session { receiver: None, since, .. }) = self.sessions.get_mut(session) {
             *since = self.clock.now();

@@ -37,6 +37,9 @@ impl Engine {
         let Some(endpoint) = self.endpoints.get(usize::from(session.endpoint)) else { return };
         let connection = session.receiver.and_then(|receiver| self.connections.get(receiver));
         if deadline(session, connection, endpoint, self.stage).is_none_or(|deadline| deadline > until) {
+            if let Some(receiver) = session.receiver {
+                self.ask_how_far(receiver, endpoint.pong_timeout);
+            }
             return self.arm_session(key);
         }
         match session.receiver {
@@ -61,6 +64,19 @@ impl Engine {
         }
     }
 
+    /// A client that speaks all the time is never asked whether it is there, so that nothing shows how much of what was
+    /// written to it has been read. If a slow client would need longer for it than for a pong, a ping asks: otherwise the
+    /// client would be missed long after it has gone.
+    fn ask_how_far(&mut self, receiver: Key<Connection>, pong_timeout: Millis) {
+        let now = self.clock.now();
+        let Some(connection) = self.connections.get_mut(receiver) else { return };
+        let is_far = connection.read_by(now) > now.saturating_add(pong_timeout);
+        let Phase::WebSocket(socket) = &mut connection.phase else { return };
+        if is_far && socket.ping == Ping::Rest && connection.flow == Flow::Open {
+            self.send_ping(receiver);
+        }
+    }
+
     /// Ends a stream whose client has made no request for long: one that is there opens the next at once, one that is not
     /// lets its session expire.
     fn end_silent_stream(&mut self, key: Key<Session>, receiver: Key<Connection>, until: Millis) {
@@ -76,7 +92,7 @@ impl Engine {
     pub(super) fn ping(&mut self, receiver: Key<Connection>, since: Millis) {
         let Some(connection) = self.connections.get_mut(receiver) else { return };
         let Phase::WebSocket(socket) = &mut connection.phase else { return };
-        if socket.ping != Ping::Rest || connection.since > since {
+        if !matches!(socket.ping, Ping::Rest | Ping::Outstanding(_)) || connection.since > since {
             return;
         }
         if connection.flow != Flow::Open {
@@ -84,6 +100,12 @@ impl Engine {
             connection.since = self.clock.now();
             return;
         }
+        self.send_ping(receiver);
+    }
+
+    fn send_ping(&mut self, receiver: Key<Connection>) {
+        let Some(connection) = self.connections.get_mut(receiver) else { return };
+        let Phase::WebSocket(socket) = &mut connection.phase else { return };
         socket.ping = Ping::Queued;
         connection.outbox.write(&mut self.memory, |out| write_header(out, Opcode::Ping, 0));
         self.mark_dirty(receiver);

@@ -151,7 +151,7 @@ pub(super) fn deadline(
         _ => return Some(heartbeat),
     };
     let liveness = match socket.ping {
-        Ping::Rest => Some(connection.since.saturating_add(endpoint.heartbeat_delay)),
+        Ping::Rest | Ping::Outstanding(_) => Some(connection.since.saturating_add(endpoint.heartbeat_delay)),
         Ping::Sent if connection.flow == Flow::Open => {
             Some(connection.since.saturating_add(endpoint.pong_timeout))
         }

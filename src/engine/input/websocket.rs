@@ -2,7 +2,7 @@
 
 use super::Step;
 use crate::collections::Key;
-use crate::engine::connection::{Connection, Phase, Ping};
+use crate::engine::connection::{Connection, Phase};
 use crate::engine::memory::kept_assembly;
 use crate::engine::session::Session;
 use crate::engine::{Application, Engine, Message};
@@ -47,13 +47,13 @@ impl Engine {
             }
         };
         decoder.reclaim(&mut self.assembly, kept_assembly(&self.options));
-        if let Some(Connection { phase: Phase::WebSocket(socket), since, .. }) = self.connections.get_mut(key)
-        {
+        let now = self.clock.now();
+        let Some(connection) = self.connections.get_mut(key) else { return step };
+        if let Phase::WebSocket(socket) = &mut connection.phase {
             self.memory.input.hold(decoder.buffered());
             socket.decoder = decoder;
             if let Step::Took(_) = step {
-                // Whoever sends is alive, though the pong may still be behind a long message.
-                (socket.ping, *since) = (Ping::Rest, self.clock.now());
+                connection.note_heard(now);
             }
         }
         step

@@ -202,3 +202,23 @@ fn rule_12_10_a_stop_does_not_wait_until_slow_clients_have_read() {
         world.finish();
     }
 }
+
+/// It speaks all the time, so that it is not asked whether it is there; then it is gone.
+#[test]
+fn rule_7_13_a_busy_client_is_missed_in_time() {
+    let mut world = patient();
+    let socket = world.websocket("websocket");
+    let message = "x".repeat(64 << 10);
+    for _ in 0..600 {
+        world.send(socket, World::frame(1, message.as_bytes()));
+        world.pass(1_000);
+        if world.take(socket).ends_with("\u{fffd}\0") {
+            world.send(socket, World::frame(10, b""));
+        }
+    }
+    world.heard();
+    // What it was sent since its last pong is not known to be read.
+    world.pass(25_000 + 10_000 + allowed(26 * (64 << 10)));
+    assert_eq!(world.heard(), ["0 close 1006 Unresponsive"]);
+    world.finish();
+}
