@@ -172,8 +172,11 @@ pub(super) fn end_answer(head: ResponseHead<'_>, exchange: &Exchange<'_>, status
 impl Engine {
     /// Answers a request whole, and goes on to the next.
     pub(super) fn answer(&mut self, exchange: &Exchange<'_>, status: u16, label: Label, body: &[u8]) {
+        if !self.can_answer(exchange.key, body.len()) {
+            return;
+        }
         let Some(connection) = self.connections.get_mut(exchange.key) else { return };
-        connection.outbox.write(&mut self.memory, |out| {
+        connection.outbox.write(&mut self.pool, |out| {
             let head = label.head(out, exchange, status, &self.endpoints, &self.date);
             end_answer(head, exchange, status, body);
         });
@@ -192,7 +195,6 @@ impl Engine {
         let head = label.head(&mut self.scratch, exchange, status, &self.endpoints, &self.date);
         end_answer(head, exchange, status, body);
         let answer = Some(Box::from(self.scratch.as_slice()));
-        self.memory.output.hold(self.scratch.len());
         if let Some(connection) = self.connections.get_mut(exchange.key) {
             let delivery = Delivery { session, rest: None, answer, keep_alive: exchange.keep_alive };
             connection.phase = Phase::Delivering(Box::new(delivery));
@@ -208,8 +210,11 @@ impl Engine {
         label: Label,
         finish: impl FnOnce(ResponseHead<'_>),
     ) {
+        if !self.can_answer(exchange.key, 0) {
+            return;
+        }
         let Some(connection) = self.connections.get_mut(exchange.key) else { return };
-        connection.outbox.write(&mut self.memory, |out| {
+        connection.outbox.write(&mut self.pool, |out| {
             finish(label.head(out, exchange, status, &self.endpoints, &self.date));
         });
         self.finish_response(exchange.key, exchange.keep_alive);
@@ -233,8 +238,11 @@ impl Engine {
     /// Answers a head that was not understood. Nothing behind it is read as a request.
     pub(super) fn refuse_head(&mut self, key: Key<Connection>, status: u16, is_head: bool) {
         self.note_refusal(key, status);
+        if !self.can_answer(key, 0) {
+            return;
+        }
         let Some(connection) = self.connections.get_mut(key) else { return };
-        connection.outbox.write(&mut self.memory, |out| {
+        connection.outbox.write(&mut self.pool, |out| {
             let head = ResponseHead::new(out, status, &self.date)
                 .header("Content-Type", PLAIN_TEXT)
                 .header("Connection", "close");

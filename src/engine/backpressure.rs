@@ -3,10 +3,11 @@
 use crate::websocket::message::INCOMPLETE;
 
 use super::Engine;
+use super::budget::Purpose;
 use super::connection::{Connection, Flow, Phase, WebSocket};
 use super::session::{SendError, Session};
 use crate::collections::Key;
-use crate::sockjs::Transport;
+use crate::sockjs::{Transport, simple_wrapping};
 
 /// Pipelined bytes that are kept while a response is under way; beyond it reading pauses.
 pub(super) const READ_AHEAD: usize = 16 << 10;
@@ -37,50 +38,46 @@ pub(super) struct Room {
     pub(super) may_overflow: bool,
 }
 
+/// How much larger a transport can make a JSON string that it rewrites, with the buffer that grows meanwhile.
+const REWRITTEN: usize = 3;
+
 /// Bytes that may wait for a client that reads before they should be flushed.
 pub(super) const PRESSING: usize = 64 << 10;
 
-/// The part of what the whole server may hold that may be queued before it should be flushed.
-pub(super) const PRESSING_SHARE: usize = 16;
-
 impl Engine {
-    /// Whether the whole server holds too much of what clients sent. Input has half of
-    /// the room, so that it cannot keep anybody's output from leaving; and an eighth of it, whatever waits to leave.
+    /// Whether the whole server holds too much of what clients sent.
     pub(super) fn is_input_over(&self) -> bool {
-        let room = self.options.buffered_bytes;
-        let input = self.memory.input.held();
-        input > room / 2 || (input > room / 8 && self.memory.held() > room - room / 8)
+        !self.budget.admit(Purpose::UnfinishedInput, 0)
     }
 
-    /// Whether whoever holds something already must not hold so many bytes more. A quarter of the room is for those
-    /// who hold nothing: they are the ones who read.
+    /// Whether a client that has something waiting must not get so many bytes more.
     pub(super) fn is_short_of_memory(&self, length: usize) -> bool {
-        self.memory.held() + length > self.options.buffered_bytes / 4 * 3
+        !self.budget.admit(Purpose::Queued, length)
     }
 
-    /// Whether nobody must hold so many bytes more: an eighth of the room is for what clients send. (What is more than all
-    /// of it goes out where nothing else waits.)
+    /// Whether no client must get so many bytes more.
     pub(super) fn is_output_over(&self, more: usize) -> bool {
-        let (room, output) = (self.options.buffered_bytes, self.memory.output.held());
-        output > 0 && (output + more > room - room / 8 || self.memory.held() + more > room)
+        !self.budget.admit(Purpose::Prompt, more)
     }
 
-    /// Whether there is room for so many bytes that came whole to wait for their turn: an eighth more than for what is
-    /// unfinished, so that nobody can take it for all. Where there is none they do not wait: memory comes before fairness.
+    /// Whether so many bytes that came whole may wait for their turn.
     pub(super) fn can_keep(&self, more: usize) -> bool {
-        let room = self.options.buffered_bytes;
-        self.memory.input.held() + more <= room / 8 * 5 && self.memory.held() + more <= room
+        self.budget.admit(Purpose::WholeInput, more)
     }
 
-    /// What a session can take.
-    pub(super) fn room(&mut self, key: Key<Session>, length: usize) -> Result<Room, SendError> {
+    /// What a session can take, of a message of this length that adds so many bytes to what is held. Where a transport
+    /// rewrites it, it is there twice for a moment, and larger.
+    pub(super) fn room(&mut self, key: Key<Session>, framed: usize, added: usize) -> Result<Room, SendError> {
         let session = self.sessions.get(key).filter(|session| session.is_open()).ok_or(SendError::Gone)?;
         let endpoint = self.endpoints.get(usize::from(session.endpoint)).ok_or(SendError::Gone)?;
         let connection = session.receiver.and_then(|receiver| self.connections.get(receiver));
         let unsent = connection.map_or(0, |connection| connection.outbox.len());
         let waiting = session.queue.len() + unsent;
         let is_raw = session.transport == Transport::RawWebSocket;
-        let framed = length + if is_raw { 0 } else { QUOTES };
+        let wanted = match simple_wrapping(session.transport) {
+            Some(_) => added,
+            None => added.saturating_add(framed.saturating_mul(REWRITTEN)),
+        };
         let limit = endpoint.options.send_queue;
         let reads = connection.is_some_and(|connection| connection.flow == Flow::Open);
         let slight = match is_raw {
@@ -89,18 +86,15 @@ impl Engine {
             false => SLIGHT,
         };
         let is_empty = waiting == 0 || (reads && session.queue.is_empty() && unsent <= slight);
-        self.queued += framed;
-        if (reads && waiting >= PRESSING) || self.queued > self.options.buffered_bytes / PRESSING_SHARE {
-            self.flush_due = true;
-        }
+        self.flush_due |= reads && waiting >= PRESSING;
         Ok(Room {
             raw: session.receiver.filter(|_| is_raw),
-            wanted: framed,
+            wanted,
             is_empty,
             is_full: (!is_empty && waiting + framed > limit)
-                || (waiting > 0 && self.is_short_of_memory(framed))
-                || self.is_output_over(framed),
-            may_overflow: reads && !self.is_output_over(framed),
+                || (waiting > 0 && self.is_short_of_memory(wanted))
+                || self.is_output_over(wanted),
+            may_overflow: reads && !self.is_output_over(wanted),
         })
     }
 

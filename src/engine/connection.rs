@@ -15,14 +15,16 @@
 
 use std::mem::{Discriminant, discriminant};
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU64;
 
 use super::Millis;
-use super::chain::Chain;
-use super::memory::Memory;
+use super::budget::Footprint;
+use super::byte_queue::ByteQueue;
 use super::session::Session;
 use crate::collections::{Key, Link, Linked, Timer};
 use crate::http::{BodyDecoder, HeadScanner};
 use crate::sockjs::{Callback, Transport};
+use crate::websocket::discard::Discard;
 use crate::websocket::message::Decoder;
 
 /// The state of one connection. Idle ones own no heap.
@@ -34,10 +36,12 @@ pub struct Connection {
     /// Bytes of a unit that is not complete, or that cannot be dealt with yet.
     pub(super) inbox: Vec<u8>,
     /// Bytes on their way to the socket.
-    pub(super) outbox: Chain,
+    pub(super) outbox: ByteQueue,
     pub(super) flow: Flow,
     /// When a client that reads at the slowest rate has read all that was written to it, in microseconds.
     read_by: u64,
+    /// What is booked for it.
+    pub(super) booked: Footprint,
     /// The client sends no more; requests that it sent before are yet to be answered.
     pub(super) hung_up: bool,
     /// What it sent before goes on in the next turn; nothing more is read until then.
@@ -83,7 +87,7 @@ pub(super) enum Phase {
     /// Upgraded, with a session.
     WebSocket(WebSocket),
     /// Our close frame is out, the client's is awaited (RFC 6455 §7.1.2).
-    Farewell(Decoder),
+    Farewell(Discard),
     /// Nothing more is read as a request; what waits goes out, then the sending side is shut, or the connection
     /// dropped if the client has hung up already.
     Finishing { peer_done: bool },
@@ -91,23 +95,6 @@ pub(super) enum Phase {
     Lingering,
     /// Ended: the reactor has yet to drop the socket.
     Gone,
-}
-
-impl Phase {
-    /// The memory that the phase held is in use no longer.
-    fn let_go(&self, memory: &mut Memory) {
-        let rest = |rest: &Option<Box<Rest>>| rest.as_ref().map_or(0, |rest| rest.buffered());
-        match self {
-            Phase::Delivering(delivery) => {
-                memory.input.release(rest(&delivery.rest));
-                memory.output.release(delivery.answer.as_ref().map_or(0, |answer| answer.len()));
-            }
-            Phase::Polling(poll) => memory.output.release(poll.head.len()),
-            Phase::WebSocket(socket) => memory.input.release(socket.decoder.buffered() + rest(&socket.rest)),
-            Phase::Farewell(decoder) => memory.input.release(decoder.buffered()),
-            _ => {}
-        }
-    }
 }
 
 /// A request whose body has not arrived whole. The inbox begins with its head, which is read again at the end.
@@ -126,13 +113,6 @@ pub(super) struct Delivery {
     /// `None`: the connection was dropped, and nobody waits for it.
     pub(super) answer: Option<Box<[u8]>>,
     pub(super) keep_alive: bool,
-}
-
-impl Delivery {
-    /// Nobody is to be answered any more.
-    pub(super) fn drop_answer(&mut self, memory: &mut Memory) {
-        memory.output.release(self.answer.take().map_or(0, |answer| answer.len()));
-    }
 }
 
 /// What is left of a payload whose first messages were told.
@@ -158,7 +138,7 @@ impl Rest {
 
     /// Bytes of memory that it holds.
     pub(super) fn buffered(&self) -> usize {
-        self.payload.capacity()
+        size_of::<Self>() + self.payload.capacity()
     }
 }
 
@@ -237,7 +217,21 @@ pub(super) enum Flow {
     /// As far as we know.
     Open,
     /// The last write stopped short; no byte has left since then.
-    Stalled(Millis),
+    Stalled(Stamp),
+}
+
+/// A time, as a number that is never zero: beside it an enum needs no room of its own.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Stamp(NonZeroU64);
+
+impl Stamp {
+    pub(super) fn new(time: Millis) -> Self {
+        Self(NonZeroU64::MIN.saturating_add(time))
+    }
+
+    pub(super) fn time(self) -> Millis {
+        self.0.get() - 1
+    }
 }
 
 impl Connection {
@@ -246,9 +240,10 @@ impl Connection {
             phase: Phase::Idle { first: true },
             since: now,
             inbox: Vec::new(),
-            outbox: Chain::default(),
+            outbox: ByteQueue::default(),
             flow: Flow::Open,
             read_by: 0,
+            booked: Footprint::default(),
             hung_up: false,
             postponed: false,
             pause: Pause::No,
@@ -318,10 +313,28 @@ impl Connection {
         self.read_by(now).saturating_add(reading_time(self.outbox.len(), slowest_client) / 1000)
     }
 
-    /// Goes over to another phase.
-    pub(super) fn enter(&mut self, phase: Phase, memory: &mut Memory) {
-        self.phase.let_go(memory);
-        self.phase = phase;
+    /// What it holds: see `budget`.
+    pub(super) fn footprint(&self) -> Footprint {
+        let rest = |rest: &Option<Box<Rest>>| rest.as_ref().map_or(0, |rest| rest.buffered());
+        let (input, output) = match &self.phase {
+            Phase::Delivering(delivery) => {
+                let answer = delivery.answer.as_ref().map_or(0, |answer| answer.len());
+                (rest(&delivery.rest), size_of::<Delivery>() + answer)
+            }
+            Phase::Polling(poll) => (0, size_of::<Poll>() + poll.head.len()),
+            Phase::WebSocket(socket) => (socket.decoder.buffered() + rest(&socket.rest), 0),
+            Phase::Proxied
+            | Phase::Idle { .. }
+            | Phase::Head(_)
+            | Phase::Body(_)
+            | Phase::Streaming(_)
+            | Phase::Ending { .. }
+            | Phase::Farewell(_)
+            | Phase::Finishing { .. }
+            | Phase::Lingering
+            | Phase::Gone => (0, 0),
+        };
+        Footprint::new(self.inbox.capacity() + input, self.outbox.footprint() + output)
     }
 
     /// Differs where something came of what waited in the inbox.

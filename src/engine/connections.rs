@@ -3,14 +3,19 @@
 use std::io::IoSlice;
 use std::net::SocketAddr;
 
+use super::budget::Purpose;
 use super::connection::{Connection, Flow, Phase, Rest};
-use super::session::Session;
+use super::session::{Cause, Close, Session};
 use super::waits::client_can_answer;
 use super::{Engine, Notice, Stage};
 use crate::collections::Key;
+use crate::websocket::close;
 
 /// Slices of one write. More wait for the next.
 pub(super) const SLICES: usize = 64;
+
+/// The head of an answer at most, with what it echoes.
+const HEAD: usize = 3 << 10;
 
 impl Engine {
     /// Whether there is room for one more connection.
@@ -56,6 +61,7 @@ impl Engine {
 
     pub(super) fn mark_dirty(&mut self, key: Key<Connection>) {
         self.dirty.push_back(&mut self.connections, key);
+        self.book_connection(key);
     }
 
     /// What waits for a connection's client, for one write: calls `write` with the slices, if there are any.
@@ -99,9 +105,9 @@ impl Engine {
 
     pub(super) fn put_back(&mut self, key: Key<Connection>, rest: Box<Rest>) {
         if let Some((_, place)) = self.connections.get_mut(key).and_then(Connection::rest_mut) {
-            self.memory.input.hold(rest.buffered());
             *place = Some(rest);
         }
+        self.book_connection(key);
     }
 
     /// The answer is in the outbox: the next request, or the end.
@@ -145,8 +151,8 @@ impl Engine {
     pub(super) fn drop_inbox(&mut self, key: Key<Connection>) {
         let Some(connection) = self.connections.get_mut(key) else { return };
         let inbox = std::mem::take(&mut connection.inbox);
-        self.memory.input.release(inbox.capacity());
-        self.memory.give(inbox);
+        self.pool.give(inbox);
+        self.book_connection(key);
     }
 
     /// A response that is on its way out is nothing to a session any more.
@@ -165,9 +171,49 @@ impl Engine {
         if peer_done && connection.outbox.is_empty() {
             return self.drop_connection(key);
         }
-        connection.enter(Phase::Finishing { peer_done }, &mut self.memory);
+        connection.phase = Phase::Finishing { peer_done };
         self.drop_inbox(key);
         self.mark_dirty(key);
+    }
+
+    /// Whether so many bytes more may be stored; where they may not, connections whose clients take nothing are dropped, those
+    /// that hold most first, until there is room again.
+    pub(super) fn make_room(&mut self, purpose: Purpose, bytes: usize) -> bool {
+        if self.budget.admit(purpose, bytes) {
+            return true;
+        }
+        if self.nothing_to_evict {
+            return false;
+        }
+        let mut stalled: Vec<_> = self
+            .connections
+            .iter()
+            .filter(|(_, connection)| matches!(connection.flow, Flow::Stalled(_)))
+            .map(|(key, connection)| (connection.booked.output, key))
+            .collect();
+        stalled.sort_unstable_by_key(|(output, _)| *output);
+        while !self.budget.admit(Purpose::Queued, bytes)
+            && let Some((_, key)) = stalled.pop()
+        {
+            if let Some(session) = self.connections.get(key).and_then(Connection::session) {
+                let reason = "The server is out of memory";
+                self.close_session(session, Close::new(close::TRY_AGAIN_LATER, reason, Cause::Unresponsive));
+            }
+            self.drop_connection(key);
+        }
+        // Until the next flush no more sockets can be known to take nothing.
+        self.nothing_to_evict = stalled.is_empty();
+        self.budget.admit(purpose, bytes)
+    }
+
+    /// Whether an answer with so many bytes behind its head, or in place of it, may be stored. A connection for which not
+    /// even that is left ends: an answer that says so would have no room either.
+    pub(super) fn can_answer(&mut self, key: Key<Connection>, bytes: usize) -> bool {
+        let has_room = self.make_room(Purpose::Answer, bytes.saturating_add(HEAD));
+        if !has_room {
+            self.drop_connection(key);
+        }
+        has_room
     }
 
     /// Ends a connection here and now. Its session hears that its receiver broke off. (Where the messages of a request are
@@ -176,17 +222,17 @@ impl Engine {
     pub(super) fn drop_connection(&mut self, key: Key<Connection>) {
         let Some(connection) = self.connections.get_mut(key) else { return };
         connection.flow = Flow::Open;
-        connection.outbox.clear(&mut self.memory);
+        connection.outbox.clear(&mut self.pool);
         let session = connection.session();
         match &mut connection.phase {
             Phase::Gone => return,
             Phase::Delivering(delivery)
                 if self.sessions.get(delivery.session).is_some_and(Session::is_open) =>
             {
-                delivery.drop_answer(&mut self.memory);
+                delivery.answer = None;
                 return self.drop_inbox(key);
             }
-            _ => connection.enter(Phase::Gone, &mut self.memory),
+            _ => connection.phase = Phase::Gone,
         }
         self.timers.cancel(&mut connection.timer);
         self.drop_inbox(key);

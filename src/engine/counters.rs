@@ -1,7 +1,8 @@
 //! What happened so far, and what there is now.
 
-use super::memory::kept_assembly;
-use super::{Connection, Engine, Session, memory};
+use super::endpoint::Endpoint;
+use super::pool::kept_assembly;
+use super::{Connection, Engine, Session, pool};
 use crate::sockjs::Transport;
 use crate::websocket::close;
 use crate::websocket::message::Assembly;
@@ -90,13 +91,14 @@ impl Engine {
             connections: self.connections.len(),
             sessions: self.sessions.len(),
             timers: self.timers.len() + self.alarms.len(),
-            buffered: self.memory.held(),
+            buffered: self.budget.held(),
             ..self.counters
         }
     }
 
-    /// Bytes of memory that the options let the engine use at most: what may be buffered, twice since a growing buffer may
-    /// be half empty, spare buffers, and all connections and sessions there may be.
+    /// Bytes of memory that the options let the engine use at most: what may be buffered, twice since a buffer that grows is
+    /// there twice for a moment; a message while it is dealt with; spare buffers; endpoints; and all connections and sessions
+    /// there may be.
     pub fn memory_ceiling(&self) -> usize {
         let each = size_of::<Connection>() + size_of::<Assembly>() + OVERHEAD;
         let connections = self.options.connections.saturating_mul(each);
@@ -107,10 +109,21 @@ impl Engine {
         sessions
             .fold(connections, usize::saturating_add)
             .saturating_add(self.options.buffered_bytes.saturating_mul(2))
-            .saturating_add(memory::RETAINED)
+            .saturating_add(pool::RETAINED)
             .saturating_add(kept_assembly(&self.options))
+            .saturating_add(self.endpoints.len() * (size_of::<Endpoint>() + ENDPOINT))
+            .saturating_add(self.largest_message().saturating_mul(3))
+    }
+
+    /// A message is decoded, and read from a form, beside what it came in.
+    fn largest_message(&self) -> usize {
+        let messages = self.endpoints.iter().map(Endpoint::payload_limit);
+        messages.max().unwrap_or(0).max(self.options.body_size)
     }
 }
+
+/// What an endpoint costs beside itself: its prefix, its options, and the iframe page.
+const ENDPOINT: usize = 2048;
 
 /// What a connection or a session costs beside itself: its slot, its timer's node, its socket, its place in a table.
 const OVERHEAD: usize = 128;

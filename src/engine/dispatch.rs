@@ -108,7 +108,6 @@ impl Engine {
         mut rest: Box<Rest>,
         application: &mut dyn Application,
     ) {
-        self.memory.input.release(rest.buffered());
         let Some(connection) = self.connections.get(key) else { return };
         if connection.is_websocket() && self.is_unread(connection) {
             // It goes on when the last byte for its client has left.
@@ -144,8 +143,7 @@ impl Engine {
                     connection.phase = Phase::Idle { first: false };
                     return self.drop_connection(key);
                 };
-                self.memory.output.release(answer.len());
-                connection.outbox.write(&mut self.memory, |out| out.extend_from_slice(&answer));
+                connection.outbox.write(&mut self.pool, |out| out.extend_from_slice(&answer));
                 self.finish_response(key, keep_alive);
             }
             _ if !connection.inbox.is_empty() => self.postpone(key),

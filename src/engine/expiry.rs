@@ -15,7 +15,7 @@ impl Engine {
         let Some(connection) = self.connections.get(key) else { return };
         let waited = until.saturating_sub(connection.since);
         if let Flow::Stalled(since) = connection.flow
-            && until.saturating_sub(since) >= self.longest_stall()
+            && until.saturating_sub(since.time()) >= self.longest_stall()
         {
             if let Some(session) = connection.session() {
                 self.close_session(session, Close::new(1002, "Connection interrupted", Cause::Unresponsive));
@@ -107,7 +107,7 @@ impl Engine {
         let Some(connection) = self.connections.get_mut(receiver) else { return };
         let Phase::WebSocket(socket) = &mut connection.phase else { return };
         socket.ping = Ping::Queued;
-        connection.outbox.write(&mut self.memory, |out| write_header(out, Opcode::Ping, 0));
+        connection.outbox.write(&mut self.pool, |out| write_header(out, Opcode::Ping, 0));
         self.mark_dirty(receiver);
     }
 

@@ -32,7 +32,9 @@
 mod answers;
 mod application;
 mod backpressure;
-mod chain;
+mod booking;
+mod budget;
+mod byte_queue;
 mod clock;
 mod connection;
 mod connections;
@@ -41,9 +43,9 @@ mod dispatch;
 mod endpoint;
 mod expiry;
 mod input;
-mod memory;
 mod options;
 mod output;
+mod pool;
 mod receivers;
 mod registry;
 mod routing;
@@ -74,11 +76,12 @@ pub use waits::sooner;
 use crate::collections::{Key, List, Slab, Wheel};
 use crate::http::{Date, Network};
 use crate::websocket::message::Assembly;
+use budget::Budget;
 use clock::Clock;
 use connection::Dirty;
 use dispatch::Share;
 use endpoint::Endpoint;
-use memory::Memory;
+use pool::Pool;
 use session::Unflushed;
 use turn::Flush;
 use waits::{Alarm, Owner};
@@ -108,8 +111,6 @@ pub struct Engine {
     flush: Flush,
     /// Queues have grown only because nothing was flushed since, or the turn is over: other work waits for a flush.
     flush_due: bool,
-    /// Bytes that were queued since the last flush began.
-    queued: usize,
     /// Connections that go on in the next turn with what they sent before.
     postponed: VecDeque<Key<Connection>>,
     /// Of the turn, for the connection at hand.
@@ -122,7 +123,10 @@ pub struct Engine {
     gone: VecDeque<Key<Connection>>,
     /// Connections whose bytes are welcome again.
     resumed: VecDeque<Key<Connection>>,
-    memory: Memory,
+    budget: Budget,
+    /// No connection is known to take nothing: none can make room before the next flush.
+    nothing_to_evict: bool,
+    pool: Pool,
     /// For frames that a transport rewrites, and for strings decoded from payloads.
     scratch: Vec<u8>,
     decoded: String,
@@ -155,6 +159,7 @@ impl Engine {
         let now = clock.now();
         Self {
             trusted: options.trusted_proxies.as_slice().into(),
+            budget: Budget::new(options.buffered_bytes),
             options,
             endpoints: Vec::new(),
             connections: Slab::new(),
@@ -170,7 +175,6 @@ impl Engine {
             starved: VecDeque::new(),
             flush: Flush::Idle,
             flush_due: false,
-            queued: 0,
             postponed: VecDeque::new(),
             share: Share::default(),
             contenders: VecDeque::new(),
@@ -178,7 +182,8 @@ impl Engine {
             shut: VecDeque::new(),
             gone: VecDeque::new(),
             resumed: VecDeque::new(),
-            memory: Memory::default(),
+            pool: Pool::default(),
+            nothing_to_evict: false,
             scratch: Vec::new(),
             decoded: String::new(),
             assembly: None,

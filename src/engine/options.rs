@@ -45,11 +45,12 @@ pub struct ServerOptions {
     pub close_timeout: Duration,
     /// The most connections at once; default 65,536. Beyond it accepting pauses until one ends.
     pub connections: usize,
-    /// Bytes that the whole server may buffer; default 256 MiB, at least 1 MiB. Clients that have not read what they got
-    /// may have three quarters of it, and an eighth more is for those who read; then `send` says
-    /// [`SendError::Full`](crate::SendError::Full). Unfinished requests and messages have the last eighth, and may have half
-    /// of it all where it is free; then 503, or close code 1013. Counted is the memory of the buffers, so that the one that
-    /// reaches the bound may go beyond it by as much as it grows.
+    /// Bytes that the whole server may buffer; default 256 MiB, at least 1 MiB. Clients that have something waiting may get
+    /// more while three quarters of it are not in use, pages of the program's own while half of it is not, and an eighth is
+    /// for clients that read; then `send` says [`SendError::Full`](crate::SendError::Full), and an answer is 503. Where a client
+    /// that reads would get nothing, connections whose clients take nothing are dropped for it, those that hold most first.
+    /// Unfinished requests and messages have the last eighth, and may have half of it all where it is free; then 503, or close
+    /// code 1013. Counted is the memory of the buffers, what several clients get once.
     pub buffered_bytes: usize,
     /// How long shutting down may take; default 10 s. What is left then is cut and counted.
     pub shutdown_grace: Duration,

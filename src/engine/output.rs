@@ -3,7 +3,7 @@
 use super::waits::client_can_answer;
 
 use super::Engine;
-use super::connection::{Connection, Flow, Phase, Ping};
+use super::connection::{Connection, Flow, Phase, Ping, Stamp};
 use super::session::Awaited;
 use crate::collections::Key;
 
@@ -14,7 +14,7 @@ impl Engine {
     pub(super) fn note_sent(&mut self, key: Key<Connection>, count: usize, blocked: bool) {
         let Some(connection) = self.connections.get_mut(key) else { return };
         self.counters.bytes_out += count as u64;
-        connection.outbox.advance(count, &mut self.memory);
+        connection.outbox.advance(count, &mut self.pool);
         // A few bytes take no time that matters.
         let now = if count < READ_SLOWLY { self.clock.now() } else { self.clock.read() };
         connection.note_written(count, now, self.options.slowest_client);
@@ -25,10 +25,10 @@ impl Engine {
             self.mark_dirty(key);
             return;
         }
-        connection.outbox.shrink(&mut self.memory);
+        connection.outbox.shrink();
         if !matches!(connection.flow, Flow::Stalled(_) if count == 0) {
             let now = self.clock.read();
-            connection.flow = Flow::Stalled(client_can_answer(connection, now, self.stage));
+            connection.flow = Flow::Stalled(Stamp::new(client_can_answer(connection, now, self.stage)));
             self.arm_connection(key);
             self.await_reader(key);
         }

@@ -7,9 +7,9 @@ use super::registry::INTERRUPTED;
 use std::iter::once;
 
 use super::answers::{Exchange, Label};
-use super::chain::Chain;
+use super::byte_queue::ByteQueue;
 use super::connection::{Connection, Flow, Phase, Poll, Stream};
-use super::memory::Memory;
+use super::pool::Pool;
 use super::session::{Cause, Close, Session, State};
 use crate::collections::Key;
 use crate::http::{self, write_chunk_size};
@@ -17,6 +17,7 @@ use crate::sockjs::{
     self, Callback, MESSAGES_END, MESSAGES_START, Transport, simple_wrapping, write_close_frame,
 };
 use crate::websocket::close::{self, is_valid_received_code, write_close};
+use crate::websocket::discard::Discard;
 use crate::websocket::frame::{Opcode, write_header};
 
 /// One SockJS frame on its way out.
@@ -24,7 +25,7 @@ pub(super) enum Frame<'f> {
     /// `o`, `h` or `c[…]`.
     Whole(&'f [u8]),
     /// `a[…]` around these JSON strings; they are moved out.
-    Messages(&'f mut Chain),
+    Messages(&'f mut ByteQueue),
 }
 
 impl Frame<'_> {
@@ -43,29 +44,57 @@ impl Frame<'_> {
         }
     }
 
-    fn append_to(self, out: &mut Chain, memory: &mut Memory) {
+    fn append_to(self, out: &mut ByteQueue, pool: &mut Pool) {
         match self {
-            Frame::Whole(bytes) => out.write(memory, |out| out.extend_from_slice(bytes)),
+            Frame::Whole(bytes) => out.write(pool, |out| out.extend_from_slice(bytes)),
             Frame::Messages(queue) => {
-                out.write(memory, |out| out.extend_from_slice(MESSAGES_START));
-                out.append(queue, memory);
-                out.write(memory, |out| out.extend_from_slice(MESSAGES_END));
+                out.write(pool, |out| out.extend_from_slice(MESSAGES_START));
+                out.append(queue, pool);
+                out.write(pool, |out| out.extend_from_slice(MESSAGES_END));
             }
         }
     }
 
-    /// The frame as one wrapped piece, for the transports that rewrite it.
-    fn wrap(self, transport: Transport, callback: &str, out: &mut Vec<u8>, memory: &mut Memory) {
+    /// The frame behind `before`, rewritten as its transport wants it, with its size in front. Returns the size.
+    fn write_rewritten(
+        self,
+        (transport, callback): (Transport, &str),
+        before: &[u8],
+        write_size: fn(&mut Vec<u8>, usize),
+        out: &mut ByteQueue,
+        pool: &mut Pool,
+    ) -> usize {
+        let mut size = 0;
+        let length = before.len() + self.len() + self.len() / 8 + WRAPPING;
+        let mut rewrite = |out: &mut Vec<u8>, parts: &mut dyn Iterator<Item = &[u8]>| {
+            out.extend_from_slice(before);
+            let start = out.len();
+            sockjs::wrap(transport, callback, parts, out);
+            let end = out.len();
+            size = end - start;
+            // It is known only now, and stands in front: no second buffer is needed for that.
+            write_size(out, size);
+            let written = out.len() - end;
+            out.get_mut(start..).unwrap_or_default().rotate_right(written);
+        };
         match self {
-            Frame::Whole(bytes) => sockjs::wrap(transport, callback, [bytes], out),
+            Frame::Whole(bytes) => out.write_long(length, pool, |out| rewrite(out, &mut once(bytes))),
             Frame::Messages(queue) => {
-                let parts = once(MESSAGES_START).chain(queue.slices()).chain(once(MESSAGES_END));
-                sockjs::wrap(transport, callback, parts, out);
-                queue.clear(memory);
+                out.write_long(length, pool, |out| {
+                    rewrite(out, &mut once(MESSAGES_START).chain(queue.slices()).chain(once(MESSAGES_END)));
+                });
+                queue.clear(pool);
             }
         }
+        size
     }
 }
+
+/// The prelude of a stream at most.
+const PRELUDE: usize = 4 << 10;
+
+/// What a transport puts around a frame, at most about.
+const WRAPPING: usize = 128;
 
 impl Engine {
     /// The response of an HTTP receiver: a streaming one begins now, a polling one with its frame.
@@ -77,23 +106,25 @@ impl Engine {
         label: Label,
         callback: Option<Callback>,
     ) {
+        if !self.can_answer(exchange.key, PRELUDE) {
+            return;
+        }
         let Some(connection) = self.connections.get_mut(exchange.key) else { return };
         if transport.is_polling() {
             self.scratch.clear();
             label.head(&mut self.scratch, exchange, 200, &self.endpoints, &self.date).leave_open();
             let head = Box::from(self.scratch.as_slice());
-            self.memory.output.hold(self.scratch.len());
             let keep_alive = exchange.keep_alive;
             connection.phase =
                 Phase::Polling(Box::new(Poll { session, transport, head, callback, keep_alive }));
-            return;
+            return self.book_connection(exchange.key);
         }
         let chunked = exchange.is_http11();
         // A stream of HTTP/1.0 ends with its connection.
         let exchange = Exchange { keep_alive: exchange.keep_alive && chunked, ..*exchange };
         self.scratch.clear();
         transport.prelude(callback.as_ref().map_or("", Callback::as_str), &mut self.scratch);
-        connection.outbox.write_long(self.scratch.len(), &mut self.memory, |out| {
+        connection.outbox.write_long(self.scratch.len(), &mut self.pool, |out| {
             let head = label.head(out, &exchange, 200, &self.endpoints, &self.date);
             if chunked {
                 head.chunked();
@@ -115,17 +146,17 @@ impl Engine {
     /// Sends one frame through a receiver, which may end with it.
     pub(super) fn emit(&mut self, key: Key<Connection>, frame: Frame<'_>) {
         let Some(connection) = self.connections.get_mut(key) else { return };
-        let (outbox, memory, scratch) = (&mut connection.outbox, &mut self.memory, &mut self.scratch);
+        let (outbox, pool) = (&mut connection.outbox, &mut self.pool);
         let ended = match &mut connection.phase {
             Phase::WebSocket(_) => {
-                outbox.write_long(frame.copied_length(), memory, |out| {
+                outbox.write_long(frame.copied_length(), pool, |out| {
                     write_header(out, Opcode::Text, frame.len());
                 });
-                frame.append_to(outbox, memory);
+                frame.append_to(outbox, pool);
                 None
             }
             Phase::Streaming(stream) => {
-                let size = stream.write(frame, outbox, memory, scratch);
+                let size = stream.write(frame, outbox, pool);
                 stream.sent += size;
                 let limit = self
                     .sessions
@@ -135,14 +166,11 @@ impl Engine {
                 (stream.sent >= limit).then_some(stream.session)
             }
             Phase::Polling(poll) => {
-                poll.write(frame, outbox, memory, scratch);
+                poll.write(frame, outbox, pool);
                 Some(poll.session)
             }
             _ => return,
         };
-        if scratch.capacity() > SCRATCH_KEPT {
-            *scratch = Vec::new();
-        }
         self.mark_dirty(key);
         if let Some(session) = ended {
             self.end_response(key, session);
@@ -155,7 +183,7 @@ impl Engine {
         let keep_alive = match &connection.phase {
             Phase::Streaming(stream) => {
                 if stream.chunked {
-                    connection.outbox.write(&mut self.memory, |out| out.extend_from_slice(http::LAST_CHUNK));
+                    connection.outbox.write(&mut self.pool, |out| out.extend_from_slice(http::LAST_CHUNK));
                 }
                 stream.keep_alive
             }
@@ -170,12 +198,15 @@ impl Engine {
     /// Puts everything that a session has for its client into the receiver, if one is there and takes it.
     pub(super) fn flush_session(&mut self, key: Key<Session>) {
         let Some(session) = self.sessions.get_mut(key) else { return };
-        let Some(receiver) = session.receiver else { return session.queue.shrink(&mut self.memory) };
+        let Some(receiver) = session.receiver else {
+            session.queue.shrink();
+            return self.book_session(key);
+        };
         let Some(connection) = self.connections.get(receiver) else { return };
         if connection.flow != Flow::Open || matches!(connection.phase, Phase::Ending { .. }) {
             // What waits is packed into one frame when the client reads again, or comes again.
-            session.queue.shrink(&mut self.memory);
-            return;
+            session.queue.shrink();
+            return self.book_session(key);
         }
         self.emit_all(key);
     }
@@ -188,6 +219,7 @@ impl Engine {
         if !session.queue.is_empty() {
             session.since = self.clock.now();
             let mut queue = std::mem::take(&mut session.queue);
+            self.book_session(key);
             self.emit(receiver, Frame::Messages(&mut queue));
         }
         if let Some(Session { state: State::Closed { close, .. }, .. }) = self.sessions.get(key) {
@@ -201,10 +233,10 @@ impl Engine {
     fn say_goodbye(&mut self, receiver: Key<Connection>, key: Key<Session>, close: &Close) {
         let Some(session) = self.sessions.get(key) else { return };
         if session.transport != Transport::RawWebSocket {
-            let mut frame = self.memory.take(0);
+            let mut frame = self.pool.take(0);
             write_close_frame(&mut frame, close.code, &close.reason);
             self.emit(receiver, Frame::Whole(&frame));
-            self.memory.give(frame);
+            self.pool.give(frame);
         }
         let Some(connection) = self.connections.get_mut(receiver) else { return };
         match &mut connection.phase {
@@ -215,9 +247,8 @@ impl Engine {
                     (false, Cause::Shutdown) => (close::GOING_AWAY, close.reason.as_str()),
                     (false, _) => (close::NORMAL, "Normal closure"),
                 };
-                connection.outbox.write(&mut self.memory, |out| write_close(out, Some(code), reason));
-                let farewell = Phase::Farewell(std::mem::take(&mut socket.decoder));
-                connection.enter(farewell, &mut self.memory);
+                connection.outbox.write(&mut self.pool, |out| write_close(out, Some(code), reason));
+                connection.phase = Phase::Farewell(Discard::within(socket.decoder.remaining()));
                 connection.since = self.clock.now();
                 self.mark_dirty(receiver);
                 self.arm_connection(receiver);
@@ -230,10 +261,10 @@ impl Engine {
 
     /// A frame for a receiver that never becomes its session's: the session is another's, or gone.
     pub(super) fn turn_away(&mut self, key: Key<Connection>, code: u16, reason: &str) {
-        let mut frame = self.memory.take(0);
+        let mut frame = self.pool.take(0);
         write_close_frame(&mut frame, code, reason);
         self.emit(key, Frame::Whole(&frame));
-        self.memory.give(frame);
+        self.pool.give(frame);
         if let Some(Phase::Streaming(stream)) = self.connections.get(key).map(|connection| &connection.phase)
         {
             self.end_response(key, stream.session);
@@ -333,9 +364,9 @@ impl Engine {
         }
         let Some(connection) = self.connections.get_mut(key) else { return };
         if let Phase::WebSocket(_) = connection.phase {
-            connection.outbox.write(&mut self.memory, |out| write_close(out, code, reason));
+            connection.outbox.write(&mut self.pool, |out| write_close(out, code, reason));
         }
-        connection.enter(Phase::Finishing { peer_done: false }, &mut self.memory);
+        connection.phase = Phase::Finishing { peer_done: false };
         self.mark_dirty(key);
         if let Some(session) = session {
             self.close_session(session, close);
@@ -357,30 +388,26 @@ impl Engine {
     }
 }
 
-/// Scratch memory that is kept between frames.
-const SCRATCH_KEPT: usize = 64 << 10;
-
 impl Stream {
     /// Writes one frame, on HTTP/1.1 as a chunk of its own, and says how large it was.
-    fn write(&self, frame: Frame<'_>, out: &mut Chain, memory: &mut Memory, scratch: &mut Vec<u8>) -> usize {
+    fn write(&self, frame: Frame<'_>, out: &mut ByteQueue, pool: &mut Pool) -> usize {
         let Some((before, after)) = simple_wrapping(self.transport) else {
-            scratch.clear();
-            frame.wrap(self.transport, "", scratch, memory);
-            out.write_long(scratch.len(), memory, |out| match self.chunked {
-                true => http::write_chunk(out, &[scratch]),
-                false => out.extend_from_slice(scratch),
-            });
-            return scratch.len();
+            let write_size = if self.chunked { write_chunk_size } else { |_: &mut Vec<u8>, _| {} };
+            let size = frame.write_rewritten((self.transport, ""), b"", write_size, out, pool);
+            if self.chunked {
+                out.write(pool, |out| out.extend_from_slice(http::CHUNK_END));
+            }
+            return size;
         };
         let size = before.len() + frame.len() + after.len();
-        out.write_long(frame.copied_length(), memory, |out| {
+        out.write_long(frame.copied_length(), pool, |out| {
             if self.chunked {
                 write_chunk_size(out, size);
             }
             out.extend_from_slice(before);
         });
-        frame.append_to(out, memory);
-        out.write(memory, |out| {
+        frame.append_to(out, pool);
+        out.write(pool, |out| {
             out.extend_from_slice(after);
             if self.chunked {
                 out.extend_from_slice(http::CHUNK_END);
@@ -392,26 +419,20 @@ impl Stream {
 
 impl Poll {
     /// Writes the whole response around one frame.
-    fn write(&mut self, frame: Frame<'_>, out: &mut Chain, memory: &mut Memory, scratch: &mut Vec<u8>) {
+    fn write(&mut self, frame: Frame<'_>, out: &mut ByteQueue, pool: &mut Pool) {
         let head = std::mem::take(&mut self.head);
-        memory.output.release(head.len());
         if let Some((before, after)) = simple_wrapping(self.transport) {
             let length = before.len() + frame.len() + after.len();
-            out.write_long(frame.copied_length(), memory, |out| {
+            out.write_long(frame.copied_length(), pool, |out| {
                 out.extend_from_slice(&head);
                 http::write_content_length(out, length);
                 out.extend_from_slice(before);
             });
-            frame.append_to(out, memory);
-            out.write(memory, |out| out.extend_from_slice(after));
+            frame.append_to(out, pool);
+            out.write(pool, |out| out.extend_from_slice(after));
         } else {
-            scratch.clear();
-            frame.wrap(self.transport, self.callback.as_ref().map_or("", Callback::as_str), scratch, memory);
-            out.write_long(scratch.len(), memory, |out| {
-                out.extend_from_slice(&head);
-                http::write_content_length(out, scratch.len());
-                out.extend_from_slice(scratch);
-            });
+            let callback = self.callback.as_ref().map_or("", Callback::as_str);
+            frame.write_rewritten((self.transport, callback), &head, http::write_content_length, out, pool);
         }
     }
 }

@@ -150,7 +150,9 @@ impl Engine {
             // It was turned away, or its client has come back already on another connection.
             return;
         }
-        session.queue.clear(&mut self.memory);
+        session.queue.clear(&mut self.pool);
+        self.book_session(key);
+        let Some(session) = self.sessions.get_mut(key) else { return };
         let code = if session.id.is_some() { INTERRUPTED.0 } else { close::ABNORMAL };
         self.close_session(key, Close::new(code, INTERRUPTED.1, Cause::Interrupted));
         self.detach(key, receiver, self.clock.now());
@@ -173,7 +175,9 @@ impl Engine {
         {
             return;
         }
-        session.queue.clear(&mut self.memory);
+        session.queue.clear(&mut self.pool);
+        self.book_session(key);
+        let Some(session) = self.sessions.get_mut(key) else { return };
         self.timers.cancel(&mut session.timer);
         let (number, has_id, transport) = (session.endpoint, session.id.is_some(), session.transport);
         if let Some(count) = self.counters.session_by(transport) {

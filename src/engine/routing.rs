@@ -4,6 +4,7 @@ use super::answers::label;
 use std::sync::Arc;
 
 use super::answers::{Cache, Exchange, Label, PLAIN_TEXT, end_answer};
+use super::budget::Purpose;
 use super::{Application, Engine, Event};
 use crate::http::{self, Loading, Method};
 use crate::sockjs::{
@@ -108,7 +109,7 @@ impl Engine {
     fn answer_info(&mut self, exchange: &Exchange<'_>, number: u16, label: Label) {
         let entropy = self.entropy();
         let Some(endpoint) = self.endpoints.get(usize::from(number)) else { return };
-        let mut body = self.memory.take(0);
+        let mut body = self.pool.take(0);
         let info = Info {
             websocket: endpoint.offers(Transport::WebSocket),
             cookie_needed: endpoint.options.jsessionid.is_some(),
@@ -117,7 +118,7 @@ impl Engine {
         };
         write_info(&mut body, &info);
         self.answer(exchange, 200, label, &body);
-        self.memory.give(body);
+        self.pool.give(body);
     }
 
     fn answer_iframe(&mut self, exchange: &Exchange<'_>, number: u16, label: Label) {
@@ -141,6 +142,10 @@ impl Engine {
         let request = self.show(exchange, exchange.request.path(), None);
         application.observe(&Event::Request(&request));
         let response = application.respond(self, &request, body).valid();
+        if !self.make_room(Purpose::Page, response.body.len()) {
+            self.note_refusal(exchange.key, 503);
+            return self.answer_error(exchange, 503, http::reason_phrase(503));
+        }
         let label = Label { content_type: None, ..Label::TEXT };
         self.answer_with(exchange, response.status, label, |mut head| {
             for (name, value) in response.headers.iter().filter(|(name, _)| is_the_programs(name)) {
@@ -164,7 +169,7 @@ impl Engine {
             return self.answer_error(exchange, 404, "Unknown session.");
         };
         self.note_request(key);
-        let mut field = self.memory.take(body.len());
+        let mut field = self.pool.take(body.len());
         let is_form = action == Action::JsonpSend && form::is_form(exchange.request.header("content-type"));
         let payload = match is_form {
             true => form::field(body, "d", &mut field).ok_or(PayloadError::Expected),
@@ -182,7 +187,7 @@ impl Engine {
             }
             Err(error) => self.answer_error(exchange, 500, error.message()),
         }
-        self.memory.give(field);
+        self.pool.give(field);
     }
 
     /// A receiver for a session: the first of its life, or the next.

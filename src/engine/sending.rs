@@ -2,41 +2,51 @@
 //! at the end of the turn, with all that waits.
 
 use super::Engine;
-use super::backpressure::Room;
-use super::chain::{Chain, Shared};
+use super::backpressure::{QUOTES, Room};
+use super::budget::{Purpose, Shared};
+use super::byte_queue::ByteQueue;
 use super::connection::{Connection, Flow};
-use super::memory::Memory;
+use super::pool::Pool;
 use super::session::{Awaited, Cause, Close, SendError, Session};
 use crate::collections::Key;
-use crate::sockjs::json::write_string;
+use crate::sockjs::Transport;
+use crate::sockjs::json::{string_length, write_string};
 use crate::websocket::close;
 use crate::websocket::frame::{Opcode, header_length, write_header};
 
 impl Engine {
     /// Queues a text message for one client.
     pub fn send(&mut self, key: Key<Session>, text: &str) -> Result<(), SendError> {
-        match self.take_room(key, text.len())? {
-            Some(receiver) => self.send_raw(receiver, Opcode::Text, text.as_bytes()),
-            None => self.enqueue(key, |queue, memory| {
-                queue.write_long(text.len(), memory, |out| write_string(out, text));
-            }),
+        if self.transport(key) == Some(Transport::RawWebSocket) {
+            let receiver = self.take_room(key, text.len())?;
+            self.send_raw(receiver, Opcode::Text, text.as_bytes());
+            return Ok(());
         }
+        let length = encoded_length(text);
+        self.take_room(key, length)?;
+        self.enqueue(key, |queue, pool| queue.write_long(length, pool, |out| write_string(out, text)));
         Ok(())
     }
 
     /// Queues a binary message for one raw WebSocket.
     pub fn send_binary(&mut self, key: Key<Session>, bytes: &[u8]) -> Result<(), SendError> {
-        match self.take_room(key, bytes.len())? {
-            Some(receiver) => self.send_raw(receiver, Opcode::Binary, bytes),
-            None => return Err(SendError::NotBinary),
+        match self.transport(key) {
+            None | Some(Transport::RawWebSocket) => {
+                let receiver = self.take_room(key, bytes.len())?;
+                self.send_raw(receiver, Opcode::Binary, bytes);
+                Ok(())
+            }
+            Some(_) if !self.is_open(key) => Err(SendError::Gone),
+            Some(_) => Err(SendError::NotBinary),
         }
-        Ok(())
     }
 
     /// A message of a raw WebSocket is a frame at once.
-    fn send_raw(&mut self, receiver: Key<Connection>, opcode: Opcode, payload: &[u8]) {
+    fn send_raw(&mut self, receiver: Option<Key<Connection>>, opcode: Opcode, payload: &[u8]) {
+        let Some(receiver) = receiver else { return };
         let Some(connection) = self.connections.get_mut(receiver) else { return };
-        connection.outbox.write_long(payload.len(), &mut self.memory, |out| {
+        let length = header_length(payload.len()) + payload.len();
+        connection.outbox.write_long(length, &mut self.pool, |out| {
             write_header(out, opcode, payload.len());
             out.extend_from_slice(payload);
         });
@@ -45,19 +55,20 @@ impl Engine {
     }
 
     /// A message of a SockJS session waits for the end of the turn, behind a comma if it is not alone.
-    fn enqueue(&mut self, key: Key<Session>, write: impl FnOnce(&mut Chain, &mut Memory)) {
+    fn enqueue(&mut self, key: Key<Session>, write: impl FnOnce(&mut ByteQueue, &mut Pool)) {
         let Some(session) = self.sessions.get_mut(key) else { return };
         if !session.queue.is_empty() {
-            session.queue.write(&mut self.memory, |queue| queue.push(b','));
+            session.queue.write(&mut self.pool, |queue| queue.push(b','));
         }
-        write(&mut session.queue, &mut self.memory);
+        write(&mut session.queue, &mut self.pool);
         self.counters.messages_out += 1;
         self.unflushed.push_back(&mut self.sessions, key);
+        self.book_session(key);
     }
 
     /// Room for so many bytes, or `Full`. The connection is named where the message goes out as it is.
     fn take_room(&mut self, key: Key<Session>, length: usize) -> Result<Option<Key<Connection>>, SendError> {
-        let room = self.room(key, length)?;
+        let room = self.room_or_make_it(key, length, length)?;
         if room.is_full {
             self.note_full(key, &room);
             return Err(SendError::Full);
@@ -90,13 +101,21 @@ impl Engine {
         let Some(endpoint) = self.endpoints.get(usize::from(number)) else { return 0 };
         let mut next = endpoint.roster.first(&self.sessions);
         let (mut json, mut frame): (Option<Shared>, Option<Shared>) = (None, None);
+        let json_length = string_length(text);
         let mut reached = 0;
         while let Some(key) = next {
+            let is_raw = self.transport(key) == Some(Transport::RawWebSocket);
+            let (shared, length) = if is_raw { (&frame, text.len()) } else { (&json, json_length) };
+            // What is encoded already costs no more than its place in a list.
+            let added = if shared.is_some() { length.min(ENTRY) } else { length };
+            let room = if Some(key) == except {
+                Err(SendError::Gone)
+            } else {
+                self.room_or_make_it(key, length, added)
+            };
+            // Behind the room that was made, which may have closed other sessions.
             next = self.endpoints.get(usize::from(number)).and_then(|it| it.roster.next(&self.sessions, key));
-            if Some(key) == except {
-                continue;
-            }
-            let Ok(room) = self.room(key, text.len()) else { continue };
+            let Ok(room) = room else { continue };
             if room.is_full && !room.may_overflow {
                 self.close_session(
                     key,
@@ -105,18 +124,28 @@ impl Engine {
                 continue;
             }
             if let Some(receiver) = room.raw {
-                let frame = frame.get_or_insert_with(|| raw_frame(text));
+                let frame = frame.get_or_insert_with(|| self.budget.share(raw_frame(text)));
                 let Some(connection) = self.connections.get_mut(receiver) else { continue };
-                connection.outbox.push_shared(frame, &mut self.memory);
+                connection.outbox.push_shared(frame, &mut self.pool);
                 self.counters.messages_out += 1;
                 self.mark_dirty(receiver);
             } else {
-                let json = json.get_or_insert_with(|| json_string(text));
-                self.enqueue(key, |queue, memory| queue.push_shared(json, memory));
+                let json = json.get_or_insert_with(|| self.budget.share(json_string(text, json_length)));
+                self.enqueue(key, |queue, pool| queue.push_shared(json, pool));
             }
             reached += 1;
         }
         reached
+    }
+
+    /// The room of a session; where a client that reads and has nothing waiting would get nothing for want of memory, those
+    /// that do not read make room.
+    fn room_or_make_it(&mut self, key: Key<Session>, framed: usize, added: usize) -> Result<Room, SendError> {
+        let room = self.room(key, framed, added)?;
+        if room.is_full && room.is_empty && self.make_room(Purpose::Prompt, room.wanted) {
+            return self.room(key, framed, added);
+        }
+        Ok(room)
     }
 
     /// Those who were told `Full` because the whole server was, and would get now what they wanted. (Who wants much does
@@ -163,15 +192,26 @@ impl Engine {
     }
 }
 
-fn raw_frame(text: &str) -> Shared {
+/// How long a text is as a JSON string: exactly where that matters, without its escapes where it does not.
+fn encoded_length(text: &str) -> usize {
+    if text.len() < EXACT { text.len() + QUOTES } else { string_length(text) }
+}
+
+/// What a place in the list of a queue takes at most.
+const ENTRY: usize = 256;
+
+/// The length from which on escapes are foreseen.
+const EXACT: usize = 4096;
+
+fn raw_frame(text: &str) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(header_length(text.len()) + text.len());
     write_header(&mut bytes, Opcode::Text, text.len());
     bytes.extend_from_slice(text.as_bytes());
-    Shared::from(bytes)
+    bytes
 }
 
-fn json_string(text: &str) -> Shared {
-    let mut bytes = Vec::with_capacity(text.len() + 2);
+fn json_string(text: &str, length: usize) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(length);
     write_string(&mut bytes, text);
-    Shared::from(bytes)
+    bytes
 }

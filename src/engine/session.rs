@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::Millis;
-use super::chain::Chain;
+use super::byte_queue::ByteQueue;
 use super::connection::Connection;
 use crate::collections::{Hashed, Key, Link, Linked, Timer};
 use crate::sockjs::Transport;
@@ -19,7 +19,7 @@ pub struct Session {
     /// The connection that carries frames to the client now.
     pub(super) receiver: Option<Key<Connection>>,
     /// Messages for the client, as comma-joined JSON strings.
-    pub(super) queue: Chain,
+    pub(super) queue: ByteQueue,
     /// With a receiver: when something was sent last. Without: when the last receiver left.
     pub(super) since: Millis,
     pub(super) timer: Timer,
@@ -31,6 +31,8 @@ pub struct Session {
     pub(super) chain: u32,
     pub(super) roster: Link,
     pub(super) unflushed: Link,
+    /// What is booked for it.
+    pub(super) booked: u32,
 }
 
 /// The open sessions of an endpoint.
@@ -101,7 +103,7 @@ impl Session {
             state: State::Open,
             id: id.map(Box::from),
             receiver: None,
-            queue: Chain::default(),
+            queue: ByteQueue::default(),
             since: now,
             timer: Timer::default(),
             alarm: Timer::default(),
@@ -110,7 +112,13 @@ impl Session {
             chain: u32::MAX,
             roster: Link::default(),
             unflushed: Link::default(),
+            booked: 0,
         }
+    }
+
+    /// What it holds: see `budget`.
+    pub(super) fn footprint(&self) -> u32 {
+        u32::try_from(self.queue.footprint()).unwrap_or(u32::MAX)
     }
 
     pub(super) fn is_open(&self) -> bool {

@@ -1,7 +1,7 @@
 //! The end of the server: every session is told, and what is left is cut.
 
 use super::application::Application;
-use super::connection::{Flow, Phase};
+use super::connection::{Flow, Phase, Stamp};
 use super::session::{Cause, Close};
 use super::{Engine, Stage};
 
@@ -30,7 +30,7 @@ impl Engine {
             // client between two polls, which comes for the close frame, and for one that was to read much first.
             connection.since = self.clock.now();
             if let Flow::Stalled(since) = &mut connection.flow {
-                *since = self.clock.now();
+                *since = Stamp::new(self.clock.now());
             }
             if let Phase::Idle { first: false } = connection.phase
                 && !awaits_receivers

@@ -142,6 +142,7 @@ impl Engine {
             return Some(Order::Shut(key));
         }
         if let Some(key) = self.gone.pop_front() {
+            self.book_connection(key);
             self.connections.remove(key);
             return Some(Order::Drop(key));
         }
@@ -174,6 +175,7 @@ impl Engine {
             self.end_of_stream(key, application);
         }
         self.tell(application);
+        self.book_connection(key);
         self.resume_reading(key);
     }
 
@@ -239,12 +241,15 @@ impl Engine {
     /// So many bytes have left. If the socket took less than there was, it is `blocked` until it says otherwise.
     pub fn sent(&mut self, key: Key<Connection>, count: usize, blocked: bool) {
         self.note_sent(key, count, blocked);
+        self.book_connection(key);
         self.resume_reading(key);
     }
 
     /// Everything that waits goes into frames, and everything that followed is told.
     pub(super) fn settle(&mut self, application: &mut dyn Application) {
-        (self.flush_due, self.queued) = (false, 0);
+        self.flush_due = false;
+        self.budget.begin_flush();
+        self.nothing_to_evict = false;
         self.settle_contenders();
         loop {
             while let Some(key) = self.unflushed.pop_front(&mut self.sessions) {

@@ -27,8 +27,11 @@ impl Engine {
         }
         let raw = transport == Transport::RawWebSocket;
         let subprotocol = if raw { self.choose_subprotocol(exchange, number) } else { None };
+        if !self.can_answer(exchange.key, 0) {
+            return;
+        }
         let Some(connection) = self.connections.get_mut(exchange.key) else { return };
-        connection.outbox.write(&mut self.memory, |out| {
+        connection.outbox.write(&mut self.pool, |out| {
             let mut head = ResponseHead::new(out, 101, &self.date)
                 .header("Upgrade", "websocket")
                 .header("Connection", "Upgrade")

@@ -39,7 +39,7 @@ impl Engine {
         let phase = patience(&self.options, self.stage, connection)
             .map(|patience| connection.since.saturating_add(patience));
         let stall = match connection.flow {
-            Flow::Stalled(since) => Some(since.saturating_add(longest_stall)),
+            Flow::Stalled(since) => Some(since.time().saturating_add(longest_stall)),
             Flow::Open => None,
         };
         let Some(deadline) = sooner(phase, stall) else { return };

@@ -13,6 +13,21 @@ pub fn write_string(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
 }
 
+/// How many bytes [`write_string`] appends.
+pub fn string_length(text: &str) -> usize {
+    // Escapes are written into a small buffer, so that one function alone knows them.
+    let mut escaped = Vec::new();
+    let mut rest = text.as_bytes();
+    let mut length = 2;
+    while let Some(clean) = scan::find(rest, is_suspect) {
+        escaped.clear();
+        let suspect = rest.get(clean..).unwrap_or_default();
+        rest = escape(&mut escaped, suspect);
+        length += clean + escaped.len();
+    }
+    length + rest.len()
+}
+
 /// Whether a JSON string cannot hold this byte as it is (RFC 8259 §7).
 #[inline]
 pub(super) fn is_forbidden(byte: u8) -> bool {

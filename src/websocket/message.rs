@@ -141,6 +141,14 @@ impl Decoder {
         }
     }
 
+    /// Bytes of a data frame's payload that are still to come.
+    pub fn remaining(&self) -> u64 {
+        match &self.state {
+            State::Payload(assembly) => assembly.remaining as u64,
+            State::Header(_) | State::Delivered(_) | State::Closed => 0,
+        }
+    }
+
     /// Bytes of memory in which a message is put together.
     pub fn buffered(&self) -> usize {
         match &self.state {

@@ -9,10 +9,12 @@
 //! - [`handshake`]: may this request become a WebSocket, and with which accept key?
 //! - [`message`]: a stream of client bytes into messages, pings and closes;
 //! - [`close`]: close codes, reasons and frames;
+//! - [`discard`]: what a client sends behind our close;
 //! - [`frame`]: one frame's header, read and written;
 //! - [`utf8`] and [`mask`]: the two passes over every payload byte.
 
 pub mod close;
+pub mod discard;
 pub mod frame;
 pub mod handshake;
 pub mod mask;

@@ -135,11 +135,11 @@ fn hoarders_of_unread_output_leave_room_for_those_who_read() {
     let mut closed = 0;
     for number in 0..40 {
         let target = format!("/broadcast/000/{number}/xhr");
-        let answer = client.ask("POST", &target, "", b"");
+        let mut answer = client.ask("POST", &target, "", b"");
         if answer.text().starts_with("a[") {
             // Each has two quotes and a comma; the last comma is missing, and `a[`, `]` and a line end are around them.
             assert_eq!(answer.text().len() % (50_000 + 3), 3, "whole messages");
-            continue;
+            answer = client.ask("POST", &target, "", b"");
         }
         assert_eq!(answer.text(), "c[1013,\"Send queue full\"]\n");
         closed += 1;

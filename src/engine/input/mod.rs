@@ -38,32 +38,29 @@ impl Engine {
             if let (false, Some(connection)) = (keep.is_empty(), self.connections.get_mut(key)) {
                 // Of its own size: it may be a byte that stays for long.
                 connection.inbox = bytes.get(keep).unwrap_or_default().to_vec();
-                self.memory.input.hold(connection.inbox.capacity());
             }
         } else {
-            self.memory.input.release(connection.inbox.capacity());
             connection.inbox.extend_from_slice(bytes);
-            self.memory.input.hold(connection.inbox.capacity());
             self.consume_inbox(key, application);
         }
+        self.book_connection(key);
         self.check_memory(key, application);
     }
 
     pub(super) fn consume_inbox(&mut self, key: Key<Connection>, application: &mut dyn Application) {
         let Some(connection) = self.connections.get_mut(key) else { return };
         let mut inbox = std::mem::take(&mut connection.inbox);
-        self.memory.input.release(inbox.capacity());
         let keep = self.consume(key, &mut inbox, application);
         match self.connections.get_mut(key) {
             Some(connection) if !keep.is_empty() => {
                 inbox.truncate(keep.end);
                 inbox.drain(..keep.start);
                 inbox.shrink_to(2 * inbox.len());
-                self.memory.input.hold(inbox.capacity());
                 connection.inbox = inbox;
             }
-            _ => self.memory.give(inbox),
+            _ => self.pool.give(inbox),
         }
+        self.book_connection(key);
     }
 
     /// Where there is too much input, who adds to it must go: an unfinished request is answered, an unfinished message

@@ -145,7 +145,7 @@ impl Engine {
         connection.phase = Phase::Body(partial);
         connection.since = self.clock.now();
         if invited {
-            connection.outbox.write(&mut self.memory, |out| out.extend_from_slice(http::CONTINUE));
+            connection.outbox.write(&mut self.pool, |out| out.extend_from_slice(http::CONTINUE));
             self.mark_dirty(key);
         }
         self.arm_connection(key);

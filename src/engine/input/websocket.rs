@@ -2,17 +2,19 @@
 
 use super::Step;
 use crate::collections::Key;
+use crate::engine::budget::Purpose;
 use crate::engine::connection::{Connection, Phase};
-use crate::engine::memory::kept_assembly;
+use crate::engine::pool::kept_assembly;
 use crate::engine::session::Session;
 use crate::engine::{Application, Engine, Message};
 use crate::sockjs::Messages;
 use crate::websocket::close;
+use crate::websocket::discard::Discarded;
 use crate::websocket::frame::{Opcode, write_header};
 use crate::websocket::message::Event;
 
-/// The largest message that is read, to be thrown away, while the closing handshake is under way.
-const FAREWELL_LIMIT: usize = 1 << 20;
+/// The header of a control frame.
+const HEADER: usize = 2;
 
 impl Engine {
     /// Reads one WebSocket frame, as far as it is there; a whole message is dispatched.
@@ -27,7 +29,6 @@ impl Engine {
         };
         let (session, raw) = (socket.session, socket.raw);
         let mut decoder = std::mem::take(&mut socket.decoder);
-        self.memory.input.release(decoder.buffered());
         let limit = self.message_limit(session, raw);
         let step = match decoder.decode(input, limit, &mut self.assembly) {
             Ok((0, Event::NeedMore)) => Step::Keep(input.len()),
@@ -50,7 +51,6 @@ impl Engine {
         let now = self.clock.now();
         let Some(connection) = self.connections.get_mut(key) else { return step };
         if let Phase::WebSocket(socket) = &mut connection.phase {
-            self.memory.input.hold(decoder.buffered());
             socket.decoder = decoder;
             if let Step::Took(_) = step {
                 connection.note_heard(now);
@@ -89,8 +89,11 @@ impl Engine {
             },
             Event::Binary(_) => self.fail_websocket(key, close::UNSUPPORTED, "SockJS messages are text"),
             Event::Ping(payload) => {
+                if !self.make_room(Purpose::Control, payload.len() + HEADER) {
+                    return self.drop_connection(key);
+                }
                 let Some(connection) = self.connections.get_mut(key) else { return };
-                connection.outbox.write(&mut self.memory, |out| {
+                connection.outbox.write(&mut self.pool, |out| {
                     write_header(out, Opcode::Pong, payload.len());
                     out.extend_from_slice(payload);
                 });
@@ -101,21 +104,17 @@ impl Engine {
     }
 
     /// Our close frame is out: everything but the client's is thrown away (RFC 6455 §7.1.1).
-    pub(super) fn consume_farewell(&mut self, key: Key<Connection>, input: &mut [u8]) -> Step {
+    pub(super) fn consume_farewell(&mut self, key: Key<Connection>, input: &[u8]) -> Step {
         let Some(connection) = self.connections.get_mut(key) else { return Step::Keep(0) };
-        let Phase::Farewell(decoder) = &mut connection.phase else { return Step::Keep(0) };
-        self.memory.input.release(decoder.buffered());
-        let step = match decoder.decode(input, FAREWELL_LIMIT, &mut self.assembly) {
-            Ok((_, Event::Close(_))) | Err(_) => {
+        let Phase::Farewell(discard) = &mut connection.phase else { return Step::Keep(0) };
+        match discard.discard(input) {
+            Ok(Discarded::Bytes(0)) => Step::Keep(input.len()),
+            Ok(Discarded::Bytes(count)) => Step::Took(count),
+            Ok(Discarded::Close) | Err(_) => {
                 connection.phase = Phase::Finishing { peer_done: false };
                 self.mark_dirty(key);
-                return Step::Keep(0);
+                Step::Keep(0)
             }
-            Ok((0, Event::NeedMore)) => Step::Keep(input.len()),
-            Ok((used, _)) => Step::Took(used),
-        };
-        decoder.reclaim(&mut self.assembly, kept_assembly(&self.options));
-        self.memory.input.hold(decoder.buffered());
-        step
+        }
     }
 }

@@ -101,34 +101,42 @@ fn what_is_read_ahead_behind_a_stream_is_within_the_bound_too() {
     world.finish();
 }
 
-/// A little room, of which the second of two sessions holds 100,000 bytes that its client does not read.
+/// A little room, of which the second of two sessions holds 100,000 bytes while its client is between two polls.
 struct Crowded {
     world: World,
-    sockets: [Key<Connection>; 2],
+    socket: Key<Connection>,
+    poller: Key<Connection>,
     sessions: [Key<Session>; 2],
+}
+
+impl Crowded {
+    /// The client comes for what waits.
+    fn poll(world: &mut World, poller: Key<Connection>) {
+        world.post(poller, "o/xhr", "");
+    }
 }
 
 fn crowded() -> Crowded {
     let mut world = World::build(small(), EndpointOptions::default(), |_, _, _| {});
-    let sockets = ["000/s/websocket", "000/o/websocket"].map(|path| world.websocket(path));
+    let (socket, poller) = (world.websocket("000/s/websocket"), world.connect());
+    Crowded::poll(&mut world, poller);
     let sessions = [0, 1].map(|number| world.session(number));
-    world.take(sockets[0]);
+    world.take(socket);
     world.heard();
-    world.blocked.insert(sockets[1]);
     world.engine.send(sessions[1], &"y".repeat(100_000)).expect("there is room");
     world.flush();
-    Crowded { world, sockets, sessions }
+    Crowded { world, socket, poller, sessions }
 }
 
 #[test]
 fn nobody_is_told_of_room_that_is_not_there() {
-    let Crowded { mut world, sockets: [socket, other], sessions: [first, _] } = crowded();
+    let Crowded { mut world, socket, poller, sessions: [first, _] } = crowded();
     let long = "x".repeat(950_000);
     assert_eq!(world.engine.send(first, &long), Err(SendError::Full));
     world.flush();
     world.pass(0);
     assert!(world.heard().is_empty() && !world.engine.is_pending(), "there is no room for so much");
-    world.unblock(other);
+    Crowded::poll(&mut world, poller);
     world.pass(0);
     assert_eq!(world.heard(), ["0 drain"]);
     assert_eq!(world.engine.send(first, &long), Ok(()));
@@ -140,7 +148,7 @@ fn nobody_is_told_of_room_that_is_not_there() {
 /// What leaves meanwhile, a pong say, does not make room.
 #[test]
 fn nobody_is_told_of_room_by_the_last_byte_of_something_else() {
-    let Crowded { mut world, sockets: [socket, other], sessions: [first, _] } = crowded();
+    let Crowded { mut world, socket, poller, sessions: [first, _] } = crowded();
     let long = "x".repeat(950_000);
     for _ in 0..3 {
         assert_eq!(world.engine.send(first, &long), Err(SendError::Full));
@@ -148,7 +156,7 @@ fn nobody_is_told_of_room_by_the_last_byte_of_something_else() {
         world.pass(0);
         assert!(world.heard().is_empty());
     }
-    world.unblock(other);
+    Crowded::poll(&mut world, poller);
     world.pass(0);
     assert_eq!(world.heard(), ["0 drain"], "and once");
     world.finish();
@@ -157,11 +165,11 @@ fn nobody_is_told_of_room_by_the_last_byte_of_something_else() {
 #[test]
 fn who_wants_little_is_told_of_room_before_those_who_want_much() {
     let mut world = World::build(small(), EndpointOptions::default(), |_, _, _| {});
-    let sockets: Vec<_> = (0..4).map(|number| world.websocket(&format!("000/{number}/websocket"))).collect();
+    (0..3).for_each(|number| _ = world.websocket(&format!("000/{number}/websocket")));
+    let (uploader, poller) = (world.connect(), world.connect());
+    world.post(poller, "3/xhr", "");
     let sessions: Vec<_> = (0..4).map(|number| world.session(number)).collect();
-    let uploader = world.connect();
     world.heard();
-    world.blocked.insert(sockets[3]);
     world.engine.send(sessions[3], &"y".repeat(400_000)).expect("there is room");
     world.send(uploader, "POST /other HTTP/1.1\r\nHost: h\r\nContent-Length: 600000\r\n\r\n");
     world.send(uploader, vec![b'x'; 480_000]);
@@ -177,7 +185,7 @@ fn who_wants_little_is_told_of_room_before_those_who_want_much() {
 /// To the byte: who is told of room gets it.
 #[test]
 fn who_is_told_of_room_finds_it() {
-    let Crowded { mut world, sockets: [_, other], sessions: [first, second] } = crowded();
+    let Crowded { mut world, poller, sessions: [first, second], .. } = crowded();
     let length = (1 << 20) / 8 * 7 - world.engine.counters().buffered;
     assert_eq!(world.engine.send(first, &"x".repeat(length)), Err(SendError::Full));
     world.flush();
@@ -188,8 +196,101 @@ fn who_is_told_of_room_finds_it() {
     world.engine.send(second, &"y".repeat((1 << 20) / 4 * 3 - output - 1000)).expect("there is room");
     world.flush();
     assert_eq!(world.engine.send(first, &"x".repeat(200_000)), Err(SendError::Full));
-    world.unblock(other);
+    Crowded::poll(&mut world, poller);
     world.pass(0);
     assert_eq!(world.heard(), ["0 drain"]);
     world.finish();
+}
+
+// Contract, rule 12.13.
+
+#[test]
+fn rule_12_13_connections_that_take_nothing_make_room_those_that_hold_most_first() {
+    let mut world = World::build(small(), EndpointOptions::default(), echo);
+    let hogs = [100_000, 300_000, 200_000].map(|length| {
+        let hog = world.websocket("websocket");
+        world.blocked.insert(hog);
+        let session = world.session(world.handlers.names.len() - 1);
+        world.engine.send(session, &"y".repeat(length)).expect("there is room");
+        world.flush();
+        hog
+    });
+    let reader = world.websocket("websocket");
+    let session = world.session(3);
+    world.engine.send(session, &"x".repeat(450_000)).expect("the others make room");
+    world.flush();
+    assert_eq!(world.take(reader).matches('x').count(), 450_000);
+    assert_eq!(hogs.map(|hog| world.ended.contains(&hog)), [false, true, false]);
+    world.finish();
+}
+
+#[test]
+fn rule_12_13_what_is_thrown_away_behind_our_close_is_not_held() {
+    let mut world = World::build(small(), EndpointOptions::default(), |engine, key, moment| {
+        if let Moment::Message(_) = moment {
+            engine.close(key, 3000, "Go away!");
+        }
+    });
+    for _ in 0..50 {
+        let socket = world.websocket("000/s/websocket");
+        world.send(socket, World::frame(1, br#"["x"]"#));
+        let mut frame = vec![0x82, 0xff];
+        frame.extend_from_slice(&(1_u64 << 20).to_be_bytes());
+        frame.extend_from_slice(&[0; 4 + 60_000]);
+        world.send(socket, frame);
+        for _ in 0..16 {
+            world.send(socket, [0; 60_000]);
+        }
+    }
+    let held = world.engine.counters().buffered;
+    assert!(held < 50 * 100, "{held} bytes are held");
+    world.finish();
+}
+
+#[test]
+fn rule_12_13_readers_of_a_large_broadcast_are_not_closed() {
+    let mut world = World::build(small(), EndpointOptions::default(), echo);
+    for number in 0..1000 {
+        world.websocket(if number % 2 == 0 { "websocket" } else { "000/s/websocket" });
+    }
+    assert_eq!(world.engine.broadcast(0, &"x".repeat(64 << 10), None), 1000);
+    let held = world.engine.counters().buffered;
+    assert!(held < 500_000, "{held} bytes are held");
+    world.flush();
+    assert_eq!(world.engine.open_count(0), 1000);
+    assert_eq!(world.engine.counters().buffered, 0);
+}
+
+#[test]
+fn rule_12_13_escapes_are_foreseen() {
+    for path in ["000/s/websocket", "000/s/htmlfile?c=c", "000/s/eventsource", "000/s/jsonp?c=c"] {
+        let mut world = World::build(small(), EndpointOptions::default(), echo);
+        let client = world.connect();
+        match path {
+            "000/s/websocket" => world.send(client, World::handshake(path)),
+            _ => world.send(client, format!("GET /e/{path} HTTP/1.1\r\nHost: h\r\n\r\n")),
+        }
+        let session = world.session(0);
+        assert_eq!(world.engine.send(session, &"\u{1}".repeat(500_000)), Err(SendError::Full), "{path}");
+        world.engine.broadcast(0, &"\u{1}".repeat(500_000), None);
+        assert!(world.engine.counters().buffered < 100_000, "{path}");
+    }
+}
+
+#[test]
+fn rule_12_13_pages_leave_room_for_sessions() {
+    let mut world = World::build(small(), EndpointOptions::default(), echo);
+    world.handlers.page = 100_000;
+    let mut refused = 0;
+    for _ in 0..40 {
+        let client = world.connect();
+        world.blocked.insert(client);
+        world.send(client, "GET /page HTTP/1.1\r\nHost: h\r\n\r\n");
+        refused = world.engine.counters().refused.overloaded;
+    }
+    assert!(refused >= 30, "{refused} pages were refused");
+    assert!(world.engine.counters().buffered <= (1 << 20) / 2 + 40 * 4096);
+    let socket = world.websocket("websocket");
+    world.send(socket, World::frame(1, &[b'x'; 100_000]));
+    assert_eq!(world.take(socket).matches('x').count(), 100_000);
 }

@@ -298,19 +298,20 @@ fn what_waits_to_be_dealt_with_does_not_grow_while_a_little_is_read() {
 // What others do not notice.
 
 #[test]
-fn who_was_full_for_want_of_the_servers_room_is_told_when_there_is_some() {
+fn a_client_that_reads_gets_its_message_though_another_that_takes_nothing_holds_the_memory() {
     let options = ServerOptions { buffered_bytes: 64 << 10, ..ServerOptions::default() };
     let mut world = World::build(options, EndpointOptions::default(), echo);
     let (hog, socket) = (world.websocket("websocket"), world.websocket("000/w/websocket"));
     world.take(socket);
     world.room.insert(hog, 0);
     world.send(hog, World::frame(1, &[b'y'; 57_200]));
-    world.send(socket, World::frame(1, format!("[\"{}\"]", "z".repeat(1000)).as_bytes()));
-    world.room.remove(&hog);
-    world.engine.writable(hog);
-    world.flush();
-    world.pass(1_000);
-    assert!(world.heard().contains(&"1 drain".to_owned()));
+    world.heard();
+    let message = "z".repeat(1000);
+    world.send(socket, World::frame(1, format!("[\"{message}\"]").as_bytes()));
+    assert!(world.take(socket).contains(&message));
+    assert!(world.ended.contains(&hog));
+    assert!(world.heard().contains(&"0 close 1013 Unresponsive".to_owned()));
+    world.finish();
 }
 
 #[test]

@@ -28,6 +28,8 @@ pub(super) struct Recorder {
     pub(super) names: HashMap<Key<Session>, usize>,
     /// How long each callback works, in milliseconds, before it does anything.
     pub(super) work: u64,
+    /// How large a page of the program's own is; none is 404.
+    pub(super) page: usize,
     clock: ManualClock,
     behaviours: Vec<Behaviour>,
 }
@@ -69,7 +71,10 @@ impl Application for Recorder {
     }
     fn observe(&mut self, _: &Event<'_>) {}
     fn respond(&mut self, _: &mut Engine, _: &Request<'_>, _: &[u8]) -> Response {
-        Response::new(404)
+        match self.page {
+            0 => Response::new(404),
+            length => Response::new(200).body(vec![b'p'; length]),
+        }
     }
 }
 
@@ -285,6 +290,7 @@ impl World {
                 }
             }
         }
+        assert_eq!(self.engine.audit(), Ok(()));
     }
 
     fn write(&mut self, key: Key<Connection>) {

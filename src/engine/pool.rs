@@ -1,4 +1,4 @@
-//! Byte buffers: spare ones, so that the steady state allocates nothing, and the account of all bytes that wait.
+//! Spare byte buffers, so that the steady state allocates nothing.
 //!
 //! An idle connection owns no buffer: it takes one here when there is something to keep or to send, and gives it
 //! back when the bytes have left. What is retained is bounded, whatever the server went through.
@@ -26,38 +26,10 @@ pub(super) fn kept_assembly(options: &ServerOptions) -> usize {
     ASSEMBLY_KEPT.min(options.buffered_bytes / 64)
 }
 
-/// The spare buffers, and how many bytes wait in those that are in use.
+/// The spare buffers.
 #[derive(Default)]
-pub(super) struct Memory {
+pub(super) struct Pool {
     spare: [Spare; SIZES.len()],
-    /// What clients sent and was not dealt with: inboxes, unfinished messages, payloads under way.
-    pub(super) input: Account,
-    /// What waits for clients: outboxes, queues, the heads of answers. What several share counts for each.
-    pub(super) output: Account,
-}
-
-/// Bytes of memory in use for one purpose.
-#[derive(Default)]
-pub(super) struct Account {
-    held: usize,
-}
-
-impl Account {
-    /// How many there are.
-    pub(super) fn held(&self) -> usize {
-        self.held
-    }
-
-    /// So many bytes are in use from now on.
-    pub(super) fn hold(&mut self, count: usize) {
-        self.held += count;
-    }
-
-    /// So many bytes are in use no longer.
-    pub(super) fn release(&mut self, count: usize) {
-        debug_assert!(count <= self.held, "{count} bytes are released, but only {} are held", self.held);
-        self.held = self.held.saturating_sub(count);
-    }
 }
 
 /// The spare buffers of one size.
@@ -68,16 +40,11 @@ struct Spare {
     retained: usize,
 }
 
-impl Memory {
-    /// Bytes of memory in use, for input and output.
-    pub(super) fn held(&self) -> usize {
-        self.input.held() + self.output.held()
-    }
-
+impl Pool {
     /// An empty buffer for about so many bytes: with room for them, unless it is new and they are few.
     pub(super) fn take(&mut self, length: usize) -> Vec<u8> {
         let wanted = length.saturating_add(BESIDE);
-        let Some(spare) = self.spare_for(wanted) else { return Vec::new() };
+        let Some(spare) = self.spare_for(wanted) else { return Vec::with_capacity(length) };
         let Some(buffer) = spare.buffers.pop() else {
             return Vec::with_capacity(if length > BESIDE { wanted } else { 0 });
         };
@@ -106,7 +73,7 @@ impl Memory {
 mod tests {
     use super::*;
 
-    impl Memory {
+    impl Pool {
         fn retained(&self) -> usize {
             self.spare.iter().map(|spare| spare.retained).sum()
         }
@@ -114,39 +81,39 @@ mod tests {
 
     #[test]
     fn a_buffer_comes_back_empty_and_with_its_capacity() {
-        let mut memory = Memory::default();
-        let mut buffer = memory.take(10);
+        let mut pool = Pool::default();
+        let mut buffer = pool.take(10);
         assert_eq!(buffer.capacity(), 0);
         buffer.extend_from_slice(b"secret of another connection");
         let capacity = buffer.capacity();
-        memory.give(buffer);
-        let again = memory.take(10);
+        pool.give(buffer);
+        let again = pool.take(10);
         assert!(again.is_empty());
         assert_eq!(again.capacity(), capacity);
-        assert_eq!(memory.retained(), 0);
+        assert_eq!(pool.retained(), 0);
     }
 
     #[test]
     fn a_few_bytes_do_not_get_a_large_buffer() {
-        let mut memory = Memory::default();
-        memory.give(Vec::with_capacity(64 << 10));
-        memory.give(Vec::with_capacity(10 << 10));
-        assert_eq!(memory.take(100).capacity(), 0);
-        assert_eq!(memory.take(5 << 10).capacity(), 10 << 10);
-        assert!(memory.take(5 << 10).capacity() < 6 << 10);
-        assert_eq!(memory.take(17 << 10).capacity(), 64 << 10);
-        assert_eq!(memory.retained(), 0);
+        let mut pool = Pool::default();
+        pool.give(Vec::with_capacity(64 << 10));
+        pool.give(Vec::with_capacity(10 << 10));
+        assert_eq!(pool.take(100).capacity(), 0);
+        assert_eq!(pool.take(5 << 10).capacity(), 10 << 10);
+        assert!(pool.take(5 << 10).capacity() < 6 << 10);
+        assert_eq!(pool.take(17 << 10).capacity(), 64 << 10);
+        assert_eq!(pool.retained(), 0);
     }
 
     #[test]
     fn what_is_retained_is_bounded_and_large_buffers_do_not_keep_small_ones_out() {
-        let mut memory = Memory::default();
+        let mut pool = Pool::default();
         for size in [(64 << 10) + 1, 64 << 10, 16 << 10, 4 << 10] {
             for _ in 0..1000 {
-                memory.give(Vec::with_capacity(size));
+                pool.give(Vec::with_capacity(size));
             }
         }
-        assert_eq!(memory.retained(), RETAINED);
-        assert_eq!(memory.spare.each_ref().map(|spare| spare.buffers.len()), [256, 64, 16]);
+        assert_eq!(pool.retained(), RETAINED);
+        assert_eq!(pool.spare.each_ref().map(|spare| spare.buffers.len()), [256, 64, 16]);
     }
 }

@@ -1,16 +1,13 @@
 //! A queue of bytes on their way out: small pieces are copied into one owned tail, large shared ones are referenced.
 //!
-//! Both queues of the server are chains: a connection's outbox (wire bytes) and a session's queue (messages that
-//! wait for a receiver, as comma-joined JSON strings). In the steady state a chain is its tail alone, one pooled
+//! Both queues of the server are queues: a connection's outbox (wire bytes) and a session's queue (messages that
+//! wait for a receiver, as comma-joined JSON strings). In the steady state a queue is its tail alone, one pooled
 //! buffer; the list of pieces exists only while a large broadcast waits.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 
-use super::memory::Memory;
-
-/// Bytes that several chains hold at once: one broadcast, encoded once.
-pub(super) type Shared = Arc<[u8]>;
+use super::budget::Shared;
+use super::pool::Pool;
 
 /// Shared pieces smaller than this are copied: the copy costs less than a list entry and an I/O slice.
 const WORTH_SHARING: usize = 2048;
@@ -30,25 +27,29 @@ impl Piece {
     fn bytes(&self) -> &[u8] {
         match self {
             Piece::Owned(bytes) => bytes,
-            Piece::Shared(bytes) => bytes,
+            Piece::Shared(bytes) => bytes.bytes(),
         }
     }
 
-    fn let_go(self, memory: &mut Memory) {
+    /// Bytes of memory that are this queue's alone.
+    fn capacity(&self) -> usize {
         match self {
-            Piece::Owned(bytes) => {
-                memory.output.release(bytes.capacity());
-                memory.give(bytes);
-            }
-            Piece::Shared(bytes) => memory.output.release(bytes.len()),
+            Piece::Owned(bytes) => bytes.capacity(),
+            Piece::Shared(_) => 0,
+        }
+    }
+
+    fn let_go(self, pool: &mut Pool) {
+        if let Piece::Owned(bytes) = self {
+            pool.give(bytes);
         }
     }
 }
 
-/// The queue. Empty chains own no memory.
+/// The queue. Empty queues own no memory.
 #[derive(Default)]
-pub(super) struct Chain {
-    /// What goes before the tail: a pointer where there is mostly nothing, since every idle session has two chains.
+pub(super) struct ByteQueue {
+    /// What goes before the tail: a pointer where there is mostly nothing, since every idle session has two queues.
     pieces: Option<Box<Pieces>>,
     tail: Vec<u8>,
     /// How many bytes of the foremost piece (of the tail, if there is no piece) have left already.
@@ -61,12 +62,22 @@ struct Pieces {
     queue: VecDeque<Piece>,
     /// Bytes in all of them, those taken included.
     length: usize,
+    /// Bytes of memory that are this queue's alone.
+    capacity: usize,
 }
 
-impl Chain {
+impl ByteQueue {
     /// Bytes that wait.
     pub(super) fn len(&self) -> usize {
         self.pieces.as_ref().map_or(0, |pieces| pieces.length) + self.tail.len() - self.taken
+    }
+
+    /// Bytes of memory that it holds alone.
+    pub(super) fn footprint(&self) -> usize {
+        let pieces = self.pieces.as_ref().map_or(0, |pieces| {
+            size_of::<Pieces>() + pieces.queue.capacity() * size_of::<Piece>() + pieces.capacity
+        });
+        pieces + self.tail.capacity()
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -74,32 +85,24 @@ impl Chain {
     }
 
     /// Appends whatever `write` writes: mostly a few bytes. It must only append.
-    pub(super) fn write(&mut self, memory: &mut Memory, write: impl FnOnce(&mut Vec<u8>)) {
-        self.write_long(0, memory, write);
+    pub(super) fn write(&mut self, pool: &mut Pool, write: impl FnOnce(&mut Vec<u8>)) {
+        self.write_long(0, pool, write);
     }
 
     /// The same where about `length` bytes are to come, in this write and those that follow.
-    pub(super) fn write_long(
-        &mut self,
-        length: usize,
-        memory: &mut Memory,
-        write: impl FnOnce(&mut Vec<u8>),
-    ) {
-        let held = self.tail.capacity();
-        if held == 0 {
-            self.tail = memory.take(length);
+    pub(super) fn write_long(&mut self, length: usize, pool: &mut Pool, write: impl FnOnce(&mut Vec<u8>)) {
+        if self.tail.capacity() == 0 {
+            self.tail = pool.take(length);
         }
         write(&mut self.tail);
-        memory.output.hold(self.tail.capacity().saturating_sub(held));
     }
 
     /// Appends bytes that others hold too.
-    pub(super) fn push_shared(&mut self, bytes: &Shared, memory: &mut Memory) {
-        if bytes.len() < WORTH_SHARING {
-            self.write(memory, |tail| tail.extend_from_slice(bytes));
+    pub(super) fn push_shared(&mut self, bytes: &Shared, pool: &mut Pool) {
+        if bytes.bytes().len() < WORTH_SHARING {
+            self.write(pool, |tail| tail.extend_from_slice(bytes.bytes()));
         } else {
-            memory.output.hold(bytes.len());
-            self.push(Piece::Shared(Arc::clone(bytes)));
+            self.push(Piece::Shared(bytes.clone()));
         }
     }
 
@@ -112,7 +115,7 @@ impl Chain {
     }
 
     /// Moves all of `other` behind what is here. Large pieces move without a copy.
-    pub(super) fn append(&mut self, other: &mut Chain, memory: &mut Memory) {
+    pub(super) fn append(&mut self, other: &mut ByteQueue, pool: &mut Pool) {
         debug_assert_eq!(other.taken, 0, "only a connection's outbox is ever taken from");
         if let Some(pieces) = other.pieces.take() {
             for piece in pieces.queue {
@@ -121,9 +124,8 @@ impl Chain {
         }
         let tail = std::mem::take(&mut other.tail);
         if tail.len() < WORTH_MOVING {
-            self.write_long(tail.len(), memory, |own| own.extend_from_slice(&tail));
-            memory.output.release(tail.capacity());
-            memory.give(tail);
+            self.write_long(tail.len(), pool, |own| own.extend_from_slice(&tail));
+            pool.give(tail);
         } else {
             self.push(Piece::Owned(tail));
         }
@@ -133,9 +135,11 @@ impl Chain {
         let pieces = self.pieces.get_or_insert_default();
         if !self.tail.is_empty() {
             pieces.length += self.tail.len();
+            pieces.capacity += self.tail.capacity();
             pieces.queue.push_back(Piece::Owned(std::mem::take(&mut self.tail)));
         }
         pieces.length += piece.bytes().len();
+        pieces.capacity += piece.capacity();
         pieces.queue.push_back(piece);
     }
 
@@ -155,7 +159,7 @@ impl Chain {
     }
 
     /// Forgets the first `count` bytes: they have left.
-    pub(super) fn advance(&mut self, count: usize, memory: &mut Memory) {
+    pub(super) fn advance(&mut self, count: usize, pool: &mut Pool) {
         self.taken += count.min(self.len());
         while let Some(pieces) = &mut self.pieces {
             let Some(first) = pieces.queue.front() else {
@@ -169,11 +173,12 @@ impl Chain {
             self.taken -= length;
             pieces.length -= length;
             if let Some(piece) = pieces.queue.pop_front() {
-                piece.let_go(memory);
+                pieces.capacity -= piece.capacity();
+                piece.let_go(pool);
             }
         }
         if self.taken >= self.tail.len() {
-            self.clear(memory);
+            self.clear(pool);
         } else if self.taken >= WORTH_SHARING && self.taken * 2 >= self.tail.len() {
             // A client that always leaves a little unread must not make the tail grow for ever.
             self.tail.drain(..self.taken);
@@ -181,21 +186,20 @@ impl Chain {
         }
     }
 
-    /// Gives back memory that waits for nothing, in a chain that may stay as it is for long.
-    pub(super) fn shrink(&mut self, memory: &mut Memory) {
+    /// Gives back memory that waits for nothing, in a queue that may stay as it is for long.
+    pub(super) fn shrink(&mut self) {
         let capacity = self.tail.capacity();
         if capacity >= WORTH_SHRINKING && self.tail.len() < capacity / 4 {
             self.tail.shrink_to_fit();
-            memory.output.release(capacity.saturating_sub(self.tail.capacity()));
         }
     }
 
     /// Drops everything and gives the memory back.
-    pub(super) fn clear(&mut self, memory: &mut Memory) {
+    pub(super) fn clear(&mut self, pool: &mut Pool) {
         self.taken = 0;
-        Piece::Owned(std::mem::take(&mut self.tail)).let_go(memory);
+        Piece::Owned(std::mem::take(&mut self.tail)).let_go(pool);
         if let Some(pieces) = self.pieces.take() {
-            pieces.queue.into_iter().for_each(|piece| piece.let_go(memory));
+            pieces.queue.into_iter().for_each(|piece| piece.let_go(pool));
         }
     }
 }
@@ -203,47 +207,54 @@ impl Chain {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::budget::Budget;
 
-    fn flat(chain: &Chain) -> Vec<u8> {
+    fn flat(queue: &ByteQueue) -> Vec<u8> {
         let mut out = Vec::new();
-        chain.slices().for_each(|slice| out.extend_from_slice(slice));
+        queue.slices().for_each(|slice| out.extend_from_slice(slice));
         out
     }
 
     #[test]
-    fn an_empty_chain_is_small_and_owns_nothing() {
-        assert!(size_of::<Chain>() <= 40);
-        assert_eq!(Chain::default().slices().count(), 0);
+    fn an_empty_queue_is_small_and_owns_nothing() {
+        assert!(size_of::<ByteQueue>() <= 40);
+        assert_eq!(ByteQueue::default().slices().count(), 0);
     }
 
     #[test]
     fn small_shared_pieces_are_copied_and_large_ones_referenced() {
-        let mut memory = Memory::default();
-        let mut chain = Chain::default();
-        let small: Shared = Arc::from(&b"small"[..]);
-        let large: Shared = Arc::from(vec![b'x'; WORTH_SHARING]);
-        chain.push_shared(&small, &mut memory);
-        chain.push_shared(&large, &mut memory);
-        chain.push_shared(&small, &mut memory);
-        assert_eq!(Arc::strong_count(&small), 1);
-        assert_eq!(Arc::strong_count(&large), 2);
-        assert_eq!(chain.slices().count(), 3);
-        assert_eq!(chain.len(), WORTH_SHARING + 10);
+        let mut pool = Pool::default();
+        let mut queue = ByteQueue::default();
+        let mut budget = Budget::new(1 << 20);
+        let small = budget.share(b"small".to_vec());
+        let large = budget.share(vec![b'x'; WORTH_SHARING]);
+        queue.push_shared(&small, &mut pool);
+        queue.push_shared(&large, &mut pool);
+        queue.push_shared(&small, &mut pool);
+        assert_eq!(queue.slices().count(), 3);
+        assert_eq!(queue.len(), WORTH_SHARING + 10);
+        let held = budget.held();
+        drop(small);
+        assert!(budget.held() < held, "a copy needs no other holder");
+        drop(large);
+        assert!(budget.held() >= WORTH_SHARING, "the queue still holds it");
+        queue.clear(&mut pool);
+        assert_eq!(budget.held(), 0);
     }
 
     #[test]
     fn a_short_write_behind_a_long_one_that_has_left_holds_little() {
-        let mut memory = Memory::default();
-        let mut chain = Chain::default();
-        chain.write_long(60_000, &mut memory, |tail| tail.resize(60_000, b'x'));
-        chain.clear(&mut memory);
-        chain.write(&mut memory, |tail| tail.push(b'x'));
-        assert!(memory.held() < 100, "{} bytes are held for one", memory.held());
+        let mut pool = Pool::default();
+        let mut queue = ByteQueue::default();
+        queue.write_long(60_000, &mut pool, |tail| tail.resize(60_000, b'x'));
+        queue.clear(&mut pool);
+        queue.write(&mut pool, |tail| tail.push(b'x'));
+        assert!(queue.footprint() < 100, "{} bytes are held for one", queue.footprint());
     }
 
     /// Every operation at random against a plain vector.
     #[test]
-    fn a_chain_is_a_queue_of_bytes() {
+    fn a_queue_is_a_queue_of_bytes() {
         let mut seed = 0x9e37_79b9_7f4a_7c15_u64;
         let mut random = move |below: usize| {
             seed ^= seed << 13;
@@ -251,55 +262,58 @@ mod tests {
             seed ^= seed << 17;
             (seed % below as u64) as usize
         };
-        let mut memory = Memory::default();
-        let (mut chain, mut model) = (Chain::default(), Vec::<u8>::new());
+        let (mut pool, mut budget) = (Pool::default(), Budget::new(1 << 20));
+        let (mut queue, mut model) = (ByteQueue::default(), Vec::<u8>::new());
         let mut next = 0_u8;
         for _ in 0..20_000 {
             let length = [0, 1, 100, WORTH_SHARING - 1, WORTH_SHARING, 5000][random(6)];
             next = next.wrapping_add(1);
             let bytes = vec![next; length];
             match random(5) {
-                0 => chain.write(&mut memory, |tail| tail.extend_from_slice(&bytes)),
-                1 => chain.push_shared(&Shared::from(bytes.as_slice()), &mut memory),
+                0 => queue.write(&mut pool, |tail| tail.extend_from_slice(&bytes)),
+                1 => queue.push_shared(&budget.share(bytes.clone()), &mut pool),
                 2 => {
-                    let mut other = Chain::default();
-                    other.write(&mut memory, |tail| tail.extend_from_slice(&bytes));
-                    other.push_shared(&Shared::from(bytes.as_slice()), &mut memory);
-                    chain.append(&mut other, &mut memory);
+                    let mut other = ByteQueue::default();
+                    other.write(&mut pool, |tail| tail.extend_from_slice(&bytes));
+                    other.push_shared(&budget.share(bytes.clone()), &mut pool);
+                    queue.append(&mut other, &mut pool);
                     assert!(other.is_empty());
                     model.extend_from_slice(&bytes);
                 }
                 _ => {
-                    let count = random(chain.len() + 1);
-                    chain.advance(count, &mut memory);
+                    let count = random(queue.len() + 1);
+                    queue.advance(count, &mut pool);
                     model.drain(..count);
-                    assert_eq!(chain.len(), model.len());
-                    assert!(memory.held() >= chain.len(), "all that waits is accounted for");
+                    assert_eq!(queue.len(), model.len());
+                    assert!(
+                        queue.footprint() + budget.held() >= queue.len(),
+                        "all that waits is accounted for"
+                    );
                     continue;
                 }
             }
             model.extend_from_slice(&bytes);
-            assert_eq!(chain.len(), model.len());
+            assert_eq!(queue.len(), model.len());
         }
-        assert_eq!(flat(&chain), model);
-        chain.advance(model.len(), &mut memory);
-        assert!(chain.is_empty() && chain.pieces.is_none() && chain.tail.capacity() == 0);
-        assert_eq!(memory.held(), 0);
+        assert_eq!(flat(&queue), model);
+        queue.advance(model.len(), &mut pool);
+        assert!(queue.is_empty() && queue.pieces.is_none() && queue.tail.capacity() == 0);
+        assert_eq!(queue.footprint() + budget.held(), 0);
     }
 
     #[test]
     fn a_reader_that_is_always_a_byte_behind_costs_no_more_than_what_waits() {
-        let mut memory = Memory::default();
-        let mut chain = Chain::default();
-        chain.write(&mut memory, |tail| tail.push(0));
+        let mut pool = Pool::default();
+        let mut queue = ByteQueue::default();
+        queue.write(&mut pool, |tail| tail.push(0));
         for _ in 0..10_000 {
-            chain.write(&mut memory, |tail| tail.extend_from_slice(&[0; 1000]));
-            chain.advance(1000, &mut memory);
-            assert_eq!(chain.len(), 1);
-            assert!(memory.held() <= 8 * WORTH_SHARING, "{}", memory.held());
+            queue.write(&mut pool, |tail| tail.extend_from_slice(&[0; 1000]));
+            queue.advance(1000, &mut pool);
+            assert_eq!(queue.len(), 1);
+            assert!(queue.footprint() <= 8 * WORTH_SHARING, "{}", queue.footprint());
         }
-        chain.shrink(&mut memory);
-        chain.clear(&mut memory);
-        assert_eq!(memory.held(), 0);
+        queue.shrink();
+        queue.clear(&mut pool);
+        assert_eq!(queue.footprint(), 0);
     }
 }

@@ -1,0 +1,242 @@
+//! The account of memory: how much is in use, for what, and whether more may be stored. All limits stand here.
+//!
+//! Each connection and each session can say its footprint: what it holds with capacities, list entries and boxes. After
+//! it was touched the difference to what is booked for it is booked. Bytes that several hold are counted once, when they
+//! are made, until the last of them lets go. Before anything that a client causes is stored, [`Budget::admit`] is asked.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// What a connection or a session holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Footprint {
+    /// What its client sent and was not dealt with: inboxes, unfinished messages, payloads under way.
+    pub(super) input: u32,
+    /// What waits for its client: outboxes, queues, the heads of answers.
+    pub(super) output: u32,
+}
+
+impl Footprint {
+    pub(super) fn new(input: usize, output: usize) -> Self {
+        Self {
+            input: u32::try_from(input).unwrap_or(u32::MAX),
+            output: u32::try_from(output).unwrap_or(u32::MAX),
+        }
+    }
+}
+
+/// What bytes are to be stored for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// The first part of a request or message.
+    UnfinishedInput,
+    /// Requests and messages that came whole, and wait for their turn. Where they may not wait they are dealt with at once:
+    /// memory comes before fairness.
+    WholeInput,
+    /// A message for a client that has something waiting already.
+    Queued,
+    /// A message for a client that reads, as far as we know, and has nothing waiting.
+    Prompt,
+    /// An answer of the server's own, or the head of one that waits.
+    Answer,
+    /// An answer of the program's own.
+    Page,
+    /// A control frame of a WebSocket.
+    Control,
+}
+
+/// The account.
+pub(super) struct Budget {
+    /// The option `buffered_bytes`.
+    limit: usize,
+    input: usize,
+    output: usize,
+    shared: Arc<AtomicUsize>,
+    /// Bytes that were added to the output since the last flush.
+    grown: usize,
+}
+
+impl Budget {
+    pub(super) fn new(limit: usize) -> Self {
+        Self { limit, input: 0, output: 0, shared: Arc::default(), grown: 0 }
+    }
+
+    /// Bytes in use for what clients sent.
+    fn input(&self) -> usize {
+        self.input
+    }
+
+    /// Bytes in use for what waits for clients.
+    fn output(&self) -> usize {
+        self.output + self.shared.load(Ordering::Relaxed)
+    }
+
+    /// Bytes in use.
+    pub(super) fn held(&self) -> usize {
+        self.input() + self.output()
+    }
+
+    /// Bytes that are booked for connections and sessions.
+    pub(super) fn booked(&self) -> usize {
+        self.input + self.output
+    }
+
+    /// Books what somebody holds now in place of what was booked before.
+    pub(super) fn book(&mut self, booked: &mut Footprint, now: Footprint) {
+        let before = std::mem::replace(booked, now);
+        self.input = (self.input + now.input as usize).saturating_sub(before.input as usize);
+        self.output = (self.output + now.output as usize).saturating_sub(before.output as usize);
+        self.grown += now.output.saturating_sub(before.output) as usize;
+    }
+
+    /// Bytes that several will hold.
+    pub(super) fn share(&mut self, bytes: Vec<u8>) -> Shared {
+        self.grown += bytes.len();
+        Shared(Arc::new(SharedBytes::new(bytes, Arc::clone(&self.shared))))
+    }
+
+    /// Whether so many bytes more may be stored for this purpose.
+    pub(super) fn admit(&self, purpose: Purpose, bytes: usize) -> bool {
+        let (limit, input) = (self.limit, self.input().saturating_add(bytes));
+        let held = self.held().saturating_add(bytes);
+        match purpose {
+            // Half of the room, so that input cannot keep output from leaving; and an eighth of it in any case.
+            Purpose::UnfinishedInput => {
+                input <= limit / 2 && (input <= limit / 8 || held <= limit - limit / 8)
+            }
+            // An eighth more than what is unfinished, so that the latter cannot take all of it.
+            Purpose::WholeInput => input <= limit / 8 * 5 && held <= limit,
+            // A quarter of the room is for clients that have nothing waiting: they are those that read.
+            Purpose::Queued => held <= limit / 4 * 3,
+            Purpose::Page => held <= limit / 2,
+            // The last eighth is for what clients send, unless nothing else waits: then a message may be as large as all.
+            Purpose::Prompt => {
+                let output = self.output();
+                (output == 0 || output.saturating_add(bytes) <= limit - limit / 8) && held <= limit
+            }
+            Purpose::Answer | Purpose::Control => held <= limit,
+        }
+    }
+
+    /// Whether output has grown so much since the last flush that a flush is due.
+    pub(super) fn is_flush_due(&self) -> bool {
+        self.grown > self.limit / FLUSH_SHARE
+    }
+
+    /// A flush begins.
+    pub(super) fn begin_flush(&mut self) {
+        self.grown = 0;
+    }
+}
+
+/// The part of the room by which output may grow before a flush is due.
+const FLUSH_SHARE: usize = 16;
+
+/// Bytes that several queues hold at once: one broadcast, encoded once.
+#[derive(Clone)]
+pub(super) struct Shared(Arc<SharedBytes>);
+
+/// The bytes, and the account that is credited when the last queue lets go of them.
+struct SharedBytes {
+    bytes: Vec<u8>,
+    account: Arc<AtomicUsize>,
+}
+
+impl Shared {
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.0.bytes
+    }
+}
+
+impl SharedBytes {
+    fn new(bytes: Vec<u8>, account: Arc<AtomicUsize>) -> Self {
+        account.fetch_add(bytes.capacity() + size_of::<Self>(), Ordering::Relaxed);
+        Self { bytes, account }
+    }
+}
+
+impl Drop for SharedBytes {
+    fn drop(&mut self) {
+        self.account.fetch_sub(self.bytes.capacity() + size_of::<Self>(), Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMIT: usize = 8000;
+
+    /// An account in which so much is held for input and for output.
+    fn holding(input: usize, output: usize) -> Budget {
+        let mut budget = Budget::new(LIMIT);
+        budget.book(&mut Footprint::default(), Footprint::new(input, output));
+        budget
+    }
+
+    #[test]
+    fn each_purpose_has_its_limit() {
+        // What is held, the purpose, and how much more may be at most.
+        for (input, output, purpose, most) in [
+            (0, 0, Purpose::UnfinishedInput, 4000),
+            (1000, 0, Purpose::UnfinishedInput, 3000),
+            (0, 6000, Purpose::UnfinishedInput, 1000),
+            (0, 7500, Purpose::UnfinishedInput, 1000),
+            (0, 0, Purpose::WholeInput, 5000),
+            (4000, 0, Purpose::WholeInput, 1000),
+            (0, 7500, Purpose::WholeInput, 500),
+            (0, 0, Purpose::Queued, 6000),
+            (1000, 4000, Purpose::Queued, 1000),
+            (0, 0, Purpose::Page, 4000),
+            (1000, 0, Purpose::Page, 3000),
+            (0, 0, Purpose::Prompt, 8000),
+            (0, 1, Purpose::Prompt, 6999),
+            (1000, 0, Purpose::Prompt, 7000),
+            (1000, 6500, Purpose::Prompt, 500),
+            (4000, 3500, Purpose::Prompt, 500),
+            (4000, 3500, Purpose::Answer, 500),
+            (4000, 3500, Purpose::Control, 500),
+        ] {
+            let budget = holding(input, output);
+            assert!(budget.admit(purpose, most), "{purpose:?} beside {input} and {output}");
+            assert!(!budget.admit(purpose, most + 1), "{purpose:?} beside {input} and {output}");
+            assert!(!budget.admit(purpose, usize::MAX), "{purpose:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_booked_is_what_is_held_now() {
+        let mut budget = Budget::new(LIMIT);
+        let (mut one, mut other) = (Footprint::default(), Footprint::default());
+        budget.book(&mut one, Footprint::new(100, 10));
+        budget.book(&mut other, Footprint::new(0, 200));
+        budget.book(&mut one, Footprint::new(50, 20));
+        assert_eq!((budget.input(), budget.output()), (50, 220));
+        budget.book(&mut one, Footprint::default());
+        budget.book(&mut other, Footprint::default());
+        assert_eq!(budget.held(), 0);
+    }
+
+    #[test]
+    fn shared_bytes_are_counted_once_until_the_last_holder_lets_go() {
+        let mut budget = Budget::new(LIMIT);
+        let shared = budget.share(vec![7; 500]);
+        let (one, other) = (shared.clone(), shared.clone());
+        let held = budget.held();
+        assert!((500..600).contains(&held), "{held}");
+        drop((shared, one));
+        assert_eq!(budget.held(), held);
+        drop(other);
+        assert_eq!(budget.held(), 0);
+    }
+
+    #[test]
+    fn a_flush_is_due_when_much_was_added() {
+        let mut budget = holding(0, LIMIT / FLUSH_SHARE);
+        assert!(!budget.is_flush_due());
+        let _shared = budget.share(vec![0]);
+        assert!(budget.is_flush_due());
+        budget.begin_flush();
+        assert!(!budget.is_flush_due());
+    }
+}
