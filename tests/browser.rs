@@ -1,24 +1,62 @@
-//! Chromium against this server: `sockjs-client`, the newest and the oldest, in a page from another origin, and the page
-//! of `sockjs-echo`. Needs `npm` and Chromium; `CHROMIUM` may say where it is. With a folder in `PICTURES` it leaves
-//! screenshots there.
+//! Real browsers against this server. Chromium: `sockjs-client`, the newest and the oldest, in a page from another
+//! origin, and the page of `sockjs-echo`. Chromium and Firefox: what hostile pages do to an endpoint that lists its
+//! origins. Needs `npm` and the browsers; `CHROMIUM` and `FIREFOX` may say where they are. With a folder in `PICTURES`
+//! the first leaves screenshots there.
 
 mod support;
 
+#[path = "browser/victim.rs"]
+mod victim;
+
+use std::ffi::OsStr;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use sockjs_server::{Context, EndpointOptions, Request, Response, ServerOptions, Session};
 use support::TestServer;
 use support::programs::run;
 
-/// Installing needs the network, and is given time for it; the browser takes well under a minute, and `main.js` gives up
-/// a little sooner, to end what it started.
+/// Installing needs the network, and is given time for it; a browser takes about a minute, and the scripts give up a
+/// little before theirs is over, to end what they started.
 const INSTALL: Duration = Duration::from_secs(180);
 const RUN: Duration = Duration::from_secs(90);
 
+const CLIENT: &str = "node_modules/sockjs-client/dist/sockjs.min.js";
 const CLIENT_PATH: &str = "/sockjs.js";
+
+/// The scripts in a folder of their own, with what they need from npm; once for all tests.
+fn folder() -> &'static Path {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    FOLDER.get_or_init(|| {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("browser");
+        fs::create_dir_all(&folder).expect("a folder");
+        for entry in
+            fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/browser")).expect("sources")
+        {
+            let path = entry.expect("an entry").path();
+            if path.extension().is_some_and(|extension| extension == "js" || extension == "json") {
+                fs::copy(&path, folder.join(path.file_name().expect("a name"))).expect("copy");
+            }
+        }
+        run(
+            Command::new("npm")
+                .args(["install", "--no-audit", "--no-fund", "--ignore-scripts"])
+                .current_dir(&folder),
+            INSTALL,
+        );
+        folder
+    })
+}
+
+/// Runs a script of the folder, one at a time: each may use all of the machine.
+fn node<I: IntoIterator<Item: AsRef<OsStr>>>(script: &str, arguments: I) {
+    static TURN: Mutex<()> = Mutex::new(());
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    print!("{}", run(Command::new("node").arg(script).args(arguments).current_dir(folder()), RUN));
+}
 
 /// A server whose heartbeats need no patience, and which has the client that its iframe page loads.
 fn impatient(client: Vec<u8>) -> TestServer {
@@ -37,22 +75,33 @@ fn impatient(client: Vec<u8>) -> TestServer {
 #[test]
 #[ignore = "needs Node, npm and Chromium; .ci/run runs it"]
 fn a_browser_uses_every_transport_that_it_has() {
-    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/browser");
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("browser");
-    fs::create_dir_all(&folder).expect("a folder");
-    for file in ["package.json", "main.js", "servers.js", "transports.js", "client.js", "echo_page.js"] {
-        fs::copy(sources.join(file), folder.join(file)).expect("copy");
-    }
-    run(
-        Command::new("npm")
-            .args(["install", "--no-audit", "--no-fund", "--ignore-scripts"])
-            .current_dir(&folder),
-        INSTALL,
-    );
-    let client = fs::read(folder.join("node_modules/sockjs-client/dist/sockjs.min.js")).expect("the client");
+    let client = fs::read(folder().join(CLIENT)).expect("the client");
     let server = impatient(client);
-    let mut node = Command::new("node");
-    node.arg("main.js").arg(env!("CARGO_BIN_EXE_sockjs-echo")).arg(format!("http://{}", server.address));
-    node.args(std::env::var_os("PICTURES")).current_dir(&folder);
-    print!("{}", run(&mut node, RUN));
+    let mut arguments =
+        vec![env!("CARGO_BIN_EXE_sockjs-echo").into(), format!("http://{}", server.address).into()];
+    arguments.extend(std::env::var_os("PICTURES"));
+    node("main.js", arguments);
+}
+
+/// What hostile pages in this browser can do to an endpoint that lists its origins, and what a listed page can.
+/// `HEADERS` prints what each attack carries as well.
+fn attack(browser: &str) {
+    let files = victim::Files::new(&folder().join(CLIENT), folder());
+    let pages = victim::pages(files.clone());
+    let port = pages.address.port();
+    // The names are those that the script makes known to the browser.
+    let server = victim::victim(files, &format!("http://friend.test:{port}"), &["127.0.0.1", "victim.test"]);
+    node("hostile.js", [browser, &server.address.port().to_string(), &port.to_string()]);
+}
+
+#[test]
+#[ignore = "needs Node, npm and Chromium; .ci/run runs it"]
+fn a_hostile_page_reads_and_sends_nothing_in_chromium() {
+    attack("chromium");
+}
+
+#[test]
+#[ignore = "needs Node, npm and Firefox; .ci/run runs it"]
+fn a_hostile_page_reads_and_sends_nothing_in_firefox() {
+    attack("firefox");
 }

@@ -11,18 +11,12 @@ const assert = require('node:assert');
 const fs = require('node:fs');
 const path = require('node:path');
 const esbuild = require('esbuild');
-const { chromium } = require('playwright-core');
+const { CHROMIUM, PATIENCE, within, launchChromium } = require('./browsers.js');
 const echoPage = require('./echo_page.js');
 const { startEcho, startPages } = require('./servers.js');
 const transports = require('./transports.js');
 
-const CHROMIUM = process.env.CHROMIUM || '/usr/bin/chromium';
-const ARGUMENTS = [
-  '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
-  '--disable-component-update', '--disable-sync',
-];
-// What a stuck step is given, and all of them: none takes more than seconds, and all of them half a minute.
-const PATIENCE = 20_000;
+// What all steps are given: they take half a minute.
 const RUN = 85_000;
 
 // The release that everybody has, and the oldest on npm that is made for browsers: it comes as modules only.
@@ -39,19 +33,6 @@ function libraries() {
     logLevel: 'error',
   });
   return { '1.6.1': require.resolve('sockjs-client/dist/sockjs.min.js'), '1.0.0-beta.4': bundle };
-}
-
-// Gives up on work that takes too long.
-async function within(time, work) {
-  let timer;
-  const late = new Promise((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`took longer than ${time} ms`)), time);
-  });
-  try {
-    await Promise.race([work, late]);
-  } finally {
-    clearTimeout(timer);
-  }
 }
 
 // Says what was done and how long it took, or what was not.
@@ -189,8 +170,7 @@ async function main(binary, heartbeats, pictures) {
     return;
   }
   const [[current, library], [oldest, bundle]] = Object.entries(libraries());
-  // Of its own, and removed with the browser.
-  const browser = await chromium.launch({ executablePath: CHROMIUM, args: ARGUMENTS, timeout: PATIENCE });
+  const browser = await launchChromium();
   try {
     await drive(browser, binary, current, library);
     await drive(browser, binary, oldest, bundle);
