@@ -99,6 +99,9 @@ mod mounts;
 mod reactor;
 mod server;
 
+#[doc = include_str!("protocol.md")]
+pub mod protocol {}
+
 pub use engine::{
     Cause, Close, Counters, EndpointOptions, Event, OptionError, Refusals, Request, Response, SendError,
     ServerOptions, SessionId,

@@ -1,4 +1,4 @@
-//! What goes out (PROTOCOL, sections 2, 5 and 8): whatever a message holds, each transport's client reads back the same
+//! What goes out (protocol.md, sections 2, 5 and 8): whatever a message holds, each transport's client reads back the same
 //! message, and no text breaks out of the line, event, script or header it was put into.
 
 use sockjs_server::Transport;

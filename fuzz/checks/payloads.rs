@@ -1,4 +1,4 @@
-//! What clients send (PROTOCOL, section 6), against `serde_json` and the plainest form decoder: a payload is taken exactly
+//! What clients send (protocol.md, section 6), against `serde_json` and the plainest form decoder: a payload is taken exactly
 //! when it is an array of strings, each message is what JSON says it is, and all are handed out or none.
 
 use serde_json::value::RawValue;

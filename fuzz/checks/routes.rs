@@ -1,4 +1,4 @@
-//! URLs (PROTOCOL, section 1) and callbacks (section 8), against the plainest reading of the contract.
+//! URLs (protocol.md, section 1) and callbacks (section 8), against the plainest reading of the contract.
 
 use sockjs_server::sockjs::{Action, Route, callback, route};
 use sockjs_server::{Transport, Transports};

@@ -123,7 +123,12 @@ impl Engine {
         // A stream of HTTP/1.0 ends with its connection.
         let exchange = Exchange { keep_alive: exchange.keep_alive && chunked, ..*exchange };
         self.scratch.clear();
-        transport.prelude(callback.as_ref().map_or("", Callback::as_str), &mut self.scratch);
+        let is_open_to_host = label
+            .endpoint
+            .and_then(|number| self.endpoints.get(usize::from(number)))
+            .is_none_or(|endpoint| endpoint.origins.is_empty());
+        let callback = callback.as_ref().map_or("", Callback::as_str);
+        transport.prelude(callback, is_open_to_host, &mut self.scratch);
         connection.outbox.write_long(self.scratch.len(), &mut self.pool, |out| {
             let head = label.head(out, &exchange, 200, &self.endpoints, &self.date);
             if chunked {

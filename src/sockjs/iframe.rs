@@ -3,6 +3,8 @@
 //! In go the URL of the client library and the policy of who may frame the page; out come the page and its entity tag,
 //! made once for each endpoint.
 
+use super::transport::SET_DOMAIN;
+
 /// The page, with its entity tag and its policy.
 #[derive(Clone, Debug)]
 pub struct Iframe {
@@ -14,7 +16,8 @@ pub struct Iframe {
 impl Iframe {
     /// The page that loads the client library from `client_url`, with the `Content-Security-Policy` of its frames.
     pub fn new(client_url: &str, policy: Option<String>) -> Self {
-        let page = format!("{BEFORE_URL}{}{AFTER_URL}", escape_attribute(client_url));
+        let set_domain = if policy.is_none() { SET_DOMAIN } else { "" };
+        let page = format!("{START}{}{BEHIND_URL}{set_domain}{END}", escape_attribute(client_url));
         // Chromium does not take a new policy from an answer without the page (304): the tag changes with the policy, so
         // that a page that was kept under an old one is sent again.
         let tagged = [page.as_bytes(), policy.as_deref().unwrap_or_default().as_bytes()].concat();
@@ -50,17 +53,18 @@ pub fn matches(etag: &str, if_none_match: &[u8]) -> bool {
         })
 }
 
-const BEFORE_URL: &str = r#"<!DOCTYPE html>
+const START: &str = r#"<!DOCTYPE html>
 <html>
 <head>
   <meta http-equiv="X-UA-Compatible" content="IE=edge" />
   <meta http-equiv="Content-Type" content="text/html; charset=UTF-8" />
   <script src=""#;
 
-const AFTER_URL: &str = r#""></script>
+const BEHIND_URL: &str = r#""></script>
   <script>
-    document.domain = document.domain;
-    SockJS.bootstrap_iframe();
+"#;
+
+const END: &str = r#"    SockJS.bootstrap_iframe();
   </script>
 </head>
 <body>
@@ -117,6 +121,14 @@ mod tests {
 </html>"#;
         let iframe = Iframe::new("https://cdn.jsdelivr.net/npm/sockjs-client@1/dist/sockjs.min.js", None);
         assert_eq!(iframe.page(), expected);
+    }
+
+    #[test]
+    fn a_page_that_not_every_page_may_frame_is_not_open_to_its_host() {
+        let closed = Iframe::new("/a", Some("frame-ancestors https://a.example".to_owned()));
+        let open = Iframe::new("/a", None);
+        assert_eq!(closed.page(), open.page().replace("    document.domain = document.domain;\n", ""));
+        assert_ne!(closed.page(), open.page());
     }
 
     #[test]

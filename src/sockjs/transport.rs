@@ -84,8 +84,8 @@ impl Transport {
     }
 
     /// Appends what the response body holds before its first frame. `callback` is htmlfile's, and must be a
-    /// [`Callback`](super::Callback)'s text.
-    pub fn prelude(self, callback: &str, out: &mut Vec<u8>) {
+    /// [`Callback`](super::Callback)'s text; with `is_open_to_host` scripts of other pages of its host can reach it.
+    pub fn prelude(self, callback: &str, is_open_to_host: bool, out: &mut Vec<u8>) {
         match self {
             Transport::XhrStreaming => {
                 out.resize(out.len() + XHR_PADDING, b'h');
@@ -94,7 +94,8 @@ impl Transport {
             Transport::EventSource => out.extend_from_slice(b"\r\n"),
             Transport::HtmlFile => {
                 let padded = out.len() + HTMLFILE_PADDED;
-                for part in [HTMLFILE_BEFORE_CALLBACK, callback, HTMLFILE_AFTER_CALLBACK] {
+                let set_domain = if is_open_to_host { SET_DOMAIN } else { "" };
+                for part in [HTMLFILE_START, set_domain, HTMLFILE_CALLBACK, callback, HTMLFILE_END] {
                     out.extend_from_slice(part.as_bytes());
                 }
                 out.resize(out.len().max(padded), b' ');
@@ -114,16 +115,22 @@ const XHR_PADDING: usize = 2048;
 /// Safari does not interpret a page before more than 1024 bytes arrived.
 const HTMLFILE_PADDED: usize = 1025;
 
-const HTMLFILE_BEFORE_CALLBACK: &str = r#"<!doctype html>
+/// Opens a page to scripts of all pages of its host that say the same, whatever their port (HTML §7.3.2). The first
+/// release of the client needed it for its frames. Where origins are listed the line is left out: a hostile page on another
+/// port could read the frames of a listed page, in browsers that still hold to it.
+pub(super) const SET_DOMAIN: &str = "    document.domain = document.domain;\n";
+
+const HTMLFILE_START: &str = r#"<!doctype html>
 <html><head>
   <meta http-equiv="X-UA-Compatible" content="IE=edge" />
   <meta http-equiv="Content-Type" content="text/html; charset=UTF-8" />
 </head><body><h2>Don't panic!</h2>
   <script>
-    document.domain = document.domain;
-    var c = parent."#;
+"#;
 
-const HTMLFILE_AFTER_CALLBACK: &str = ";
+const HTMLFILE_CALLBACK: &str = "    var c = parent.";
+
+const HTMLFILE_END: &str = ";
     c.start();
     function p(d) {c.message(d);};
     window.onload = function() {c.stop();};
@@ -175,7 +182,7 @@ mod tests {
 
     fn prelude(transport: Transport) -> Vec<u8> {
         let mut out = b"head".to_vec();
-        transport.prelude("cb", &mut out);
+        transport.prelude("cb", true, &mut out);
         out.split_off(4)
     }
 
@@ -208,6 +215,10 @@ mod tests {
         let padded = prelude.strip_suffix("\r\n\r\n").unwrap();
         assert_eq!(padded.trim_end_matches(' ').trim_end_matches('\n'), page);
         assert_eq!(padded.len(), 1025);
+        let mut out = Vec::new();
+        Transport::HtmlFile.prelude("cb", false, &mut out);
+        let closed = String::from_utf8(out).unwrap();
+        assert_eq!(closed.trim_end(), page.replace("    document.domain = document.domain;\n", ""));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use crate::client::Target;
 /// One rule of the wire contract, in words, and a check that panics where it is broken.
 #[derive(Clone, Copy)]
 pub struct Rule {
-    /// The section of PROTOCOL.md, with the rule's number where it has one.
+    /// The section of src/protocol.md, with the rule's number where it has one.
     pub section: &'static str,
     pub says: &'static str,
     pub check: Check,

@@ -131,7 +131,7 @@ fn check_deliveries(record: &Record, wires: &[Wire]) {
     check_lives(&record.told);
 }
 
-/// Opened once, then messages, then closed once, for every session (PROTOCOL, section 7.7).
+/// Opened once, then messages, then closed once, for every session (protocol.md, section 7.7).
 fn check_lives(told: &[Told]) {
     let mut is_open: HashMap<usize, bool> = HashMap::new();
     for event in told {

@@ -88,7 +88,7 @@ fn split_at<'b>(bytes: &'b [u8], mark: &[u8]) -> Option<(&'b [u8], &'b [u8])> {
     Some((&bytes[..at], &bytes[at + mark.len()..]))
 }
 
-/// Every answer says where it ends (PROTOCOL, section 10). `None`: it was cut off.
+/// Every answer says where it ends (protocol.md, section 10). `None`: it was cut off.
 fn read_body(head: &Head, rest: &mut &[u8]) -> Option<Vec<u8>> {
     if let Some(length) = head.field("content-length") {
         assert_eq!(head.field("transfer-encoding"), None);
@@ -156,7 +156,7 @@ fn read_frames(head: &Head, body: &[u8], wire: &mut Wire) {
     }
 }
 
-/// A streaming response ends with the frame that reaches the limit (PROTOCOL, section 7.3).
+/// A streaming response ends with the frame that reaches the limit (protocol.md, section 7.3).
 fn check_limit(text: &str, frames: &[String]) {
     let Some((last, _)) = frames.split_last() else { return };
     // The preludes and the last frame do not count, nor does a second close; escapes make it larger than it is here. A
@@ -166,7 +166,7 @@ fn check_limit(text: &str, frames: &[String]) {
     assert!(text.len() < RESPONSE_LIMIT + allowance, "{} bytes in one response", text.len());
 }
 
-/// A SockJS frame (PROTOCOL, section 5). `true`: a close.
+/// A SockJS frame (protocol.md, section 5). `true`: a close.
 fn read_frame(frame: &str, mut message: impl FnMut(String)) -> bool {
     match frame.split_at_checked(1) {
         Some(("o" | "h", "")) => {}

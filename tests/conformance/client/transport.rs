@@ -96,7 +96,7 @@ impl Transport {
     }
 }
 
-/// The page of PROTOCOL.md, section 8.
+/// The page of src/protocol.md, section 8.
 const HTMLFILE: &str = r#"<!doctype html>
 <html><head>
   <meta http-equiv="X-UA-Compatible" content="IE=edge" />
