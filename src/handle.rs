@@ -1,5 +1,6 @@
 //! The server from other threads: a mailbox, and a waker that is used only when the mailbox was empty.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -46,17 +47,17 @@ pub(crate) enum Command {
 /// Where commands wait for the next turn.
 pub(crate) struct Mailbox {
     /// `None` once the server is gone.
-    commands: Mutex<Option<Vec<Command>>>,
+    commands: Mutex<Option<VecDeque<Command>>>,
     waker: Waker,
 }
 
 impl Mailbox {
     pub(crate) fn new(waker: Waker) -> Arc<Self> {
-        Arc::new(Self { commands: Mutex::new(Some(Vec::new())), waker })
+        Arc::new(Self { commands: Mutex::new(Some(VecDeque::new())), waker })
     }
 
-    /// Takes out what waits, and leaves an empty vector for what comes.
-    pub(crate) fn collect(&self, commands: &mut Vec<Command>) {
+    /// Takes out what waits, and leaves an empty queue for what comes.
+    pub(crate) fn collect(&self, commands: &mut VecDeque<Command>) {
         if let Some(waiting) = &mut *self.lock() {
             std::mem::swap(waiting, commands);
         }
@@ -75,15 +76,15 @@ impl Mailbox {
     fn post(&self, command: Command) {
         let mut commands = self.lock();
         let Some(waiting) = &mut *commands else { return };
-        waiting.push(command);
+        waiting.push_back(command);
         if waiting.len() == 1 {
             // It fails only if the server is gone.
             let _ = self.waker.wake();
         }
     }
 
-    /// A panic between lock and unlock cannot happen, and would leave the vector whole.
-    fn lock(&self) -> MutexGuard<'_, Option<Vec<Command>>> {
+    /// A panic between lock and unlock cannot happen, and would leave the queue whole.
+    fn lock(&self) -> MutexGuard<'_, Option<VecDeque<Command>>> {
         self.commands.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,5 +1,6 @@
 //! The server: endpoints are mounted on it, and it runs, or is turned by a program with a loop of its own.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::io;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
@@ -38,7 +39,9 @@ pub struct Server {
     reactor: Reactor,
     mailbox: Arc<Mailbox>,
     /// What was taken out of the mailbox; kept for its memory.
-    commands: Vec<Command>,
+    commands: VecDeque<Command>,
+    /// Commands wait, here or in the mailbox.
+    has_mail: bool,
     addresses: Vec<SocketAddr>,
     stage: Stage,
 }
@@ -121,6 +124,9 @@ impl From<MountError> for io::Error {
     }
 }
 
+/// Commands for which memory is kept between two turns.
+const COMMANDS_KEPT: usize = 4096;
+
 impl Server {
     /// A server with the default options that listens on one address.
     ///
@@ -145,7 +151,8 @@ impl Server {
             mounts: Mounts::default(),
             reactor,
             mailbox,
-            commands: Vec::new(),
+            commands: VecDeque::new(),
+            has_mail: false,
             addresses: Vec::new(),
             stage: Stage::Running,
         })
@@ -377,9 +384,9 @@ impl Server {
             Stage::Stopping { until } => Some(until.saturating_duration_since(Instant::now())),
             Stage::Stopped(_) => Some(Duration::ZERO),
         };
-        if self.reactor.turn(&mut self.engine, &mut self.mounts, sooner(timeout, grace))? {
-            self.empty_mailbox();
-        }
+        let timeout = if self.has_mail { Some(Duration::ZERO) } else { timeout };
+        self.has_mail |= self.reactor.turn(&mut self.engine, &mut self.mounts, sooner(timeout, grace))?;
+        self.empty_mailbox();
         self.reactor.end_turn(&mut self.engine, &mut self.mounts);
         if let Stage::Stopping { until } = self.stage
             && (self.engine.is_empty() || Instant::now() >= until)
@@ -395,6 +402,9 @@ impl Server {
     /// How long [`Server::turn`] would sleep at most; `None`: until an event. For foreign loops, together with the
     /// descriptor of [`AsRawFd`]: it is time for a turn when either says so.
     pub fn next_timeout(&self) -> Option<Duration> {
+        if self.has_mail {
+            return Some(Duration::ZERO);
+        }
         let own = self.reactor.next_timeout(&self.engine);
         match &self.stage {
             Stage::Stopping { until } => sooner(own, Some(until.saturating_duration_since(Instant::now()))),
@@ -423,15 +433,23 @@ impl Server {
     }
 
     fn empty_mailbox(&mut self) {
-        let mut commands = std::mem::take(&mut self.commands);
-        self.mailbox.collect(&mut commands);
-        for command in commands.drain(..) {
+        while self.has_mail && !self.engine.is_turn_done() {
+            if self.commands.is_empty() {
+                self.mailbox.collect(&mut self.commands);
+            }
+            let Some(command) = self.commands.pop_front() else {
+                self.has_mail = false;
+                break;
+            };
+            self.engine.note_command();
             if command.run(&mut self.engine, &mut self.mounts) {
                 self.shutdown(1001, "Server shutdown");
             }
             self.reactor.carry_out(&mut self.engine, &mut self.mounts);
         }
-        self.commands = commands;
+        if self.commands.is_empty() && self.commands.capacity() > COMMANDS_KEPT {
+            self.commands = VecDeque::new();
+        }
     }
 }
 

@@ -16,38 +16,13 @@ use super::{Engine, Event, Message, Notice, Stage};
 use crate::collections::Key;
 use crate::sockjs::{Messages, OPEN_FRAME, Route, Transport};
 
-/// Requests and messages of one connection that are dealt with in one turn.
-pub(super) const UNITS: u64 = 256;
-
-/// Messages that they queue for clients meanwhile, a broadcast one for each recipient, before the turn is over for them.
-pub(super) const CAUSED: u64 = 1 << 18;
-
 /// Decoded text whose memory is kept for the next payload.
 pub(super) const DECODED_KEPT: usize = 64 << 10;
 
-/// How far the counters may go before a connection's share of the turn is used up.
-#[derive(Default)]
-pub(super) struct Share {
-    units: u64,
-    caused: u64,
-}
-
 impl Engine {
-    /// A connection is about to be heard.
-    pub(super) fn begin_share(&mut self) {
-        self.share = Share {
-            units: self.units().saturating_add(UNITS),
-            caused: self.counters.messages_out.saturating_add(CAUSED),
-        };
-    }
-
-    pub(super) fn units(&self) -> u64 {
-        self.counters.requests + self.counters.messages_in
-    }
-
     /// Whether the rest of what the connection at hand sent must wait for the next turn, or at least for a flush.
     pub(super) fn is_share_used_up(&self) -> bool {
-        self.flush_due || self.units() >= self.share.units || self.counters.messages_out >= self.share.caused
+        self.flush_due || self.work.is_share_done()
     }
 
     /// The messages of a payload, in order, as long as the session is open. Returns what is left of it for later turns.
@@ -62,6 +37,7 @@ impl Engine {
             && let Some(text) = messages.next(&mut decoded)
         {
             self.counters.messages_in += 1;
+            self.work.note_unit();
             application.message(self, key, Message::Text(text));
             if !messages.is_empty() && self.must_wait(key, messages.left().len()) {
                 break;
@@ -82,6 +58,7 @@ impl Engine {
     ) {
         if self.is_open(key) {
             self.counters.messages_in += 1;
+            self.work.note_unit();
             application.message(self, key, message);
         }
     }
@@ -227,8 +204,10 @@ impl Engine {
 
     pub(super) fn tell_all(&mut self, application: &mut dyn Application) {
         while !self.flush_due
+            && !self.work.is_done()
             && let Some(notice) = self.notices.pop_front()
         {
+            self.work.note_end();
             match notice {
                 Notice::Accepted(peer) => application.observe(&Event::Accepted { peer }),
                 Notice::Refused(peer, status) => application.observe(&Event::Refused { peer, status }),
@@ -258,7 +237,8 @@ impl Engine {
                 self.clock.read();
                 self.tell(application);
             }
-            if self.flush_due {
+            self.work.note_end();
+            if self.flush_due || self.work.is_done() {
                 break;
             }
         }
@@ -277,7 +257,8 @@ impl Engine {
             }
             self.clock.read();
             self.tell(application);
-            if self.flush_due {
+            self.work.note_end();
+            if self.flush_due || self.work.is_done() {
                 break;
             }
         }

@@ -57,6 +57,7 @@ mod tests;
 mod turn;
 mod upgrade;
 mod waits;
+mod work;
 
 use std::collections::VecDeque;
 use std::hash::{BuildHasher, RandomState};
@@ -79,12 +80,12 @@ use crate::websocket::message::Assembly;
 use budget::Budget;
 use clock::Clock;
 use connection::Dirty;
-use dispatch::Share;
 use endpoint::Endpoint;
 use pool::Pool;
 use session::Unflushed;
 use turn::Flush;
 use waits::{Alarm, Owner};
+use work::Work;
 
 /// The machine.
 pub struct Engine {
@@ -114,7 +115,7 @@ pub struct Engine {
     /// Connections that go on in the next turn with what they sent before.
     postponed: VecDeque<Key<Connection>>,
     /// Of the turn, for the connection at hand.
-    share: Share,
+    work: Work,
     /// Second receivers, and the first ones whose liveness decides what they get.
     contenders: VecDeque<Key<Connection>>,
     to_probe: VecDeque<Key<Connection>>,
@@ -176,7 +177,7 @@ impl Engine {
             flush: Flush::Idle,
             flush_due: false,
             postponed: VecDeque::new(),
-            share: Share::default(),
+            work: Work::default(),
             contenders: VecDeque::new(),
             to_probe: VecDeque::new(),
             shut: VecDeque::new(),

@@ -41,6 +41,12 @@ impl Engine {
         }
     }
 
+    /// A message was queued for a client.
+    fn note_queued(&mut self) {
+        self.counters.messages_out += 1;
+        self.work.note_message();
+    }
+
     /// A message of a raw WebSocket is a frame at once.
     fn send_raw(&mut self, receiver: Option<Key<Connection>>, opcode: Opcode, payload: &[u8]) {
         let Some(receiver) = receiver else { return };
@@ -50,7 +56,7 @@ impl Engine {
             write_header(out, opcode, payload.len());
             out.extend_from_slice(payload);
         });
-        self.counters.messages_out += 1;
+        self.note_queued();
         self.mark_dirty(receiver);
     }
 
@@ -61,7 +67,7 @@ impl Engine {
             session.queue.write(&mut self.pool, |queue| queue.push(b','));
         }
         write(&mut session.queue, &mut self.pool);
-        self.counters.messages_out += 1;
+        self.note_queued();
         self.unflushed.push_back(&mut self.sessions, key);
         self.book_session(key);
     }
@@ -127,7 +133,7 @@ impl Engine {
                 let frame = frame.get_or_insert_with(|| self.budget.share(raw_frame(text)));
                 let Some(connection) = self.connections.get_mut(receiver) else { continue };
                 connection.outbox.push_shared(frame, &mut self.pool);
-                self.counters.messages_out += 1;
+                self.note_queued();
                 self.mark_dirty(receiver);
             } else {
                 let json = json.get_or_insert_with(|| self.budget.share(json_string(text, json_length)));

@@ -68,6 +68,7 @@ impl Engine {
         }
         // No client is left to be sent anything.
         self.flush_due = false;
+        self.work.begin_turn();
         self.tell(application);
         left
     }

@@ -2,7 +2,8 @@
 //!
 //! A driver has sockets and nothing else to know. In each turn it
 //!
-//! 1. carries out orders: the program may have sent much since the last turn;
+//! 1. begins it ([`Engine::begin_turn`]) and carries out orders: the program may have sent much since the last turn, and
+//!    some of what that turn brought about may be left over;
 //! 2. lets connections go on that were left over in the last turn ([`Engine::go_on`]);
 //! 3. hands over what arrived ([`Engine::accept`], [`Engine::receive`], [`Engine::sent`]);
 //! 4. says up to which time everything that had arrived was handed over ([`Engine::advance`]);
@@ -56,6 +57,22 @@ pub(super) enum Flush {
 }
 
 impl Engine {
+    /// A turn begins: what was left over in the last one is first.
+    pub fn begin_turn(&mut self, application: &mut dyn Application) {
+        self.work.begin_turn();
+        self.tell(application);
+    }
+
+    /// Whether the work of the turn is done, so that commands and the like must wait for the next one.
+    pub fn is_turn_done(&self) -> bool {
+        self.flush_due || self.work.is_done()
+    }
+
+    /// A command of the program is about to be carried out.
+    pub fn note_command(&mut self) {
+        self.work.note_end();
+    }
+
     /// Something arrived on a connection, or its end.
     pub fn receive(&mut self, key: Key<Connection>, arrival: Arrival<'_>, application: &mut dyn Application) {
         match arrival {
@@ -123,6 +140,8 @@ impl Engine {
                     self.settle(application);
                     self.flush = Flush::Writing;
                 }
+                // The rest leaves first in the next turn.
+                Flush::Writing if self.work.is_overdone() => return None,
                 Flush::Writing => {
                     let order = self.next_write();
                     if order.is_some() {
@@ -136,6 +155,7 @@ impl Engine {
 
     fn next_write(&mut self) -> Option<Order> {
         if let Some(key) = self.dirty.pop_front(&mut self.connections) {
+            self.work.note_write();
             return Some(Order::Write(key));
         }
         if let Some(key) = self.shut.pop_front() {
@@ -163,7 +183,7 @@ impl Engine {
         connection.postponed = false;
         let rest = connection.rest_mut().and_then(|(session, place)| Some((session, place.take()?)));
         let before = connection.progress();
-        self.begin_share();
+        self.work.begin_connection();
         match rest {
             Some((session, rest)) => self.deliver_rest(key, session, rest, application),
             None => self.consume_inbox(key, application),
@@ -209,7 +229,7 @@ impl Engine {
     pub(super) fn hear_out(&mut self, key: Key<Connection>, application: &mut dyn Application) {
         let Some(connection) = self.connections.get(key) else { return };
         if !connection.postponed && !connection.inbox.is_empty() {
-            self.begin_share();
+            self.work.begin_connection();
             self.consume_inbox(key, application);
         }
     }
@@ -232,7 +252,8 @@ impl Engine {
                 Owner::Session(key) => self.session_timeout(key, until),
             }
             self.tell(application);
-            if self.flush_due {
+            self.work.note_end();
+            if self.flush_due || self.work.is_done() {
                 break;
             }
         }
@@ -266,7 +287,7 @@ impl Engine {
     /// Whether nothing is left to be framed, told or sent in this turn.
     pub(super) fn is_settled(&self) -> bool {
         let is_sent = self.dirty.is_empty() && self.unflushed.is_empty();
-        let is_told = self.notices.is_empty() && !self.has_room_for_starved();
+        let is_told = (self.notices.is_empty() || self.work.is_done()) && !self.has_room_for_starved();
         is_sent && is_told && self.contenders.is_empty() && self.to_probe.is_empty() && self.gone.is_empty()
     }
 }

@@ -159,6 +159,7 @@ impl Reactor {
         let before = self.clock.now();
         let told = self.poll(sooner(self.sleep(engine, before), timeout))?;
         self.tell_time(engine);
+        engine.begin_turn(application);
         self.carry_out(engine, application);
         self.woken = false;
         self.round.begin_turn(before, told);

@@ -322,6 +322,7 @@ impl<'s> World<'s> {
     }
 
     fn turn(&mut self) {
+        self.engine.begin_turn(&mut self.program);
         self.carry_out();
         for _ in 0..self.engine.postponed() {
             self.engine.go_on(&mut self.program);
@@ -344,6 +345,7 @@ impl<'s> World<'s> {
         }
         self.engine.advance(self.engine.now(), &mut self.program);
         self.carry_out();
+        assert_eq!(self.engine.audit(), Ok(()));
         self.check();
     }
 

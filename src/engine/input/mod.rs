@@ -29,7 +29,7 @@ impl Engine {
         bytes: &mut [u8],
         application: &mut dyn Application,
     ) {
-        self.begin_share();
+        self.work.begin_connection();
         let Some(connection) = self.connections.get_mut(key) else { return };
         self.counters.bytes_in += bytes.len() as u64;
         connection.note_request();

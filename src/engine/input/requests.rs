@@ -129,6 +129,7 @@ impl Engine {
         match read {
             Ok(progress) => {
                 self.counters.requests += 1;
+                self.work.note_unit();
                 self.handle(exchange, body.get_mut(..progress.length).unwrap_or_default(), application);
                 Step::Took(before + progress.consumed)
             }

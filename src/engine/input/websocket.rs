@@ -33,6 +33,10 @@ impl Engine {
         let step = match decoder.decode(input, limit, &mut self.assembly) {
             Ok((0, Event::NeedMore)) => Step::Keep(input.len()),
             Ok((used, event)) => {
+                // Its messages count for themselves.
+                if let Event::Ping(_) | Event::Pong = event {
+                    self.work.note_unit();
+                }
                 match event {
                     Event::Text(text) if raw => self.deliver_raw(session, Message::Text(text), application),
                     Event::Binary(bytes) if raw => {

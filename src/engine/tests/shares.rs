@@ -3,7 +3,7 @@
 use super::world::{Moment, World};
 use crate::collections::Key;
 use crate::engine::connection::Phase;
-use crate::engine::{Connection, EndpointOptions, Engine, ServerOptions, Session};
+use crate::engine::{Arrival, Connection, EndpointOptions, Engine, ServerOptions, Session};
 
 /// A payload of so many messages: their numbers.
 fn payload(count: usize) -> String {
@@ -486,4 +486,58 @@ fn others_are_read_while_a_client_fills_their_queues() {
         world.flush_once();
         assert!(world.engine.is_reading(other));
     }
+}
+
+// Contract, rule 12.14: the work of a turn has a budget over all clients together.
+
+/// Many clients that each cause much: one turn does about as much as its budget, and nothing is lost.
+#[test]
+fn rule_12_14_the_work_of_all_clients_is_that_of_one_turn() {
+    const SESSIONS: usize = 1000;
+    let mut world = World::new(|engine, _, moment| {
+        if let Moment::Message(_) = moment {
+            engine.broadcast(0, "", None);
+        }
+    });
+    world.post_anew("s/xhr", "");
+    (1..SESSIONS).for_each(|number| world.post_anew(&format!("s{number}/xhr"), ""));
+    let clients: Vec<_> = (0..20).map(|_| world.connect()).collect();
+    world.engine.begin_turn(&mut world.handlers);
+    let before = world.engine.counters().messages_out;
+    for client in &clients {
+        receive(&mut world, *client, upload(&payload(100)));
+    }
+    let caused = world.engine.counters().messages_out - before;
+    assert!((200_000..=(1 << 18) + SESSIONS as u64).contains(&caused), "{caused} messages in one turn");
+    world.flush();
+    let caused = world.engine.counters().messages_out - before;
+    assert_eq!(caused, (20 * 100 * SESSIONS) as u64);
+}
+
+/// Sessions that end at once, each of which is told to all others.
+#[test]
+fn rule_12_14_ends_are_told_in_as_many_turns_as_they_need() {
+    const SESSIONS: usize = 2000;
+    let mut world = World::new(|engine, _, moment| {
+        if let Moment::Close = moment {
+            engine.broadcast(0, "left", None);
+        }
+    });
+    let sockets: Vec<_> = (0..SESSIONS).map(|_| world.websocket("websocket")).collect();
+    world.heard();
+    let before = world.engine.counters().messages_out;
+    world.engine.begin_turn(&mut world.handlers);
+    for socket in &sockets[..1000] {
+        world.engine.receive(*socket, Arrival::End, &mut world.handlers);
+    }
+    let caused = world.engine.counters().messages_out - before;
+    assert!(caused <= (1 << 18) + SESSIONS as u64, "{caused} messages in one turn");
+    assert!(world.engine.is_pending(), "the next turn does not sleep");
+    for _ in 0..20 {
+        world.engine.begin_turn(&mut world.handlers);
+        world.flush();
+    }
+    assert_eq!(world.heard().len(), 1000);
+    let for_each = |socket: &Key<Connection>| world.received(*socket).matches("left").count();
+    assert!(sockets[1000..].iter().all(|socket| for_each(socket) == 1000));
 }

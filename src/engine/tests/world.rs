@@ -143,6 +143,7 @@ impl World {
 
     /// Bytes from a client, and the rest of that turn alone.
     pub(super) fn send_once(&mut self, key: Key<Connection>, bytes: impl AsRef<[u8]>) {
+        self.engine.begin_turn(&mut self.handlers);
         self.go_on();
         self.receive(key, bytes);
         self.flush_once();
@@ -150,6 +151,7 @@ impl World {
 
     /// Bytes from a client, and the rest of the turn, and of those that follow at once.
     pub(super) fn send(&mut self, key: Key<Connection>, bytes: impl AsRef<[u8]>) {
+        self.engine.begin_turn(&mut self.handlers);
         self.receive(key, bytes);
         self.flush();
     }
@@ -248,6 +250,7 @@ impl World {
     fn tick(&mut self, now: u64) {
         self.set_time(now);
         self.engine.set_date(now / 1000);
+        self.engine.begin_turn(&mut self.handlers);
         self.engine.tick(now, &mut self.handlers);
         self.flush();
     }
@@ -263,6 +266,7 @@ impl World {
 
     /// The begin of a turn.
     pub(super) fn go_on(&mut self) {
+        self.engine.begin_turn(&mut self.handlers);
         for _ in 0..self.engine.postponed() {
             self.engine.go_on(&mut self.handlers);
         }
@@ -315,6 +319,11 @@ impl World {
         self.blocked.remove(&key);
         self.engine.writable(key);
         self.flush();
+    }
+
+    /// What a client received since it was asked last, and may be asked again.
+    pub(super) fn received(&self, key: Key<Connection>) -> String {
+        String::from_utf8_lossy(&self.received[&key]).into_owned()
     }
 
     /// What a client received since it was asked last.

@@ -1,0 +1,113 @@
+//! The work of one turn, over all clients together: what is left over is first in the next turn (contract, rule 12.14).
+//!
+//! Work is counted in messages that are queued for a client, about 60 ns each on a common machine; what else a turn does is
+//! worth so many of them. A turn has a budget of some 20 ms, and each connection a share of it, so that one of them cannot
+//! take all.
+
+/// The work of a turn.
+const TURN: u64 = 1 << 18;
+
+/// Requests, messages and control frames of one connection that are dealt with in one turn.
+const UNITS: u64 = 256;
+
+/// A request, a message or a control frame that is dealt with.
+const UNIT: u64 = 32;
+
+/// A session's end that is told, a wait that is over, a command of a handle.
+const END: u64 = 16;
+
+/// A write to a socket.
+const WRITE: u64 = 32;
+
+/// What was done in this turn.
+#[derive(Default)]
+pub(super) struct Work {
+    done: u64,
+    /// Units of the connection at hand.
+    units: u64,
+}
+
+impl Work {
+    /// A turn begins.
+    pub(super) fn begin_turn(&mut self) {
+        *self = Self::default();
+    }
+
+    /// The next connection has its turn.
+    pub(super) fn begin_connection(&mut self) {
+        self.units = 0;
+    }
+
+    /// A request, a message or a control frame was dealt with.
+    pub(super) fn note_unit(&mut self) {
+        self.units += 1;
+        self.done += UNIT;
+    }
+
+    /// A message was queued for a client.
+    pub(super) fn note_message(&mut self) {
+        self.done += 1;
+    }
+
+    /// A session's end was told, a wait was over, or a command was carried out.
+    pub(super) fn note_end(&mut self) {
+        self.done += END;
+    }
+
+    /// Something was written to a socket.
+    pub(super) fn note_write(&mut self) {
+        self.done += WRITE;
+    }
+
+    /// Whether the rest must wait for the next turn.
+    pub(super) fn is_done(&self) -> bool {
+        self.done >= TURN
+    }
+
+    /// Whether the rest of the connection at hand must wait for the next turn.
+    pub(super) fn is_share_done(&self) -> bool {
+        self.units >= UNITS || self.is_done()
+    }
+
+    /// Whether even what the turn brought about must leave in the next one.
+    pub(super) fn is_overdone(&self) -> bool {
+        self.done >= 2 * TURN
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_has_a_share_of_the_turn() {
+        let mut work = Work::default();
+        for _ in 0..UNITS {
+            assert!(!work.is_share_done());
+            work.note_unit();
+        }
+        assert!(work.is_share_done() && !work.is_done());
+        work.begin_connection();
+        assert!(!work.is_share_done());
+    }
+
+    #[test]
+    fn every_kind_of_work_ends_the_turn() {
+        for (note, cost) in [
+            (Work::note_unit as fn(&mut Work), UNIT),
+            (Work::note_message, 1),
+            (Work::note_end, END),
+            (Work::note_write, WRITE),
+        ] {
+            let mut work = Work::default();
+            for _ in 0..TURN / cost {
+                assert!(!work.is_done());
+                note(&mut work);
+                work.begin_connection();
+            }
+            assert!(work.is_done() && work.is_share_done() && !work.is_overdone());
+            work.begin_turn();
+            assert!(!work.is_done());
+        }
+    }
+}
