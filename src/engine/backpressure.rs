@@ -39,7 +39,7 @@ pub(super) struct Room {
 }
 
 /// How much larger a transport can make a JSON string that it rewrites, with the buffer that grows meanwhile.
-const REWRITTEN: usize = 3;
+pub(super) const REWRITTEN: usize = 3;
 
 /// Bytes that may wait for a client that reads before they should be flushed.
 pub(super) const PRESSING: usize = 64 << 10;

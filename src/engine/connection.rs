@@ -186,8 +186,9 @@ pub(super) enum Ping {
     /// On the wire.
     Sent,
     /// On the wire, and the client has spoken since: it is there, but how far it has read is known with its pong. Holds
-    /// when a client that reads at the slowest rate has read what was in front of the ping, in quarters of a second.
-    Outstanding(u32),
+    /// when a client that reads at the slowest rate has read what was in front of the ping, in quarters of a second: the last
+    /// 16 bits, since it is never far from the present.
+    Outstanding(u16),
 }
 
 /// Bytes that can be on their way to a client at most: what two operating systems buffer by default (Linux:
@@ -196,6 +197,11 @@ const ON_THE_WAY: usize = 10 << 20;
 
 /// Milliseconds in a quarter of a second, about.
 const QUARTER: Millis = 256;
+
+/// The last 16 bits of a time in quarters of a second.
+fn quarters_of(time: Millis) -> u16 {
+    (time / QUARTER) as u16
+}
 
 /// How long a client takes for so many bytes at so many in a second, in microseconds.
 fn reading_time(bytes: usize, rate: usize) -> u64 {
@@ -282,21 +288,25 @@ impl Connection {
     /// The answer to a ping has come: what was written in front of the ping has been read.
     pub(super) fn note_pong(&mut self, now: Millis) {
         let Phase::WebSocket(socket) = &mut self.phase else { return };
-        let read_by = match socket.ping {
+        // How much earlier than a slow client it has read so far.
+        let early = match socket.ping {
             // The wait for the pong was to begin then.
-            Ping::Sent => self.since,
-            Ping::Outstanding(quarters) => Millis::from(quarters) * QUARTER,
+            Ping::Sent => self.since.saturating_sub(now),
+            Ping::Outstanding(quarters) => {
+                let ahead = quarters.wrapping_sub(quarters_of(now)).cast_signed();
+                u64::try_from(ahead).unwrap_or(0) * QUARTER
+            }
             Ping::Rest | Ping::Queued => return,
         };
         socket.ping = Ping::Rest;
-        self.read_by = self.read_by.saturating_sub(read_by.saturating_sub(now).saturating_mul(1000));
+        self.read_by = self.read_by.saturating_sub(early.saturating_mul(1000));
     }
 
     /// The client of a WebSocket has spoken: it is there, though its pong may be behind a long message.
     pub(super) fn note_heard(&mut self, now: Millis) {
         let Phase::WebSocket(socket) = &mut self.phase else { return };
         socket.ping = match socket.ping {
-            Ping::Sent => Ping::Outstanding(u32::try_from(self.since / QUARTER).unwrap_or(u32::MAX)),
+            Ping::Sent => Ping::Outstanding(quarters_of(self.since)),
             Ping::Queued => Ping::Rest,
             other @ (Ping::Rest | Ping::Outstanding(_)) => other,
         };
@@ -378,6 +388,6 @@ mod tests {
 
     #[test]
     fn a_connection_is_small() {
-        assert!(size_of::<Connection>() <= 192, "{}", size_of::<Connection>());
+        assert!(size_of::<Connection>() <= 184, "{}", size_of::<Connection>());
     }
 }

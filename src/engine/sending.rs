@@ -2,7 +2,7 @@
 //! at the end of the turn, with all that waits.
 
 use super::Engine;
-use super::backpressure::{QUOTES, Room};
+use super::backpressure::{QUOTES, REWRITTEN, Room};
 use super::budget::{Purpose, Shared};
 use super::byte_queue::ByteQueue;
 use super::connection::{Connection, Flow};
@@ -22,10 +22,18 @@ impl Engine {
             self.send_raw(receiver, Opcode::Text, text.as_bytes());
             return Ok(());
         }
-        let length = encoded_length(text);
+        let length = self.encoded_length(text);
         self.take_room(key, length)?;
         self.enqueue(key, |queue, pool| queue.write_long(length, pool, |out| write_string(out, text)));
         Ok(())
+    }
+
+    /// How long a text is as a JSON string. Its escapes are counted where they may matter: not while there is room for the
+    /// message even if every byte of it is escaped.
+    fn encoded_length(&self, text: &str) -> usize {
+        let most = text.len().saturating_mul(LONGEST_ESCAPE);
+        let is_roomy = self.budget.admit(Purpose::Queued, most.saturating_mul(REWRITTEN));
+        if is_roomy { text.len() + QUOTES } else { string_length(text) }
     }
 
     /// Queues a binary message for one raw WebSocket.
@@ -198,16 +206,11 @@ impl Engine {
     }
 }
 
-/// How long a text is as a JSON string: exactly where that matters, without its escapes where it does not.
-fn encoded_length(text: &str) -> usize {
-    if text.len() < EXACT { text.len() + QUOTES } else { string_length(text) }
-}
+/// Bytes of an escape for one byte of text: `\u0001`.
+const LONGEST_ESCAPE: usize = 6;
 
 /// What a place in the list of a queue takes at most.
 const ENTRY: usize = 256;
-
-/// The length from which on escapes are foreseen.
-const EXACT: usize = 4096;
 
 fn raw_frame(text: &str) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(header_length(text.len()) + text.len());
