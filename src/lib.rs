@@ -68,11 +68,13 @@
 //!
 //! Fixed are 8 KiB for what surrounds a chunked body's data (400), 125 bytes for control frames (1002), 16 KiB of
 //! requests pipelined behind a response under way, and 64 KiB of answers that their client does not read: beyond these
-//! its requests stay unread. And in one turn of the loop 256 requests and messages of one connection are dealt with, or as
-//! many as cause 2¹⁸ messages, or 64 KiB for one client: what follows waits for the next turn, as nobody waits long for
-//! somebody else.
+//! its requests stay unread. One turn of the loop has a budget of work over all clients together, some 20 ms: 2¹⁸ messages
+//! that are queued for clients, or less of them beside requests, messages, ends of sessions and commands; and 256 requests
+//! and messages of one connection. What follows is first in the next turn, so that no client waits long for another.
 //!
 //! # How it is built
+//!
+//! What goes over the wire, rule by rule, is the module [`protocol`]; code and tests cite it by section.
 //!
 //! From the ground up, each floor using only those below it: `collections` (slab, lists, table, timer wheel); `http`,
 //! `websocket` and `sockjs`, the pure protocols; `engine`, the whole server without a socket or a clock; `reactor`, the

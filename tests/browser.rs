@@ -22,7 +22,7 @@ use support::programs::run;
 /// Installing needs the network, and is given time for it; a browser takes about a minute, and the scripts give up a
 /// little before theirs is over, to end what they started.
 const INSTALL: Duration = Duration::from_secs(180);
-const RUN: Duration = Duration::from_secs(90);
+const RUN: Duration = Duration::from_secs(170);
 
 const CLIENT: &str = "node_modules/sockjs-client/dist/sockjs.min.js";
 const CLIENT_PATH: &str = "/sockjs.js";

@@ -18,7 +18,7 @@ const [BROWSER, SERVER, PAGES] = process.argv.slice(2);
 const LISTED = `http://friend.test:${PAGES}/page`;
 const ATTACKS = attacks(LISTED);
 
-const RUN = 85_000;
+const RUN = 165_000;
 // What a transport of the listed page is given; one that does not work is given up sooner by the client.
 const PATIENCE = 5_000;
 
