@@ -68,7 +68,7 @@
 //!
 //! Fixed are 8 KiB for what surrounds a chunked body's data (400), 125 bytes for control frames (1002), 16 KiB of
 //! requests pipelined behind a response under way, and 64 KiB of answers that their client does not read: beyond these
-//! its requests stay unread. One turn of the loop has a budget of work over all clients together, some 20 ms: 2¹⁸ messages
+//! its requests stay unread. One turn of the loop has a budget of work over all clients together, some 20 ms: 200,000 messages
 //! that are queued for clients, or less of them beside requests, messages, ends of sessions and commands; and 256 requests
 //! and messages of one connection. What follows is first in the next turn, so that no client waits long for another.
 //!

@@ -142,8 +142,7 @@ impl World {
         counted(|| self.engine.advance(0, &mut Program));
         self.carry_out();
         counted(|| self.engine.begin_turn(&mut Program));
-        for _ in 0..self.engine.postponed() {
-            counted(|| self.engine.go_on(&mut Program));
+        while counted(|| self.engine.go_on(&mut Program)) {
             self.carry_out();
         }
     }

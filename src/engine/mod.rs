@@ -114,6 +114,8 @@ pub struct Engine {
     flush_due: bool,
     /// Connections that go on in the next turn with what they sent before.
     postponed: VecDeque<Key<Connection>>,
+    /// How many of them are to go on in this turn.
+    left_over: usize,
     /// Of the turn, for the connection at hand.
     work: Work,
     /// Second receivers, and the first ones whose liveness decides what they get.
@@ -177,6 +179,7 @@ impl Engine {
             flush: Flush::Idle,
             flush_due: false,
             postponed: VecDeque::new(),
+            left_over: 0,
             work: Work::default(),
             contenders: VecDeque::new(),
             to_probe: VecDeque::new(),

@@ -60,6 +60,7 @@ impl Engine {
     /// A turn begins: what was left over in the last one is first.
     pub fn begin_turn(&mut self, application: &mut dyn Application) {
         self.work.begin_turn();
+        self.left_over = self.postponed.len();
         self.tell(application);
     }
 
@@ -171,14 +172,23 @@ impl Engine {
 }
 
 impl Engine {
-    /// How many connections go on in this turn with what they sent before; see [`Engine::go_on`].
+    /// How many connections have something left over; see [`Engine::go_on`].
     pub fn postponed(&self) -> usize {
         self.postponed.len()
     }
 
-    /// Goes on with what the next one of them sent. To be called at the begin of a turn, once for each of them.
-    pub fn go_on(&mut self, application: &mut dyn Application) {
-        let Some(key) = self.postponed.pop_front() else { return };
+    /// Goes on with what a connection sent that was left over in the last turn; `false`: with none, or no more in this turn.
+    pub fn go_on(&mut self, application: &mut dyn Application) -> bool {
+        if self.left_over == 0 || self.work.is_half_done() {
+            return false;
+        }
+        self.left_over -= 1;
+        let Some(key) = self.postponed.pop_front() else { return false };
+        self.go_on_with_connection(key, application);
+        true
+    }
+
+    fn go_on_with_connection(&mut self, key: Key<Connection>, application: &mut dyn Application) {
         let Some(connection) = self.connections.get_mut(key) else { return };
         connection.postponed = false;
         let rest = connection.rest_mut().and_then(|(session, place)| Some((session, place.take()?)));

@@ -5,10 +5,13 @@
 //! take all.
 
 /// The work of a turn.
-const TURN: u64 = 1 << 18;
+const TURN: u64 = 192 << 10;
 
 /// Requests, messages and control frames of one connection that are dealt with in one turn.
 const UNITS: u64 = 256;
+
+/// The most of it that one connection may cause: room for all its units, each with an answer.
+const SHARE: u64 = 9 << 10;
 
 /// A request, a message or a control frame that is dealt with.
 const UNIT: u64 = 32;
@@ -25,6 +28,8 @@ pub(super) struct Work {
     done: u64,
     /// Units of the connection at hand.
     units: u64,
+    /// How much may be done when its share is used up.
+    share_end: u64,
 }
 
 impl Work {
@@ -36,6 +41,7 @@ impl Work {
     /// The next connection has its turn.
     pub(super) fn begin_connection(&mut self) {
         self.units = 0;
+        self.share_end = self.done + SHARE;
     }
 
     /// A request, a message or a control frame was dealt with.
@@ -64,9 +70,14 @@ impl Work {
         self.done >= TURN
     }
 
+    /// Whether what was left over in the last turn must wait again: the other half of this one is for what arrives in it.
+    pub(super) fn is_half_done(&self) -> bool {
+        self.done >= TURN / 2
+    }
+
     /// Whether the rest of the connection at hand must wait for the next turn.
     pub(super) fn is_share_done(&self) -> bool {
-        self.units >= UNITS || self.is_done()
+        self.units >= UNITS || self.done >= self.share_end || self.is_done()
     }
 
     /// Whether even what the turn brought about must leave in the next one.
@@ -82,13 +93,18 @@ mod tests {
     #[test]
     fn a_connection_has_a_share_of_the_turn() {
         let mut work = Work::default();
+        work.begin_connection();
         for _ in 0..UNITS {
             assert!(!work.is_share_done());
             work.note_unit();
         }
-        assert!(work.is_share_done() && !work.is_done());
+        assert!(work.is_share_done() && !work.is_half_done());
         work.begin_connection();
-        assert!(!work.is_share_done());
+        for _ in 0..SHARE {
+            assert!(!work.is_share_done());
+            work.note_message();
+        }
+        assert!(work.is_share_done() && !work.is_half_done());
     }
 
     #[test]
@@ -105,7 +121,7 @@ mod tests {
                 note(&mut work);
                 work.begin_connection();
             }
-            assert!(work.is_done() && work.is_share_done() && !work.is_overdone());
+            assert!(work.is_half_done() && work.is_done() && work.is_share_done() && !work.is_overdone());
             work.begin_turn();
             assert!(!work.is_done());
         }

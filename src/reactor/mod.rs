@@ -164,8 +164,7 @@ impl Reactor {
         self.woken = false;
         self.round.begin_turn(before, told);
         let left_over = self.unread.len();
-        for _ in 0..engine.postponed() {
-            engine.go_on(application);
+        while engine.go_on(application) {
             self.carry_out(engine, application);
         }
         let events = std::mem::replace(&mut self.events, Events::with_capacity(0));

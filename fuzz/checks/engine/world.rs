@@ -324,8 +324,7 @@ impl<'s> World<'s> {
     fn turn(&mut self) {
         self.engine.begin_turn(&mut self.program);
         self.carry_out();
-        for _ in 0..self.engine.postponed() {
-            self.engine.go_on(&mut self.program);
+        while self.engine.go_on(&mut self.program) {
             self.carry_out();
         }
         for _ in 0..self.resumed.len() {

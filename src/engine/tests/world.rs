@@ -267,9 +267,7 @@ impl World {
     /// The begin of a turn.
     pub(super) fn go_on(&mut self) {
         self.engine.begin_turn(&mut self.handlers);
-        for _ in 0..self.engine.postponed() {
-            self.engine.go_on(&mut self.handlers);
-        }
+        while self.engine.go_on(&mut self.handlers) {}
     }
 
     /// What the reactor does at the end of a turn.
@@ -294,7 +292,10 @@ impl World {
                 }
             }
         }
-        assert_eq!(self.engine.audit(), Ok(()));
+        // Each of them is looked at, so that it is not for crowds.
+        if self.received.len() < 200 {
+            assert_eq!(self.engine.audit(), Ok(()));
+        }
     }
 
     fn write(&mut self, key: Key<Connection>) {
