@@ -49,7 +49,7 @@ pub struct Server {
 /// From work to rest.
 enum Stage {
     Running,
-    /// Every session was told goodbye; what is not gone by then is cut.
+    /// Every session was closed; connections that are still there by then are cut.
     Stopping {
         until: Instant,
     },

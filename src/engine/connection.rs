@@ -8,7 +8,7 @@
 //! accept ─► Idle ─► Head ─► Body ─┬► (answered at once) ───────────┤
 //!                                 ├► Delivering ───────────────────┤   messages, more than one turn can take
 //!                                 ├► Polling, Streaming ─► Ending ─┘   a session's receiver over HTTP
-//!                                 └► WebSocket ─► Farewell             and over WebSocket
+//!                                 └► WebSocket ─► AwaitingClose        and over WebSocket
 //!
 //! any of them ─► Finishing ─► Lingering ─► Gone
 //! ```
@@ -87,7 +87,7 @@ pub(super) enum Phase {
     /// Upgraded, with a session.
     WebSocket(WebSocket),
     /// Our close frame is out, the client's is awaited (RFC 6455 §7.1.2).
-    Farewell(Discard),
+    AwaitingClose(Discard),
     /// Nothing more is read as a request; what waits goes out, then the sending side is shut, or the connection
     /// dropped if the client has hung up already.
     Finishing { peer_done: bool },
@@ -339,7 +339,7 @@ impl Connection {
             | Phase::Body(_)
             | Phase::Streaming(_)
             | Phase::Ending { .. }
-            | Phase::Farewell(_)
+            | Phase::AwaitingClose(_)
             | Phase::Finishing { .. }
             | Phase::Lingering
             | Phase::Gone => (0, 0),

@@ -45,16 +45,16 @@ impl Engine {
     /// Counts a refusal, and has it told.
     pub(super) fn note_refusal(&mut self, key: Key<Connection>, status: u16) {
         self.counters.refused.count(status);
-        self.tell_refusal(key, status);
+        self.queue_refusal(key, status);
     }
 
     /// The same for what the endpoint's origins, or the handler, did not admit.
     pub(super) fn note_not_admitted(&mut self, key: Key<Connection>, status: u16) {
         self.counters.refused.not_admitted += 1;
-        self.tell_refusal(key, status);
+        self.queue_refusal(key, status);
     }
 
-    pub(super) fn tell_refusal(&mut self, key: Key<Connection>, status: u16) {
+    pub(super) fn queue_refusal(&mut self, key: Key<Connection>, status: u16) {
         let peer = self.connections.get(key).and_then(Connection::peer);
         self.notices.push_back(Notice::Refused(peer, status));
     }

@@ -196,13 +196,13 @@ impl Engine {
     /// Tells the application what its calls, and the last unit of input, brought about: mostly nothing. What is caused by
     /// that may be much too: where a flush is due, the rest is told behind it.
     #[inline]
-    pub(super) fn tell(&mut self, application: &mut dyn Application) {
+    pub(super) fn notify(&mut self, application: &mut dyn Application) {
         if !self.notices.is_empty() {
-            self.tell_all(application);
+            self.notify_all(application);
         }
     }
 
-    pub(super) fn tell_all(&mut self, application: &mut dyn Application) {
+    pub(super) fn notify_all(&mut self, application: &mut dyn Application) {
         while !self.flush_due
             && !self.work.is_done()
             && let Some(notice) = self.notices.pop_front()
@@ -211,13 +211,13 @@ impl Engine {
             match notice {
                 Notice::Accepted(peer) => application.observe(&Event::Accepted { peer }),
                 Notice::Refused(peer, status) => application.observe(&Event::Refused { peer, status }),
-                Notice::Closed(key) => self.tell_closed(key, application),
+                Notice::Closed(key) => self.notify_closed(key, application),
             }
         }
         self.clock.read();
     }
 
-    pub(super) fn tell_closed(&mut self, key: Key<Session>, application: &mut dyn Application) {
+    pub(super) fn notify_closed(&mut self, key: Key<Session>, application: &mut dyn Application) {
         let Some(Session { state: State::Closed { close, told, .. }, .. }) = self.sessions.get_mut(key)
         else {
             return;
@@ -229,13 +229,13 @@ impl Engine {
     }
 
     /// Tells those whose queue has drained; but where a flush is due, one of them, and the rest in the next turn.
-    pub(super) fn tell_drained(&mut self, application: &mut dyn Application) {
+    pub(super) fn notify_drained(&mut self, application: &mut dyn Application) {
         for _ in 0..self.drained.len() {
             let Some(key) = self.drained.pop_front() else { break };
             if self.is_open(key) {
                 application.drained(self, key);
                 self.clock.read();
-                self.tell(application);
+                self.notify(application);
             }
             self.work.note_end();
             if self.flush_due || self.work.is_done() {
@@ -256,7 +256,7 @@ impl Engine {
                 Alarm::Endpoint(number) => application.endpoint_alarm(self, number),
             }
             self.clock.read();
-            self.tell(application);
+            self.notify(application);
             self.work.note_end();
             if self.flush_due || self.work.is_done() {
                 break;

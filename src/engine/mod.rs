@@ -26,7 +26,7 @@
 //! | `clock`, `options`, `counters` | values |
 //!
 //! Two rules make re-entrancy simple. What a handler calls only changes state and queues, and never calls a handler.
-//! What it caused to end is told from `Engine::tell`, after each unit of input; a session's slot is freed after its
+//! What it caused to end is told from `Engine::notify`, after each unit of input; a session's slot is freed after its
 //! close was told.
 
 mod answers;
@@ -108,7 +108,7 @@ pub struct Engine {
     /// Sessions whose queue has drained; told in the next turn, so that one that fills it again does not hold this one.
     drained: VecDeque<Key<Session>>,
     /// Sessions that were refused room because the whole server had none; told when it has.
-    starved: VecDeque<Key<Session>>,
+    waiting_for_memory: VecDeque<Key<Session>>,
     flush: Flush,
     /// Queues have grown only because nothing was flushed since, or the turn is over: other work waits for a flush.
     flush_due: bool,
@@ -119,7 +119,7 @@ pub struct Engine {
     /// Of the turn, for the connection at hand.
     work: Work,
     /// Second receivers, and the first ones whose liveness decides what they get.
-    contenders: VecDeque<Key<Connection>>,
+    pending_receivers: VecDeque<Key<Connection>>,
     to_probe: VecDeque<Key<Connection>>,
     /// Connections to shut for sending, and to drop.
     shut: VecDeque<Key<Connection>>,
@@ -175,13 +175,13 @@ impl Engine {
             unflushed: List::new(),
             notices: VecDeque::new(),
             drained: VecDeque::new(),
-            starved: VecDeque::new(),
+            waiting_for_memory: VecDeque::new(),
             flush: Flush::Idle,
             flush_due: false,
             postponed: VecDeque::new(),
             left_over: 0,
             work: Work::default(),
-            contenders: VecDeque::new(),
+            pending_receivers: VecDeque::new(),
             to_probe: VecDeque::new(),
             shut: VecDeque::new(),
             gone: VecDeque::new(),

@@ -40,7 +40,7 @@ impl Engine {
         connection.flow = Flow::Open;
         let waits_for_this = match &connection.phase {
             Phase::WebSocket(socket) => socket.rest.is_some() || !connection.inbox.is_empty(),
-            Phase::Idle { .. } | Phase::Head(_) | Phase::Body(_) | Phase::Farewell(_) => {
+            Phase::Idle { .. } | Phase::Head(_) | Phase::Body(_) | Phase::AwaitingClose(_) => {
                 !connection.inbox.is_empty()
             }
             Phase::Ending { .. } => connection.hung_up,
@@ -57,7 +57,7 @@ impl Engine {
                 self.shut.push_back(key);
                 self.begin_wait(key);
             }
-            Phase::Idle { first: false } | Phase::Farewell(_) => self.begin_wait(key),
+            Phase::Idle { first: false } | Phase::AwaitingClose(_) => self.begin_wait(key),
             Phase::Ending { session, keep_alive } => {
                 let (session, keep_alive) = (*session, *keep_alive);
                 let next_poll = client_can_answer(connection, self.clock.read(), self.stage);

@@ -216,7 +216,7 @@ impl Engine {
         self.emit_all(key);
     }
 
-    /// The same whether or not the receiver takes it now: the messages that wait in one frame, and the goodbye of a session
+    /// The same whether or not the receiver takes it now: the messages that wait in one frame, and the close frame of a session
     /// that is closed.
     pub(super) fn emit_all(&mut self, key: Key<Session>) {
         let Some(session) = self.sessions.get_mut(key) else { return };
@@ -229,13 +229,13 @@ impl Engine {
         }
         if let Some(Session { state: State::Closed { close, .. }, .. }) = self.sessions.get(key) {
             let close = close.clone();
-            self.say_goodbye(receiver, key, &close);
+            self.send_close(receiver, key, &close);
         }
     }
 
     /// The close frame of a closed session, and the end of the receiver that carries it. (A polling receiver that had to
     /// carry messages has ended with them, and so has a streaming one at its limit: then the next one gets it.)
-    fn say_goodbye(&mut self, receiver: Key<Connection>, key: Key<Session>, close: &Close) {
+    fn send_close(&mut self, receiver: Key<Connection>, key: Key<Session>, close: &Close) {
         let Some(session) = self.sessions.get(key) else { return };
         if session.transport != Transport::RawWebSocket {
             let mut frame = self.pool.take(0);
@@ -253,7 +253,7 @@ impl Engine {
                     (false, _) => (close::NORMAL, "Normal closure"),
                 };
                 connection.outbox.write(&mut self.pool, |out| write_close(out, Some(code), reason));
-                connection.phase = Phase::Farewell(Discard::within(socket.decoder.remaining()));
+                connection.phase = Phase::AwaitingClose(Discard::within(socket.decoder.remaining()));
                 connection.since = self.clock.now();
                 self.mark_dirty(receiver);
                 self.arm_connection(receiver);
@@ -281,22 +281,22 @@ impl Engine {
 impl Engine {
     /// Another receiver for a session that is there. Whether it is the only one is known once the reactor has looked
     /// at the socket of the first: a client that hung up before it came back is not told that it is still there.
-    pub(super) fn contend(&mut self, key: Key<Connection>, session: Key<Session>) {
+    pub(super) fn attach_or_wait(&mut self, key: Key<Connection>, session: Key<Session>) {
         self.note_request(session);
         match self.sessions.get(session).and_then(|session| session.receiver) {
             Some(first) => {
                 self.to_probe.push_back(first);
-                self.contenders.push_back(key);
+                self.pending_receivers.push_back(key);
             }
             None => self.attach(key, session),
         }
     }
 
     /// Decides what the second receivers get, now that the first ones were looked at.
-    pub(super) fn settle_contenders(&mut self) {
-        while let Some(key) = self.contenders.pop_front() {
+    pub(super) fn settle_pending_receivers(&mut self) {
+        while let Some(key) = self.pending_receivers.pop_front() {
             let Some(session) = self.connections.get(key).and_then(Connection::session) else { continue };
-            self.give_up_first(session, key);
+            self.give_up_first_receiver(session, key);
             match self.sessions.get(session).map(|session| session.receiver) {
                 Some(Some(first)) if first != key => {
                     self.turn_away(key, 2010, "Another connection still open")
@@ -313,7 +313,7 @@ impl Engine {
     }
 
     /// A first receiver whose client has hung up, but is here with a second: what has not left cannot have been read.
-    pub(super) fn give_up_first(&mut self, session: Key<Session>, second: Key<Connection>) {
+    pub(super) fn give_up_first_receiver(&mut self, session: Key<Session>, second: Key<Connection>) {
         let Some(first) = self.sessions.get(session).and_then(|session| session.receiver) else { return };
         if first != second && self.connections.get(first).is_some_and(|first| first.hung_up) {
             self.receiver_broke_off(session, first);

@@ -219,7 +219,7 @@ impl Engine {
         match self.find_session(number, id) {
             Some(session) => {
                 self.begin_receiver(exchange, session, transport, label, callback);
-                self.contend(exchange.key, session);
+                self.attach_or_wait(exchange.key, session);
             }
             None => match self.admit(exchange, number, transport, application) {
                 Ok(()) => {

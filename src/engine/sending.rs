@@ -100,11 +100,11 @@ impl Engine {
             Awaited::Nothing if !room.is_empty => session.awaited = Awaited::Drain,
             Awaited::Nothing => {
                 session.awaited = Awaited::Room(wanted);
-                if self.starved.len() >= 2 * self.sessions.len() {
+                if self.waiting_for_memory.len() >= 2 * self.sessions.len() {
                     // Most of them have closed meanwhile.
-                    self.starved.retain(|key| self.sessions.contains(*key));
+                    self.waiting_for_memory.retain(|key| self.sessions.contains(*key));
                 }
-                self.starved.push_back(key);
+                self.waiting_for_memory.push_back(key);
             }
         }
     }
@@ -164,14 +164,14 @@ impl Engine {
 
     /// Those who were told `Full` because the whole server was, and would get now what they wanted. (Who wants much does
     /// not keep the others waiting.)
-    pub(super) fn settle_starved(&mut self) {
-        for _ in 0..self.starved.len() {
+    pub(super) fn settle_waiting_for_memory(&mut self) {
+        for _ in 0..self.waiting_for_memory.len() {
             if self.is_short_of_memory(0) {
                 return;
             }
-            let Some(key) = self.starved.pop_front() else { return };
+            let Some(key) = self.waiting_for_memory.pop_front() else { return };
             if !self.has_room_for(key) {
-                self.starved.push_back(key);
+                self.waiting_for_memory.push_back(key);
             } else if let Some(session) = self.sessions.get_mut(key) {
                 session.awaited = Awaited::Drain;
                 self.settle_drain(key);
@@ -180,8 +180,8 @@ impl Engine {
     }
 
     /// Whether one of them would get it.
-    pub(super) fn has_room_for_starved(&self) -> bool {
-        !self.is_short_of_memory(0) && self.starved.iter().any(|key| self.has_room_for(*key))
+    pub(super) fn has_room_for_waiting(&self) -> bool {
+        !self.is_short_of_memory(0) && self.waiting_for_memory.iter().any(|key| self.has_room_for(*key))
     }
 
     /// Whether one that starves would get what it wanted; one that is gone wants nothing.

@@ -161,7 +161,7 @@ pub struct Close {
 pub enum Cause {
     /// The application called `close`.
     Application,
-    /// The client said goodbye: a WebSocket close frame.
+    /// The client sent a WebSocket close frame.
     Client,
     /// The receiver broke off: reset, or end of stream before its response ended.
     Interrupted,

@@ -42,10 +42,10 @@ impl Engine {
             }
             self.arm_connection(key);
         }
-        self.tell(application);
+        self.notify(application);
     }
 
-    /// Whether nothing is left: no session to be told goodbye, no connection.
+    /// Whether nothing is left: no session and no connection.
     pub fn is_empty(&self) -> bool {
         self.connections.is_empty() && self.sessions.is_empty()
     }
@@ -69,7 +69,7 @@ impl Engine {
         // No client is left to be sent anything.
         self.flush_due = false;
         self.work.begin_turn();
-        self.tell(application);
+        self.notify(application);
         left
     }
 }

@@ -61,7 +61,7 @@ impl Engine {
     pub fn begin_turn(&mut self, application: &mut dyn Application) {
         self.work.begin_turn();
         self.left_over = self.postponed.len();
-        self.tell(application);
+        self.notify(application);
     }
 
     /// Whether the work of the turn is done, so that commands and the like must wait for the next one.
@@ -84,11 +84,11 @@ impl Engine {
                     connection.pause = Pause::BehindEnd;
                 }
                 self.end_behind_unread(key);
-                self.tell(application);
+                self.notify(application);
             }
             Arrival::Failure => {
                 self.drop_connection(key);
-                self.tell(application);
+                self.notify(application);
             }
         }
     }
@@ -204,7 +204,7 @@ impl Engine {
         if self.connections.get(key).is_some_and(|connection| connection.hung_up) {
             self.end_of_stream(key, application);
         }
-        self.tell(application);
+        self.notify(application);
         self.book_connection(key);
         self.resume_reading(key);
     }
@@ -232,7 +232,7 @@ impl Engine {
             }) => self.end_receiver(key, true),
             _ => self.end_behind_output(key, true),
         }
-        self.tell(application);
+        self.notify(application);
     }
 
     /// What waits in the inbox of a connection for no more than the last byte before it is dealt with.
@@ -254,14 +254,14 @@ impl Engine {
     /// Lets everything happen that is due; what is caused by it may make a flush due, and then the rest is for the next
     /// turn.
     pub(super) fn tick(&mut self, until: Millis, application: &mut dyn Application) {
-        self.tell_drained(application);
+        self.notify_drained(application);
         self.ring(application);
         while let Some(owner) = self.timers.expire(until) {
             match owner {
                 Owner::Connection(key) => self.connection_timeout(key, until),
                 Owner::Session(key) => self.session_timeout(key, until),
             }
-            self.tell(application);
+            self.notify(application);
             self.work.note_end();
             if self.flush_due || self.work.is_done() {
                 break;
@@ -281,23 +281,27 @@ impl Engine {
         self.flush_due = false;
         self.budget.begin_flush();
         self.nothing_to_evict = false;
-        self.settle_contenders();
+        self.settle_pending_receivers();
         loop {
             while let Some(key) = self.unflushed.pop_front(&mut self.sessions) {
                 self.flush_session(key);
             }
-            self.tell(application);
+            self.notify(application);
             if self.unflushed.is_empty() {
                 break;
             }
         }
-        self.settle_starved();
+        self.settle_waiting_for_memory();
     }
 
     /// Whether nothing is left to be framed, told or sent in this turn.
     pub(super) fn is_settled(&self) -> bool {
         let is_sent = self.dirty.is_empty() && self.unflushed.is_empty();
-        let is_told = (self.notices.is_empty() || self.work.is_done()) && !self.has_room_for_starved();
-        is_sent && is_told && self.contenders.is_empty() && self.to_probe.is_empty() && self.gone.is_empty()
+        let is_told = (self.notices.is_empty() || self.work.is_done()) && !self.has_room_for_waiting();
+        is_sent
+            && is_told
+            && self.pending_receivers.is_empty()
+            && self.to_probe.is_empty()
+            && self.gone.is_empty()
     }
 }

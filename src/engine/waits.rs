@@ -105,9 +105,11 @@ pub(super) fn patience(options: &ServerOptions, stage: Stage, connection: &Conne
     let patience = match connection.phase {
         Phase::Proxied | Phase::Idle { first: true } | Phase::Head(_) => options.head_timeout,
         Phase::Body(_) => options.body_timeout,
-        Phase::Idle { first: false } | Phase::Farewell(_) if !connection.outbox.is_empty() => return None,
+        Phase::Idle { first: false } | Phase::AwaitingClose(_) if !connection.outbox.is_empty() => {
+            return None;
+        }
         Phase::Idle { first: false } => options.keep_alive,
-        Phase::Farewell(_) | Phase::Lingering => options.close_timeout,
+        Phase::AwaitingClose(_) | Phase::Lingering => options.close_timeout,
         Phase::Polling(_) | Phase::Streaming(_) | Phase::Ending { .. } | Phase::WebSocket(_) => return None,
         Phase::Delivering(_) | Phase::Finishing { .. } | Phase::Gone => return None,
     };
@@ -122,7 +124,7 @@ pub(super) fn hurried(wait: Millis, stage: Stage) -> Millis {
     }
 }
 
-/// How long a client may take for its part of the goodbye while the server stops, in milliseconds.
+/// How long a client may take for its part of the closing handshake while the server stops, in milliseconds.
 pub(super) const LAST_WAIT: Millis = 500;
 
 /// How long it may take no byte of it.

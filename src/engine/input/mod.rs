@@ -84,7 +84,7 @@ impl Engine {
             _ => return,
         }
         self.drop_inbox(key);
-        self.tell(application);
+        self.notify(application);
     }
 
     /// Deals with one unit after the other, and reads the clock behind them; what is returned must be kept.
@@ -119,7 +119,7 @@ impl Engine {
                     Step::Keep(rest.len())
                 }
                 Phase::Proxied => self.consume_proxy_header(key, rest),
-                Phase::Farewell(_) => self.consume_farewell(key, rest),
+                Phase::AwaitingClose(_) => self.discard_until_close(key, rest),
                 _ if self.is_backed_up(connection) => {
                     // Its client may read, and so may others who got what it caused.
                     if connection.flow == Flow::Open {
@@ -140,7 +140,7 @@ impl Engine {
                     self.consume_request(key, rest, application)
                 }
             };
-            self.tell(application);
+            self.notify(application);
             match step {
                 Step::Took(count) => used += count,
                 Step::Keep(count) => return used..used + count,

@@ -108,9 +108,9 @@ impl Engine {
     }
 
     /// Our close frame is out: everything but the client's is thrown away (RFC 6455 §7.1.1).
-    pub(super) fn consume_farewell(&mut self, key: Key<Connection>, input: &[u8]) -> Step {
+    pub(super) fn discard_until_close(&mut self, key: Key<Connection>, input: &[u8]) -> Step {
         let Some(connection) = self.connections.get_mut(key) else { return Step::Keep(0) };
-        let Phase::Farewell(discard) = &mut connection.phase else { return Step::Keep(0) };
+        let Phase::AwaitingClose(discard) = &mut connection.phase else { return Step::Keep(0) };
         match discard.discard(input) {
             Ok(Discarded::Bytes(0)) => Step::Keep(input.len()),
             Ok(Discarded::Bytes(count)) => Step::Took(count),
