@@ -1,4 +1,4 @@
-//! What issue 3 asks every transport to show: ten thousand messages, all of Unicode, and a hundred thousand sessions that
+//! What every transport must show: ten thousand messages, all of Unicode, and a hundred thousand sessions that
 //! nobody comes back to. Requests are pipelined and messages batched, so that it takes seconds.
 
 #[path = "conformance/client/mod.rs"]

@@ -17,7 +17,8 @@ pub(super) struct Exchange<'r> {
 }
 
 impl<'r> Exchange<'r> {
-    /// Who asks for a WebSocket may begin to speak it before the answer: where there is none, nothing more is read.
+    /// A client that asks for a WebSocket may send frames before it has the answer: where the answer is another one, nothing
+    /// more is read.
     pub(super) fn new(key: Key<Connection>, request: &'r http::Request<'r, 'r>, stage: Stage) -> Self {
         let goes_on = request.keep_alive() && !request.list_contains("upgrade", "websocket");
         Self { key, request, keep_alive: goes_on && stage == Stage::Serving }

@@ -1,4 +1,5 @@
-//! Who may add how much, and who must wait: for a client to read, or for the whole server to have room.
+//! Whether a session may get one message more, and whether more bytes of a connection are read: not while its client does
+//! not read, and not while the whole server has no room.
 
 use crate::websocket::message::INCOMPLETE;
 
@@ -34,7 +35,7 @@ pub(super) struct Room {
     /// Nothing waits for it: there is nothing of its own to drain.
     pub(super) is_empty: bool,
     pub(super) is_full: bool,
-    /// Its client reads, as far as we know: what waits for it waits for the end of our turn.
+    /// Its client reads, as far as we know: its messages wait for nothing but the end of this turn.
     pub(super) may_overflow: bool,
 }
 
@@ -127,8 +128,8 @@ impl Engine {
     }
 }
 
-/// Whether there is more in the inbox of a connection than a unit that is not complete: it is dealt with when what waits
-/// for its client has left, and until then nothing is added to it.
+/// Whether a connection's inbox holds more than one incomplete unit: whole units are dealt with when the outbox has left, and
+/// until then nothing is added to them.
 pub(super) fn has_units_waiting(connection: &Connection) -> bool {
     match connection.phase {
         Phase::Idle { .. } => !connection.inbox.is_empty(),

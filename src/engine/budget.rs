@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 pub(super) struct Footprint {
     /// What its client sent and was not dealt with: inboxes, unfinished messages, payloads under way.
     pub(super) input: u32,
-    /// What waits for its client: outboxes, queues, the heads of answers.
+    /// Bytes for its client: outboxes, queues, the heads of answers.
     pub(super) output: u32,
 }
 
@@ -66,7 +66,7 @@ impl Budget {
         self.input
     }
 
-    /// Bytes in use for what waits for clients.
+    /// Bytes in use for clients: outboxes, queues, what several of them share.
     fn output(&self) -> usize {
         self.output + self.shared.load(Ordering::Relaxed)
     }
@@ -81,7 +81,7 @@ impl Budget {
         self.input + self.output
     }
 
-    /// Books what somebody holds now in place of what was booked before.
+    /// Books what a connection or a session holds now, in place of what was booked for it before.
     pub(super) fn book(&mut self, booked: &mut Footprint, now: Footprint) {
         let before = std::mem::replace(booked, now);
         self.input = (self.input + now.input as usize).saturating_sub(before.input as usize);

@@ -15,7 +15,7 @@ use std::time::Duration;
 use arguments::{Arguments, Command, QUEUED_MESSAGES};
 use sockjs_server::{Context, EndpointOptions, Event, Handle, Request, Response, Server, ServerOptions};
 
-/// Whoever stops it waits for it.
+/// How long stopping may take: the user, or the service manager, waits for it.
 const GRACE: Duration = Duration::from_secs(3);
 
 const PAGE: &str = include_str!("page.html");
@@ -64,7 +64,7 @@ fn serve(arguments: &Arguments) -> io::Result<()> {
     serve_page(&mut server, &endpoint.client_url, client_js);
     let verbose = arguments.verbose;
     server.observe(move |event| {
-        // A listener that fails is for whoever runs the server to see to.
+        // The operator must see that a listener fails, with or without a log.
         if verbose || matches!(event, Event::ListenerFailed { .. }) {
             log(event);
         }
