@@ -238,7 +238,7 @@ impl Engine {
                 self.notify(application);
             }
             self.work.note_end();
-            if self.flush_due || self.work.is_done() {
+            if self.flush_due || self.work.are_ends_done() {
                 break;
             }
         }
@@ -258,7 +258,7 @@ impl Engine {
             self.clock.read();
             self.notify(application);
             self.work.note_end();
-            if self.flush_due || self.work.is_done() {
+            if self.flush_due || self.work.are_ends_done() {
                 break;
             }
         }

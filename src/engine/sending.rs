@@ -115,11 +115,14 @@ impl Engine {
         let Some(endpoint) = self.endpoints.get(usize::from(number)) else { return 0 };
         let mut next = endpoint.roster.first(&self.sessions);
         let (mut json, mut frame): (Option<Shared>, Option<Shared>) = (None, None);
-        let json_length = string_length(text);
+        let mut json_length = None;
         let mut reached = 0;
         while let Some(key) = next {
             let is_raw = self.transport(key) == Some(Transport::RawWebSocket);
-            let (shared, length) = if is_raw { (&frame, text.len()) } else { (&json, json_length) };
+            let (shared, length) = match is_raw {
+                true => (&frame, text.len()),
+                false => (&json, *json_length.get_or_insert_with(|| string_length(text))),
+            };
             // What is encoded already costs no more than its place in a list.
             let added = if shared.is_some() { length.min(ENTRY) } else { length };
             let room = if Some(key) == except {
@@ -144,7 +147,7 @@ impl Engine {
                 self.note_queued();
                 self.mark_dirty(receiver);
             } else {
-                let json = json.get_or_insert_with(|| self.budget.share(json_string(text, json_length)));
+                let json = json.get_or_insert_with(|| self.budget.share(json_string(text, length)));
                 self.enqueue(key, |queue, pool| queue.push_shared(json, pool));
             }
             reached += 1;

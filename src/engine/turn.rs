@@ -248,12 +248,14 @@ impl Engine {
     pub fn is_pending(&self) -> bool {
         let told = self.drained.is_empty() && self.notices.is_empty();
         let sent = self.dirty.is_empty() && self.unflushed.is_empty();
-        !(told && sent && self.postponed.is_empty())
+        // A flush that had more to do than its turn goes on.
+        !(told && sent && self.postponed.is_empty() && self.flush == Flush::Idle)
     }
 
     /// Lets everything happen that is due; what is caused by it may make a flush due, and then the rest is for the next
     /// turn.
     pub(super) fn tick(&mut self, until: Millis, application: &mut dyn Application) {
+        self.work.begin_ends();
         self.notify_drained(application);
         self.ring(application);
         while let Some(owner) = self.timers.expire(until) {
@@ -263,7 +265,7 @@ impl Engine {
             }
             self.notify(application);
             self.work.note_end();
-            if self.flush_due || self.work.is_done() {
+            if self.flush_due || self.work.are_ends_done() {
                 break;
             }
         }

@@ -13,6 +13,10 @@ const UNITS: u64 = 256;
 /// The most of it that one connection may cause: room for all its units, each with an answer.
 const SHARE: u64 = 9 << 10;
 
+/// The part of it that is kept for waits that are over, and for the application's timers: clients that cause much in every
+/// turn must not hold up the end of others.
+const ENDS: u64 = TURN / 8;
+
 /// A request, a message or a control frame that is dealt with.
 const UNIT: u64 = 32;
 
@@ -65,6 +69,16 @@ impl Work {
         self.done += WRITE;
     }
 
+    /// All that arrived was dealt with; waits that are over come next.
+    pub(super) fn begin_ends(&mut self) {
+        self.share_end = self.done + ENDS;
+    }
+
+    /// Whether the waits that are still over must wait for the next turn.
+    pub(super) fn are_ends_done(&self) -> bool {
+        self.done >= self.share_end && self.is_done()
+    }
+
     /// Whether the rest must wait for the next turn.
     pub(super) fn is_done(&self) -> bool {
         self.done >= TURN
@@ -105,6 +119,18 @@ mod tests {
             work.note_message();
         }
         assert!(work.is_share_done() && !work.is_half_done());
+    }
+
+    #[test]
+    fn a_turn_that_is_full_has_room_for_ends() {
+        let mut work = Work::default();
+        (0..3 * TURN).for_each(|_| work.note_message());
+        work.begin_ends();
+        for _ in 0..ENDS / END {
+            assert!(work.is_done() && !work.are_ends_done());
+            work.note_end();
+        }
+        assert!(work.are_ends_done());
     }
 
     #[test]

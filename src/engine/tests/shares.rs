@@ -541,3 +541,26 @@ fn rule_12_14_ends_are_told_in_as_many_turns_as_they_need() {
     let for_each = |socket: &Key<Connection>| world.received(*socket).matches("left").count();
     assert!(sockets[1000..].iter().all(|socket| for_each(socket) == 1000));
 }
+
+/// Clients that cause much in every turn do not hold up the waits of others.
+#[test]
+fn rule_12_14_waits_end_in_turns_that_are_full() {
+    let mut world = World::new(|engine, _, moment| {
+        if let Moment::Message(_) = moment {
+            engine.broadcast(0, "", None);
+        }
+    });
+    (0..1000).for_each(|number| world.post_anew(&format!("s{number}/xhr"), ""));
+    let clients: Vec<_> = (0..40).map(|_| world.connect()).collect();
+    world.post_anew("s/xhr", "");
+    world.heard();
+    world.set_time(6_000);
+    world.engine.begin_turn(&mut world.handlers);
+    for client in &clients {
+        receive(&mut world, *client, upload(&payload(100)));
+    }
+    assert!(world.engine.is_turn_done());
+    world.engine.advance(6_000, &mut world.handlers);
+    world.carry_out();
+    assert!(world.engine.open_count(0) < 10, "{} are still open", world.engine.open_count(0));
+}
