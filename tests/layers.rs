@@ -110,8 +110,8 @@ fn no_floor_uses_one_above() {
 }
 
 /// The files of the engine, lowest first: each calls methods of itself and of those in front of it.
-const ENGINE: [&str; 28] = [
-    "clock",
+const ENGINE: [&str; 29] = [
+    "time",
     "work",
     "options/rules",
     "options",
@@ -123,7 +123,8 @@ const ENGINE: [&str; 28] = [
     "endpoint",
     "application",
     "counters",
-    "booking",
+    "queues",
+    "memory",
     "waits",
     "registry",
     "backpressure",

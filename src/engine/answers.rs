@@ -177,8 +177,8 @@ impl Engine {
             return;
         }
         let Some(connection) = self.connections.get_mut(exchange.key) else { return };
-        connection.outbox.write(&mut self.pool, |out| {
-            let head = label.head(out, exchange, status, &self.endpoints, &self.date);
+        connection.outbox.write(&mut self.memory.pool, |out| {
+            let head = label.head(out, exchange, status, &self.endpoints, &self.time.date);
             end_answer(head, exchange, status, body);
         });
         self.finish_response(exchange.key, exchange.keep_alive);
@@ -192,10 +192,10 @@ impl Engine {
         session: Key<Session>,
         left: &str,
     ) {
-        self.scratch.clear();
-        let head = label.head(&mut self.scratch, exchange, status, &self.endpoints, &self.date);
+        self.buffers.scratch.clear();
+        let head = label.head(&mut self.buffers.scratch, exchange, status, &self.endpoints, &self.time.date);
         end_answer(head, exchange, status, body);
-        let answer = Some(Box::from(self.scratch.as_slice()));
+        let answer = Some(Box::from(self.buffers.scratch.as_slice()));
         if let Some(connection) = self.connections.get_mut(exchange.key) {
             let delivery = Delivery { session, rest: None, answer, keep_alive: exchange.keep_alive };
             connection.phase = Phase::Delivering(Box::new(delivery));
@@ -215,8 +215,8 @@ impl Engine {
             return;
         }
         let Some(connection) = self.connections.get_mut(exchange.key) else { return };
-        connection.outbox.write(&mut self.pool, |out| {
-            finish(label.head(out, exchange, status, &self.endpoints, &self.date));
+        connection.outbox.write(&mut self.memory.pool, |out| {
+            finish(label.head(out, exchange, status, &self.endpoints, &self.time.date));
         });
         self.finish_response(exchange.key, exchange.keep_alive);
     }
@@ -243,8 +243,8 @@ impl Engine {
             return;
         }
         let Some(connection) = self.connections.get_mut(key) else { return };
-        connection.outbox.write(&mut self.pool, |out| {
-            let head = ResponseHead::new(out, status, &self.date)
+        connection.outbox.write(&mut self.memory.pool, |out| {
+            let head = ResponseHead::new(out, status, &self.time.date)
                 .header("Content-Type", PLAIN_TEXT)
                 .header("Connection", "close");
             let body = http::reason_phrase(status).as_bytes();

@@ -46,24 +46,30 @@ pub(super) const REWRITTEN: usize = 3;
 pub(super) const PRESSING: usize = 64 << 10;
 
 impl Engine {
+    /// Whether a flush goes before all other work: queues of clients that read have grown only for want of one, or the turn is
+    /// over.
+    pub(super) fn is_flush_due(&self) -> bool {
+        self.turn.flush_due || self.memory.budget.has_grown()
+    }
+
     /// Whether the whole server holds too much of what clients sent.
     pub(super) fn is_input_over(&self) -> bool {
-        !self.budget.admit(Purpose::UnfinishedInput, 0)
+        !self.memory.budget.admit(Purpose::UnfinishedInput, 0)
     }
 
     /// Whether a client that has something waiting must not get so many bytes more.
     pub(super) fn is_short_of_memory(&self, length: usize) -> bool {
-        !self.budget.admit(Purpose::Queued, length)
+        !self.memory.budget.admit(Purpose::Queued, length)
     }
 
     /// Whether no client must get so many bytes more.
     pub(super) fn is_output_over(&self, more: usize) -> bool {
-        !self.budget.admit(Purpose::Prompt, more)
+        !self.memory.budget.admit(Purpose::Prompt, more)
     }
 
     /// Whether so many bytes that came whole may wait for their turn.
     pub(super) fn can_keep(&self, more: usize) -> bool {
-        self.budget.admit(Purpose::WholeInput, more)
+        self.memory.budget.admit(Purpose::WholeInput, more)
     }
 
     /// What a session can take, of a message of this length that adds so many bytes to what is held. Where a transport
@@ -87,7 +93,7 @@ impl Engine {
             false => SLIGHT,
         };
         let is_empty = waiting == 0 || (reads && session.queue.is_empty() && unsent <= slight);
-        self.flush_due |= reads && waiting >= PRESSING;
+        self.turn.flush_due |= reads && waiting >= PRESSING;
         Ok(Room {
             raw: session.receiver.filter(|_| is_raw),
             wanted,

@@ -119,7 +119,7 @@ impl Budget {
     }
 
     /// Whether output has grown so much since the last flush that a flush is due.
-    pub(super) fn is_flush_due(&self) -> bool {
+    pub(super) fn has_grown(&self) -> bool {
         self.grown > self.limit / FLUSH_SHARE
     }
 
@@ -233,10 +233,10 @@ mod tests {
     #[test]
     fn a_flush_is_due_when_much_was_added() {
         let mut budget = holding(0, LIMIT / FLUSH_SHARE);
-        assert!(!budget.is_flush_due());
+        assert!(!budget.has_grown());
         let _shared = budget.share(vec![0]);
-        assert!(budget.is_flush_due());
+        assert!(budget.has_grown());
         budget.begin_flush();
-        assert!(!budget.is_flush_due());
+        assert!(!budget.has_grown());
     }
 }

@@ -48,20 +48,20 @@ pub struct Connection {
     pub(super) postponed: bool,
     pub(super) pause: Pause,
     pub(super) timer: Timer,
-    pub(super) dirty: Link,
+    pub(super) unsent: Link,
     /// `None` for Unix sockets.
     peer: Option<(IpAddr, u16)>,
 }
 
 /// The list of connections that have something to send.
-pub(super) struct Dirty;
+pub(super) struct Unsent;
 
-impl Linked<Dirty> for Connection {
+impl Linked<Unsent> for Connection {
     fn link(&self) -> &Link {
-        &self.dirty
+        &self.unsent
     }
     fn link_mut(&mut self) -> &mut Link {
-        &mut self.dirty
+        &mut self.unsent
     }
 }
 
@@ -254,7 +254,7 @@ impl Connection {
             postponed: false,
             pause: Pause::No,
             timer: Timer::default(),
-            dirty: Link::default(),
+            unsent: Link::default(),
             peer: peer.map(canonical),
         }
     }

@@ -5,9 +5,11 @@ use std::net::SocketAddr;
 
 use super::budget::Purpose;
 use super::connection::{Connection, Flow, Phase, Rest};
+use super::queues::Notice;
 use super::session::{Cause, Close, Session};
+use super::turn::Order;
 use super::waits::client_can_answer;
-use super::{Engine, Notice, Stage};
+use super::{Engine, Stage};
 use crate::collections::Key;
 use crate::websocket::close;
 
@@ -26,8 +28,8 @@ impl Engine {
     /// Takes a connection in.
     pub fn accept(&mut self, peer: Option<SocketAddr>) -> Key<Connection> {
         self.counters.accepted += 1;
-        let connection = Connection::new(peer, self.clock.now());
-        self.notices.push_back(Notice::Accepted(connection.peer()));
+        let connection = Connection::new(peer, self.time.now());
+        self.queues.notices.push_back(Notice::Accepted(connection.peer()));
         let key = self.connections.insert(connection);
         self.arm_connection(key);
         key
@@ -56,12 +58,20 @@ impl Engine {
 
     pub(super) fn queue_refusal(&mut self, key: Key<Connection>, status: u16) {
         let peer = self.connections.get(key).and_then(Connection::peer);
-        self.notices.push_back(Notice::Refused(peer, status));
+        self.queues.notices.push_back(Notice::Refused(peer, status));
     }
 
-    pub(super) fn mark_dirty(&mut self, key: Key<Connection>) {
-        self.dirty.push_back(&mut self.connections, key);
+    /// A connection has something for its socket, or something that must follow the last byte.
+    pub(super) fn send_later(&mut self, key: Key<Connection>) {
+        self.queues.unsent.push_back(&mut self.connections, key);
         self.book_connection(key);
+    }
+
+    /// Books what a connection holds, after it was touched.
+    pub(super) fn book_connection(&mut self, key: Key<Connection>) {
+        if let Some(connection) = self.connections.get_mut(key) {
+            self.memory.book_connection(connection);
+        }
     }
 
     /// What waits for a connection's client, for one write: calls `write` with the slices, if there are any.
@@ -82,7 +92,7 @@ impl Engine {
     /// The socket takes bytes again.
     pub fn writable(&mut self, key: Key<Connection>) {
         if self.connections.get(key).is_some_and(|connection| !connection.outbox.is_empty()) {
-            self.mark_dirty(key);
+            self.send_later(key);
         }
     }
 
@@ -91,7 +101,7 @@ impl Engine {
         if let Some(connection) = self.connections.get_mut(key)
             && !std::mem::replace(&mut connection.postponed, true)
         {
-            self.postponed.push_back(key);
+            self.queues.postponed.push_back(key);
         }
     }
 
@@ -113,7 +123,7 @@ impl Engine {
     /// The answer is in the outbox: the next request, or the end.
     pub(super) fn finish_response(&mut self, key: Key<Connection>, keep_alive: bool) {
         let Some(connection) = self.connections.get_mut(key) else { return };
-        connection.since = self.clock.now();
+        connection.since = self.time.now();
         connection.phase = match keep_alive {
             true => Phase::Idle { first: false },
             false => Phase::Finishing { peer_done: false },
@@ -123,14 +133,14 @@ impl Engine {
             true => self.postpone(key),
             false => self.drop_inbox(key),
         }
-        self.mark_dirty(key);
+        self.send_later(key);
         self.arm_connection(key);
     }
 
     /// The client's turn begins: everything of ours has left.
     pub(super) fn begin_wait(&mut self, key: Key<Connection>) {
         let Some(connection) = self.connections.get_mut(key) else { return };
-        connection.since = client_can_answer(connection, self.clock.read(), self.stage);
+        connection.since = client_can_answer(connection, self.time.read(), self.stage);
         self.arm_connection(key);
     }
 
@@ -143,7 +153,7 @@ impl Engine {
             (&connection.phase, connection.flow)
         {
             let session = *session;
-            connection.since = connection.all_read_by(self.clock.read(), self.options.slowest_client);
+            connection.since = connection.all_read_by(self.time.read(), self.options.slowest_client);
             self.arm_session(session);
         }
     }
@@ -151,7 +161,7 @@ impl Engine {
     pub(super) fn drop_inbox(&mut self, key: Key<Connection>) {
         let Some(connection) = self.connections.get_mut(key) else { return };
         let inbox = std::mem::take(&mut connection.inbox);
-        self.pool.give(inbox);
+        self.memory.pool.give(inbox);
         self.book_connection(key);
     }
 
@@ -173,16 +183,16 @@ impl Engine {
         }
         connection.phase = Phase::Finishing { peer_done };
         self.drop_inbox(key);
-        self.mark_dirty(key);
+        self.send_later(key);
     }
 
     /// Whether so many bytes more may be stored; where they may not, connections whose clients take nothing are dropped, those
     /// that hold most first, until there is room again.
     pub(super) fn make_room(&mut self, purpose: Purpose, bytes: usize) -> bool {
-        if self.budget.admit(purpose, bytes) {
+        if self.memory.budget.admit(purpose, bytes) {
             return true;
         }
-        if self.nothing_to_evict {
+        if self.memory.nothing_to_evict {
             return false;
         }
         let mut stalled: Vec<_> = self
@@ -192,7 +202,7 @@ impl Engine {
             .map(|(key, connection)| (connection.booked.output, key))
             .collect();
         stalled.sort_unstable_by_key(|(output, _)| *output);
-        while !self.budget.admit(Purpose::Queued, bytes)
+        while !self.memory.budget.admit(Purpose::Queued, bytes)
             && let Some((_, key)) = stalled.pop()
         {
             if let Some(session) = self.connections.get(key).and_then(Connection::session) {
@@ -202,8 +212,8 @@ impl Engine {
             self.drop_connection(key);
         }
         // Until the next flush no more sockets can be known to take nothing.
-        self.nothing_to_evict = stalled.is_empty();
-        self.budget.admit(purpose, bytes)
+        self.memory.nothing_to_evict = stalled.is_empty();
+        self.memory.budget.admit(purpose, bytes)
     }
 
     /// Whether an answer with so many bytes behind its head, or in place of it, may be stored. A connection for which not
@@ -222,7 +232,7 @@ impl Engine {
     pub(super) fn drop_connection(&mut self, key: Key<Connection>) {
         let Some(connection) = self.connections.get_mut(key) else { return };
         connection.flow = Flow::Open;
-        connection.outbox.clear(&mut self.pool);
+        connection.outbox.clear(&mut self.memory.pool);
         let session = connection.session();
         match &mut connection.phase {
             Phase::Gone => return,
@@ -234,10 +244,10 @@ impl Engine {
             }
             _ => connection.phase = Phase::Gone,
         }
-        self.timers.cancel(&mut connection.timer);
+        self.time.timers.cancel(&mut connection.timer);
         self.drop_inbox(key);
-        self.dirty.remove(&mut self.connections, key);
-        self.gone.push_back(key);
+        self.queues.unsent.remove(&mut self.connections, key);
+        self.queues.orders.push_back(Order::Drop(key));
         if let Some(session) = session {
             self.receiver_broke_off(session, key);
         }

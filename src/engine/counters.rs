@@ -90,8 +90,8 @@ impl Engine {
         Counters {
             connections: self.connections.len(),
             sessions: self.sessions.len(),
-            timers: self.timers.len() + self.alarms.len(),
-            buffered: self.budget.held(),
+            timers: self.time.timers.len() + self.time.alarms.len(),
+            buffered: self.memory.budget.held(),
             ..self.counters
         }
     }

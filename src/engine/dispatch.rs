@@ -9,10 +9,11 @@ use std::sync::Arc;
 use super::answers::Exchange;
 use super::application::Application;
 use super::connection::{Connection, Flow, Phase, Rest};
+use super::queues::Notice;
 use super::receivers::Frame;
 use super::session::{Session, State};
-use super::waits::Alarm;
-use super::{Engine, Event, Message, Notice, Stage};
+use super::time::Alarm;
+use super::{Engine, Event, Message, Stage};
 use crate::collections::Key;
 use crate::sockjs::{Messages, OPEN_FRAME, Route, Transport};
 
@@ -22,7 +23,7 @@ pub(super) const DECODED_KEPT: usize = 64 << 10;
 impl Engine {
     /// Whether the rest of what the connection at hand sent must wait for the next turn, or at least for a flush.
     pub(super) fn is_share_used_up(&self) -> bool {
-        self.flush_due || self.work.is_share_done()
+        self.is_flush_due() || self.turn.work.is_share_done()
     }
 
     /// The messages of a payload, in order, as long as the session is open. Returns what is left of it for later turns.
@@ -32,19 +33,19 @@ impl Engine {
         mut messages: Messages<'m>,
         application: &mut dyn Application,
     ) -> &'m str {
-        let mut decoded = std::mem::take(&mut self.decoded);
+        let mut decoded = std::mem::take(&mut self.buffers.decoded);
         while self.is_open(key)
             && let Some(text) = messages.next(&mut decoded)
         {
             self.counters.messages_in += 1;
-            self.work.note_unit();
+            self.turn.work.note_unit();
             application.message(self, key, Message::Text(text));
             if !messages.is_empty() && self.must_wait(key, messages.left().len()) {
                 break;
             }
         }
         if decoded.capacity() <= DECODED_KEPT {
-            self.decoded = decoded;
+            self.buffers.decoded = decoded;
         }
         if self.is_open(key) { messages.left() } else { "" }
     }
@@ -58,7 +59,7 @@ impl Engine {
     ) {
         if self.is_open(key) {
             self.counters.messages_in += 1;
-            self.work.note_unit();
+            self.turn.work.note_unit();
             application.message(self, key, message);
         }
     }
@@ -73,7 +74,7 @@ impl Engine {
                 return self.can_keep(left);
             }
             // Its client may read, and so may others who got what it caused.
-            self.flush_due = true;
+            self.turn.flush_due = true;
         }
         self.is_share_used_up() && self.can_keep(left)
     }
@@ -103,10 +104,10 @@ impl Engine {
     /// A client whose messages are being told is not read meanwhile, nor missed: neither its pong nor its next receiver.
     pub(super) fn note_heard(&mut self, key: Key<Connection>, session: Key<Session>) {
         if let Some(connection) = self.connections.get_mut(key) {
-            connection.note_heard(self.clock.now());
+            connection.note_heard(self.time.now());
         }
         if let Some(Session { receiver: None, since, .. }) = self.sessions.get_mut(session) {
-            *since = self.clock.now();
+            *since = self.time.now();
         }
     }
 
@@ -120,7 +121,7 @@ impl Engine {
                     connection.phase = Phase::Idle { first: false };
                     return self.drop_connection(key);
                 };
-                connection.outbox.write(&mut self.pool, |out| out.extend_from_slice(&answer));
+                connection.outbox.write(&mut self.memory.pool, |out| out.extend_from_slice(&answer));
                 self.finish_response(key, keep_alive);
             }
             _ if !connection.inbox.is_empty() => self.postpone(key),
@@ -144,7 +145,7 @@ impl Engine {
         let path = endpoint.shown(exchange.request.path(), transport);
         let request = self.show(exchange, path, Some(transport));
         let admission = application.admit(number, &request);
-        self.clock.read();
+        self.time.read();
         admission.inspect_err(|status| self.note_not_admitted(exchange.key, *status))
     }
 
@@ -166,7 +167,7 @@ impl Engine {
         let request = self.show(exchange, path, Some(transport));
         application.opened(self, key, &request);
         // What is sent first leaves now: the time that the application took is no part of any wait.
-        let now = self.clock.read();
+        let now = self.time.read();
         if let Some(session) = self.sessions.get_mut(key) {
             session.since = now;
         }
@@ -197,24 +198,24 @@ impl Engine {
     /// that may be much too: where a flush is due, the rest is told behind it.
     #[inline]
     pub(super) fn notify(&mut self, application: &mut dyn Application) {
-        if !self.notices.is_empty() {
+        if !self.queues.notices.is_empty() {
             self.notify_all(application);
         }
     }
 
     pub(super) fn notify_all(&mut self, application: &mut dyn Application) {
-        while !self.flush_due
-            && !self.work.is_done()
-            && let Some(notice) = self.notices.pop_front()
+        while !self.is_flush_due()
+            && !self.turn.work.is_done()
+            && let Some(notice) = self.queues.notices.pop_front()
         {
-            self.work.note_end();
+            self.turn.work.note_end();
             match notice {
                 Notice::Accepted(peer) => application.observe(&Event::Accepted { peer }),
                 Notice::Refused(peer, status) => application.observe(&Event::Refused { peer, status }),
                 Notice::Closed(key) => self.notify_closed(key, application),
             }
         }
-        self.clock.read();
+        self.time.read();
     }
 
     pub(super) fn notify_closed(&mut self, key: Key<Session>, application: &mut dyn Application) {
@@ -230,15 +231,15 @@ impl Engine {
 
     /// Tells those whose queue has drained; but where a flush is due, one of them, and the rest in the next turn.
     pub(super) fn notify_drained(&mut self, application: &mut dyn Application) {
-        for _ in 0..self.drained.len() {
-            let Some(key) = self.drained.pop_front() else { break };
+        for _ in 0..self.queues.drained.len() {
+            let Some(key) = self.queues.drained.pop_front() else { break };
             if self.is_open(key) {
                 application.drained(self, key);
-                self.clock.read();
+                self.time.read();
                 self.notify(application);
             }
-            self.work.note_end();
-            if self.flush_due || self.work.are_ends_done() {
+            self.turn.work.note_end();
+            if self.is_flush_due() || self.turn.work.are_ends_done() {
                 break;
             }
         }
@@ -248,17 +249,17 @@ impl Engine {
     /// in the next turn.
     pub(super) fn ring(&mut self, application: &mut dyn Application) {
         // Not read again meanwhile: an alarm that sets itself anew while others are called is for the next turn.
-        let now = self.clock.now();
-        while let Some(alarm) = self.alarms.expire(now) {
+        let now = self.time.now();
+        while let Some(alarm) = self.time.alarms.expire(now) {
             match alarm {
                 Alarm::Session(key) if self.is_open(key) => application.session_alarm(self, key),
                 Alarm::Session(_) => {}
                 Alarm::Endpoint(number) => application.endpoint_alarm(self, number),
             }
-            self.clock.read();
+            self.time.read();
             self.notify(application);
-            self.work.note_end();
-            if self.flush_due || self.work.are_ends_done() {
+            self.turn.work.note_end();
+            if self.is_flush_due() || self.turn.work.are_ends_done() {
                 break;
             }
         }

@@ -68,7 +68,7 @@ impl Engine {
     /// written to it has been read. If a slow client would need longer for it than for a pong, a ping asks: otherwise the
     /// client would be missed long after it has gone.
     fn ask_how_far(&mut self, receiver: Key<Connection>, pong_timeout: Millis) {
-        let now = self.clock.now();
+        let now = self.time.now();
         let Some(connection) = self.connections.get_mut(receiver) else { return };
         let is_far = connection.read_by(now) > now.saturating_add(pong_timeout);
         let Phase::WebSocket(socket) = &mut connection.phase else { return };
@@ -97,7 +97,7 @@ impl Engine {
         }
         if connection.flow != Flow::Open {
             // A client that does not read cannot answer; the stall will end it.
-            connection.since = self.clock.now();
+            connection.since = self.time.now();
             return;
         }
         self.send_ping(receiver);
@@ -107,8 +107,8 @@ impl Engine {
         let Some(connection) = self.connections.get_mut(receiver) else { return };
         let Phase::WebSocket(socket) = &mut connection.phase else { return };
         socket.ping = Ping::Queued;
-        connection.outbox.write(&mut self.pool, |out| write_header(out, Opcode::Ping, 0));
-        self.mark_dirty(receiver);
+        connection.outbox.write(&mut self.memory.pool, |out| write_header(out, Opcode::Ping, 0));
+        self.send_later(receiver);
     }
 
     /// Nothing was sent to a client after `since`: proxies and clients want to see that somebody is there.
@@ -117,7 +117,7 @@ impl Engine {
         if session.since > since {
             return;
         }
-        session.since = self.clock.now();
+        session.since = self.time.now();
         let speaks_sockjs = session.transport != Transport::RawWebSocket;
         // What waits already will show it, or the stall will end it.
         if speaks_sockjs && self.connections.get(receiver).is_some_and(|it| it.flow == Flow::Open) {

@@ -32,10 +32,8 @@
 mod answers;
 mod application;
 mod backpressure;
-mod booking;
 mod budget;
 mod byte_queue;
-mod clock;
 mod connection;
 mod connections;
 mod counters;
@@ -43,9 +41,11 @@ mod dispatch;
 mod endpoint;
 mod expiry;
 mod input;
+mod memory;
 mod options;
 mod output;
 mod pool;
+mod queues;
 mod receivers;
 mod registry;
 mod routing;
@@ -54,91 +54,48 @@ mod session;
 mod shutdown;
 #[cfg(test)]
 mod tests;
+mod time;
 mod turn;
 mod upgrade;
 mod waits;
 mod work;
 
-use std::collections::VecDeque;
-use std::hash::{BuildHasher, RandomState};
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 pub use application::{Application, Event, Message, Request, Response};
-pub use clock::{ManualClock, Millis, TimeSource};
 pub use connection::Connection;
 pub use counters::{Counters, Refusals};
 pub use options::{EndpointOptions, OptionError, ServerOptions};
 pub use session::{Cause, Close, SendError, Session, SessionId};
+pub use time::{ManualClock, Millis, TimeSource};
 
 pub use turn::{Arrival, Order};
 pub use waits::sooner;
 
-use crate::collections::{Key, List, Slab, Wheel};
-use crate::http::{Date, Network};
-use crate::websocket::message::Assembly;
-use budget::Budget;
-use clock::Clock;
-use connection::Dirty;
+use crate::collections::Slab;
+use crate::http::Network;
 use endpoint::Endpoint;
-use pool::Pool;
-use session::Unflushed;
-use turn::Flush;
-use waits::{Alarm, Owner};
-use work::Work;
+use memory::Memory;
+use pool::Buffers;
+use queues::Queues;
+use time::Time;
+use work::Turn;
 
 /// The machine.
 pub struct Engine {
     options: ServerOptions,
     /// Of the options; requests in the hands of handlers hold it too.
     trusted: Arc<[Network]>,
-    endpoints: Vec<Endpoint>,
-    connections: Slab<Connection>,
-    sessions: Slab<Session>,
-    timers: Wheel<Owner>,
-    alarms: Wheel<Alarm>,
-    clock: Clock,
-    date: Date,
-    /// Connections with bytes to send, or with something that must follow the last one.
-    dirty: List<Dirty>,
-    /// Sessions with something to frame.
-    unflushed: List<Unflushed>,
-    /// What the application has yet to hear.
-    notices: VecDeque<Notice>,
-    /// Sessions whose queue has drained; told in the next turn, so that one that fills it again does not hold this one.
-    drained: VecDeque<Key<Session>>,
-    /// Sessions that were refused room because the whole server had none; told when it has.
-    waiting_for_memory: VecDeque<Key<Session>>,
-    flush: Flush,
-    /// Queues have grown only because nothing was flushed since, or the turn is over: other work waits for a flush.
-    flush_due: bool,
-    /// Connections that go on in the next turn with what they sent before.
-    postponed: VecDeque<Key<Connection>>,
-    /// How many of them are to go on in this turn.
-    left_over: usize,
-    /// Of the turn, for the connection at hand.
-    work: Work,
-    /// Second receivers, and the first ones whose liveness decides what they get.
-    pending_receivers: VecDeque<Key<Connection>>,
-    to_probe: VecDeque<Key<Connection>>,
-    /// Connections to shut for sending, and to drop.
-    shut: VecDeque<Key<Connection>>,
-    gone: VecDeque<Key<Connection>>,
-    /// Connections whose bytes are welcome again.
-    resumed: VecDeque<Key<Connection>>,
-    budget: Budget,
-    /// No connection is known to take nothing: none can make room before the next flush.
-    nothing_to_evict: bool,
-    pool: Pool,
-    /// For frames that a transport rewrites, and for strings decoded from payloads.
-    scratch: Vec<u8>,
-    decoded: String,
-    /// For whichever WebSocket begins a message that does not arrive whole.
-    assembly: Option<Box<Assembly>>,
-    randomness: RandomState,
-    draws: u64,
-    counters: Counters,
     stage: Stage,
+    time: Time,
+    endpoints: Vec<Endpoint>,
+    sessions: Slab<Session>,
+    connections: Slab<Connection>,
+    queues: Queues,
+    turn: Turn,
+    memory: Memory,
+    buffers: Buffers,
+    counters: Counters,
 }
 
 /// Whether the server takes new work.
@@ -148,53 +105,22 @@ enum Stage {
     Stopping,
 }
 
-/// What the application hears outside of the call that caused it.
-enum Notice {
-    Accepted(Option<SocketAddr>),
-    Refused(Option<SocketAddr>, u16),
-    Closed(Key<Session>),
-}
-
 impl Engine {
     /// A server without endpoints.
     pub fn new(options: ServerOptions, time: Box<dyn TimeSource>, unix_seconds: u64) -> Self {
-        let clock = Clock::new(time);
-        let now = clock.now();
         Self {
             trusted: options.trusted_proxies.as_slice().into(),
-            budget: Budget::new(options.buffered_bytes),
-            options,
-            endpoints: Vec::new(),
-            connections: Slab::new(),
-            sessions: Slab::new(),
-            timers: Wheel::new(now),
-            alarms: Wheel::new(now),
-            clock,
-            date: Date::new(unix_seconds),
-            dirty: List::new(),
-            unflushed: List::new(),
-            notices: VecDeque::new(),
-            drained: VecDeque::new(),
-            waiting_for_memory: VecDeque::new(),
-            flush: Flush::Idle,
-            flush_due: false,
-            postponed: VecDeque::new(),
-            left_over: 0,
-            work: Work::default(),
-            pending_receivers: VecDeque::new(),
-            to_probe: VecDeque::new(),
-            shut: VecDeque::new(),
-            gone: VecDeque::new(),
-            resumed: VecDeque::new(),
-            pool: Pool::default(),
-            nothing_to_evict: false,
-            scratch: Vec::new(),
-            decoded: String::new(),
-            assembly: None,
-            randomness: RandomState::new(),
-            draws: 0,
-            counters: Counters::default(),
             stage: Stage::Serving,
+            time: Time::new(time, unix_seconds),
+            endpoints: Vec::new(),
+            sessions: Slab::new(),
+            connections: Slab::new(),
+            queues: Queues::default(),
+            turn: Turn::default(),
+            memory: Memory::new(options.buffered_bytes),
+            buffers: Buffers::default(),
+            counters: Counters::default(),
+            options,
         }
     }
 
@@ -225,22 +151,16 @@ impl Engine {
 
     /// Reads the clock, and says what time it is. Everything that follows happens at this time.
     pub fn read_clock(&mut self) -> Millis {
-        self.clock.read()
+        self.time.read()
     }
 
     /// Tells the calendar's time, in seconds since 1970, for the `Date` of answers.
     pub fn set_date(&mut self, unix_seconds: u64) {
-        self.date.update(unix_seconds);
+        self.time.date.update(unix_seconds);
     }
 
     /// The time of the last [`Engine::read_clock`].
     pub fn now(&self) -> Millis {
-        self.clock.now()
-    }
-
-    /// 32 bits that nobody can foresee, from the standard library's randomly keyed hasher.
-    fn entropy(&mut self) -> u32 {
-        self.draws += 1;
-        self.randomness.hash_one(self.draws) as u32
+        self.time.now()
     }
 }

@@ -5,6 +5,7 @@ use super::waits::client_can_answer;
 use super::Engine;
 use super::connection::{Connection, Flow, Phase, Ping, Stamp};
 use super::session::Awaited;
+use super::turn::Order;
 use crate::collections::Key;
 
 /// Bytes of which it matters when exactly they were written.
@@ -14,20 +15,20 @@ impl Engine {
     pub(super) fn note_sent(&mut self, key: Key<Connection>, count: usize, blocked: bool) {
         let Some(connection) = self.connections.get_mut(key) else { return };
         self.counters.bytes_out += count as u64;
-        connection.outbox.advance(count, &mut self.pool);
+        connection.outbox.advance(count, &mut self.memory.pool);
         // A few bytes take no time that matters.
-        let now = if count < READ_SLOWLY { self.clock.now() } else { self.clock.read() };
+        let now = if count < READ_SLOWLY { self.time.now() } else { self.time.read() };
         connection.note_written(count, now, self.options.slowest_client);
         if connection.outbox.is_empty() {
             return self.after_last_byte(key);
         }
         if !blocked {
-            self.mark_dirty(key);
+            self.send_later(key);
             return;
         }
         connection.outbox.shrink();
         if !matches!(connection.flow, Flow::Stalled(_) if count == 0) {
-            let now = self.clock.read();
+            let now = self.time.read();
             connection.flow = Flow::Stalled(Stamp::new(client_can_answer(connection, now, self.stage)));
             self.arm_connection(key);
             self.await_reader(key);
@@ -54,13 +55,13 @@ impl Engine {
             Phase::Finishing { peer_done: true } => self.drop_connection(key),
             Phase::Finishing { peer_done: false } => {
                 connection.phase = Phase::Lingering;
-                self.shut.push_back(key);
+                self.queues.orders.push_back(Order::Shut(key));
                 self.begin_wait(key);
             }
             Phase::Idle { first: false } | Phase::AwaitingClose(_) => self.begin_wait(key),
             Phase::Ending { session, keep_alive } => {
                 let (session, keep_alive) = (*session, *keep_alive);
-                let next_poll = client_can_answer(connection, self.clock.read(), self.stage);
+                let next_poll = client_can_answer(connection, self.time.read(), self.stage);
                 self.finish_response(key, keep_alive);
                 self.begin_wait(key);
                 if let Some(session) = session {
@@ -73,7 +74,7 @@ impl Engine {
                 // The pong may have waited until the client had read what was before it.
                 if socket.ping == Ping::Queued || (socket.ping == Ping::Sent && was_stalled) {
                     socket.ping = Ping::Sent;
-                    connection.since = client_can_answer(connection, self.clock.read(), self.stage);
+                    connection.since = client_can_answer(connection, self.time.read(), self.stage);
                     self.arm_session(session);
                 }
                 self.go_on_with(session);
@@ -97,7 +98,7 @@ impl Engine {
     fn go_on_with(&mut self, key: Key<super::Session>) {
         let Some(session) = self.sessions.get(key) else { return };
         if !session.queue.is_empty() || !session.is_open() {
-            self.unflushed.push_back(&mut self.sessions, key);
+            self.queues.unflushed.push_back(&mut self.sessions, key);
         } else if session.awaited == Awaited::Drain {
             self.settle_drain(key);
         }

@@ -4,6 +4,7 @@
 //! back when the bytes have left. What is retained is bounded, whatever the server went through.
 
 use super::ServerOptions;
+use crate::websocket::message::Assembly;
 
 /// Bytes of spare capacity that are kept at most; beyond it buffers go back to the allocator.
 pub(super) const RETAINED: usize = 3 << 20;
@@ -24,6 +25,17 @@ pub(super) const ASSEMBLY_KEPT: usize = 2 << 20;
 /// Capacity that is kept for messages that arrive in parts.
 pub(super) fn kept_assembly(options: &ServerOptions) -> usize {
     ASSEMBLY_KEPT.min(options.buffered_bytes / 64)
+}
+
+/// Buffers whose content is of no use behind the call that filled them.
+#[derive(Default)]
+pub(super) struct Buffers {
+    /// For answers that are put together before it is known how long they are.
+    pub(super) scratch: Vec<u8>,
+    /// For strings decoded from payloads.
+    pub(super) decoded: String,
+    /// For the next WebSocket that begins a message which does not arrive whole.
+    pub(super) assembly: Option<Box<Assembly>>,
 }
 
 /// The spare buffers.

@@ -111,9 +111,11 @@ impl Engine {
         }
         let Some(connection) = self.connections.get_mut(exchange.key) else { return };
         if transport.is_polling() {
-            self.scratch.clear();
-            label.head(&mut self.scratch, exchange, 200, &self.endpoints, &self.date).leave_open();
-            let head = Box::from(self.scratch.as_slice());
+            self.buffers.scratch.clear();
+            label
+                .head(&mut self.buffers.scratch, exchange, 200, &self.endpoints, &self.time.date)
+                .leave_open();
+            let head = Box::from(self.buffers.scratch.as_slice());
             let keep_alive = exchange.keep_alive;
             connection.phase =
                 Phase::Polling(Box::new(Poll { session, transport, head, callback, keep_alive }));
@@ -122,36 +124,36 @@ impl Engine {
         let chunked = exchange.is_http11();
         // A stream of HTTP/1.0 ends with its connection.
         let exchange = Exchange { keep_alive: exchange.keep_alive && chunked, ..*exchange };
-        self.scratch.clear();
+        self.buffers.scratch.clear();
         let is_open_to_host = label
             .endpoint
             .and_then(|number| self.endpoints.get(usize::from(number)))
             .is_none_or(|endpoint| endpoint.origins.is_empty());
         let callback = callback.as_ref().map_or("", Callback::as_str);
-        transport.prelude(callback, is_open_to_host, &mut self.scratch);
-        connection.outbox.write_long(self.scratch.len(), &mut self.pool, |out| {
-            let head = label.head(out, &exchange, 200, &self.endpoints, &self.date);
+        transport.prelude(callback, is_open_to_host, &mut self.buffers.scratch);
+        connection.outbox.write_long(self.buffers.scratch.len(), &mut self.memory.pool, |out| {
+            let head = label.head(out, &exchange, 200, &self.endpoints, &self.time.date);
             if chunked {
                 head.chunked();
-                http::write_chunk(out, &[&self.scratch]);
+                http::write_chunk(out, &[&self.buffers.scratch]);
             } else {
                 head.end();
-                out.extend_from_slice(&self.scratch);
+                out.extend_from_slice(&self.buffers.scratch);
             }
         });
         let keep_alive = exchange.keep_alive;
         // From here on the session's timer watches.
-        self.timers.cancel(&mut connection.timer);
-        let asked = self.clock.now();
+        self.time.timers.cancel(&mut connection.timer);
+        let asked = self.time.now();
         connection.phase =
             Phase::Streaming(Stream { session, transport, chunked, keep_alive, sent: 0, asked });
-        self.mark_dirty(exchange.key);
+        self.send_later(exchange.key);
     }
 
     /// Sends one frame through a receiver, which may end with it.
     pub(super) fn emit(&mut self, key: Key<Connection>, frame: Frame<'_>) {
         let Some(connection) = self.connections.get_mut(key) else { return };
-        let (outbox, pool) = (&mut connection.outbox, &mut self.pool);
+        let (outbox, pool) = (&mut connection.outbox, &mut self.memory.pool);
         let ended = match &mut connection.phase {
             Phase::WebSocket(_) => {
                 outbox.write_long(frame.copied_length(), pool, |out| {
@@ -176,7 +178,7 @@ impl Engine {
             }
             _ => return,
         };
-        self.mark_dirty(key);
+        self.send_later(key);
         if let Some(session) = ended {
             self.end_response(key, session);
         }
@@ -188,7 +190,9 @@ impl Engine {
         let keep_alive = match &connection.phase {
             Phase::Streaming(stream) => {
                 if stream.chunked {
-                    connection.outbox.write(&mut self.pool, |out| out.extend_from_slice(http::LAST_CHUNK));
+                    connection
+                        .outbox
+                        .write(&mut self.memory.pool, |out| out.extend_from_slice(http::LAST_CHUNK));
                 }
                 stream.keep_alive
             }
@@ -196,7 +200,7 @@ impl Engine {
             _ => return,
         };
         connection.phase = Phase::Ending { session: Some(session), keep_alive };
-        self.mark_dirty(key);
+        self.send_later(key);
         self.await_reader(key);
     }
 
@@ -205,13 +209,13 @@ impl Engine {
         let Some(session) = self.sessions.get_mut(key) else { return };
         let Some(receiver) = session.receiver else {
             session.queue.shrink();
-            return self.book_session(key);
+            return self.memory.book_session(session);
         };
         let Some(connection) = self.connections.get(receiver) else { return };
         if connection.flow != Flow::Open || matches!(connection.phase, Phase::Ending { .. }) {
             // What waits is packed into one frame when the client reads again, or comes again.
             session.queue.shrink();
-            return self.book_session(key);
+            return self.memory.book_session(session);
         }
         self.emit_all(key);
     }
@@ -222,9 +226,9 @@ impl Engine {
         let Some(session) = self.sessions.get_mut(key) else { return };
         let Some(receiver) = session.receiver else { return };
         if !session.queue.is_empty() {
-            session.since = self.clock.now();
+            session.since = self.time.now();
             let mut queue = std::mem::take(&mut session.queue);
-            self.book_session(key);
+            self.memory.book_session(session);
             self.emit(receiver, Frame::Messages(&mut queue));
         }
         if let Some(Session { state: State::Closed { close, .. }, .. }) = self.sessions.get(key) {
@@ -238,10 +242,10 @@ impl Engine {
     fn send_close(&mut self, receiver: Key<Connection>, key: Key<Session>, close: &Close) {
         let Some(session) = self.sessions.get(key) else { return };
         if session.transport != Transport::RawWebSocket {
-            let mut frame = self.pool.take(0);
+            let mut frame = self.memory.pool.take(0);
             write_close_frame(&mut frame, close.code, &close.reason);
             self.emit(receiver, Frame::Whole(&frame));
-            self.pool.give(frame);
+            self.memory.pool.give(frame);
         }
         let Some(connection) = self.connections.get_mut(receiver) else { return };
         match &mut connection.phase {
@@ -252,12 +256,12 @@ impl Engine {
                     (false, Cause::Shutdown) => (close::GOING_AWAY, close.reason.as_str()),
                     (false, _) => (close::NORMAL, "Normal closure"),
                 };
-                connection.outbox.write(&mut self.pool, |out| write_close(out, Some(code), reason));
+                connection.outbox.write(&mut self.memory.pool, |out| write_close(out, Some(code), reason));
                 connection.phase = Phase::AwaitingClose(Discard::within(socket.decoder.remaining()));
-                connection.since = self.clock.now();
-                self.mark_dirty(receiver);
+                connection.since = self.time.now();
+                self.send_later(receiver);
                 self.arm_connection(receiver);
-                self.detach(key, receiver, self.clock.now());
+                self.detach(key, receiver, self.time.now());
             }
             Phase::Streaming(_) => self.end_response(receiver, key),
             _ => {}
@@ -266,10 +270,10 @@ impl Engine {
 
     /// A frame for a receiver that never becomes its session's: the session is another's, or gone.
     pub(super) fn turn_away(&mut self, key: Key<Connection>, code: u16, reason: &str) {
-        let mut frame = self.pool.take(0);
+        let mut frame = self.memory.pool.take(0);
         write_close_frame(&mut frame, code, reason);
         self.emit(key, Frame::Whole(&frame));
-        self.pool.give(frame);
+        self.memory.pool.give(frame);
         if let Some(Phase::Streaming(stream)) = self.connections.get(key).map(|connection| &connection.phase)
         {
             self.end_response(key, stream.session);
@@ -284,17 +288,28 @@ impl Engine {
     pub(super) fn attach_or_wait(&mut self, key: Key<Connection>, session: Key<Session>) {
         self.note_request(session);
         match self.sessions.get(session).and_then(|session| session.receiver) {
-            Some(first) => {
-                self.to_probe.push_back(first);
-                self.pending_receivers.push_back(key);
-            }
+            Some(_) => self.queues.second_receivers.push_back(key),
             None => self.attach(key, session),
         }
     }
 
-    /// Decides what the second receivers get, now that the first ones were looked at.
-    pub(super) fn settle_pending_receivers(&mut self) {
-        while let Some(key) = self.pending_receivers.pop_front() {
+    /// The next receiver whose session has a second one, and at which the driver must look before that is decided.
+    pub(super) fn next_to_probe(&mut self) -> Option<Key<Connection>> {
+        while let Some(second) = self.queues.second_receivers.get(self.queues.probed) {
+            self.queues.probed += 1;
+            let session = self.connections.get(*second).and_then(Connection::session);
+            let first = session.and_then(|session| self.sessions.get(session)?.receiver);
+            if first.is_some_and(|first| first != *second) {
+                return first;
+            }
+        }
+        None
+    }
+
+    /// Decides what the second receivers get, now that the driver has looked at the first ones.
+    pub(super) fn settle_second_receivers(&mut self) {
+        self.queues.probed = 0;
+        while let Some(key) = self.queues.second_receivers.pop_front() {
             let Some(session) = self.connections.get(key).and_then(Connection::session) else { continue };
             self.give_up_first_receiver(session, key);
             match self.sessions.get(session).map(|session| session.receiver) {
@@ -324,7 +339,7 @@ impl Engine {
     pub(super) fn attach(&mut self, key: Key<Connection>, session: Key<Session>) {
         let Some(state) = self.sessions.get_mut(session) else { return };
         state.receiver = Some(key);
-        state.since = self.clock.now();
+        state.since = self.time.now();
         self.flush_session(session);
         self.arm_session(session);
     }
@@ -369,13 +384,13 @@ impl Engine {
         }
         let Some(connection) = self.connections.get_mut(key) else { return };
         if let Phase::WebSocket(_) = connection.phase {
-            connection.outbox.write(&mut self.pool, |out| write_close(out, code, reason));
+            connection.outbox.write(&mut self.memory.pool, |out| write_close(out, code, reason));
         }
         connection.phase = Phase::Finishing { peer_done: false };
-        self.mark_dirty(key);
+        self.send_later(key);
         if let Some(session) = session {
             self.close_session(session, close);
-            self.detach(session, key, self.clock.now());
+            self.detach(session, key, self.time.now());
         }
     }
 

@@ -5,8 +5,9 @@
 use std::sync::Arc;
 
 use super::connection::{Connection, Phase};
+use super::queues::Notice;
 use super::session::{Cause, Close, Session, State};
-use super::{Engine, Millis, Notice};
+use super::{Engine, Millis};
 use crate::collections::Key;
 use crate::sockjs::{Route, Transport};
 use crate::websocket::close::{self};
@@ -83,7 +84,7 @@ impl Engine {
         transport: Transport,
         id: Option<&str>,
     ) -> Key<Session> {
-        let key = self.sessions.insert(Session::new(number, transport, id, self.clock.now()));
+        let key = self.sessions.insert(Session::new(number, transport, id, self.time.now()));
         if let Some(endpoint) = self.endpoints.get_mut(usize::from(number)) {
             endpoint.sessions += 1;
             endpoint.roster.push_back(&mut self.sessions, key);
@@ -103,7 +104,7 @@ impl Engine {
     pub(super) fn note_request(&mut self, key: Key<Session>) {
         let Some(receiver) = self.sessions.get(key).and_then(|session| session.receiver) else { return };
         if let Some(Connection { phase: Phase::Streaming(stream), .. }) = self.connections.get_mut(receiver) {
-            stream.asked = self.clock.now();
+            stream.asked = self.time.now();
         }
     }
 
@@ -121,12 +122,12 @@ impl Engine {
         }
         let lingers = session.id.is_some();
         session.state = State::Closed { close: Arc::new(close), told: false, lingers };
-        self.alarms.cancel(&mut session.alarm);
+        self.time.alarms.cancel(&mut session.alarm);
         if let Some(endpoint) = self.endpoints.get_mut(usize::from(session.endpoint)) {
             endpoint.roster.remove(&mut self.sessions, key);
         }
-        self.unflushed.push_back(&mut self.sessions, key);
-        self.notices.push_back(Notice::Closed(key));
+        self.queues.unflushed.push_back(&mut self.sessions, key);
+        self.queues.notices.push_back(Notice::Closed(key));
         self.counters.closed += 1;
         true
     }
@@ -150,12 +151,11 @@ impl Engine {
             // It was turned away, or its client has come back already on another connection.
             return;
         }
-        session.queue.clear(&mut self.pool);
-        self.book_session(key);
-        let Some(session) = self.sessions.get_mut(key) else { return };
+        session.queue.clear(&mut self.memory.pool);
+        self.memory.book_session(session);
         let code = if session.id.is_some() { INTERRUPTED.0 } else { close::ABNORMAL };
         self.close_session(key, Close::new(code, INTERRUPTED.1, Cause::Interrupted));
-        self.detach(key, receiver, self.clock.now());
+        self.detach(key, receiver, self.time.now());
     }
 
     /// No receiver came in time, or none will: nobody can find the session any more.
@@ -175,15 +175,14 @@ impl Engine {
         {
             return;
         }
-        session.queue.clear(&mut self.pool);
-        self.book_session(key);
-        let Some(session) = self.sessions.get_mut(key) else { return };
-        self.timers.cancel(&mut session.timer);
+        session.queue.clear(&mut self.memory.pool);
+        self.memory.book_session(session);
+        self.time.timers.cancel(&mut session.timer);
         let (number, has_id, transport) = (session.endpoint, session.id.is_some(), session.transport);
         if let Some(count) = self.counters.session_by(transport) {
             *count = count.saturating_sub(1);
         }
-        self.unflushed.remove(&mut self.sessions, key);
+        self.queues.unflushed.remove(&mut self.sessions, key);
         if let Some(endpoint) = self.endpoints.get_mut(usize::from(number)) {
             endpoint.sessions -= 1;
             if has_id {

@@ -1,6 +1,7 @@
 //! A request → its endpoint → what is asked of it. What needs no session is answered here.
 
 use super::answers::label;
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
 
 use super::answers::{Cache, Exchange, Label, PLAIN_TEXT, end_answer};
@@ -107,18 +108,17 @@ impl Engine {
     }
 
     fn answer_info(&mut self, exchange: &Exchange<'_>, number: u16, label: Label) {
-        let entropy = self.entropy();
         let Some(endpoint) = self.endpoints.get(usize::from(number)) else { return };
-        let mut body = self.pool.take(0);
+        let mut body = self.memory.pool.take(0);
         let info = Info {
             websocket: endpoint.offers(Transport::WebSocket),
             cookie_needed: endpoint.options.jsessionid.is_some(),
-            entropy,
+            entropy: entropy(),
             base_url: endpoint.options.base_url.as_deref(),
         };
         write_info(&mut body, &info);
         self.answer(exchange, 200, label, &body);
-        self.pool.give(body);
+        self.memory.pool.give(body);
     }
 
     fn answer_iframe(&mut self, exchange: &Exchange<'_>, number: u16, label: Label) {
@@ -169,7 +169,7 @@ impl Engine {
             return self.answer_error(exchange, 404, "Unknown session.");
         };
         self.note_request(key);
-        let mut field = self.pool.take(body.len());
+        let mut field = self.memory.pool.take(body.len());
         let is_form = action == Action::JsonpSend && form::is_form(exchange.request.header("content-type"));
         let payload = match is_form {
             true => form::field(body, "d", &mut field).ok_or(PayloadError::Expected),
@@ -187,7 +187,7 @@ impl Engine {
             }
             Err(error) => self.answer_error(exchange, 500, error.message()),
         }
-        self.pool.give(field);
+        self.memory.pool.give(field);
     }
 
     /// A receiver for a session: the first of its life, or the next.
@@ -231,6 +231,11 @@ impl Engine {
             },
         }
     }
+}
+
+/// 32 bits that no client can foresee, from the standard library's randomly keyed hasher.
+fn entropy() -> u32 {
+    RandomState::new().build_hasher().finish() as u32
 }
 
 /// How browsers can load what a path answers, beside by a script that reads it under the rules of CORS.

@@ -32,7 +32,7 @@ impl Engine {
     /// message even if every byte of it is escaped.
     fn encoded_length(&self, text: &str) -> usize {
         let most = text.len().saturating_mul(LONGEST_ESCAPE);
-        let is_roomy = self.budget.admit(Purpose::Queued, most.saturating_mul(REWRITTEN));
+        let is_roomy = self.memory.budget.admit(Purpose::Queued, most.saturating_mul(REWRITTEN));
         if is_roomy { text.len() + QUOTES } else { string_length(text) }
     }
 
@@ -52,7 +52,7 @@ impl Engine {
     /// A message was queued for a client.
     fn note_queued(&mut self) {
         self.counters.messages_out += 1;
-        self.work.note_message();
+        self.turn.work.note_message();
     }
 
     /// A message of a raw WebSocket is a frame at once.
@@ -60,24 +60,24 @@ impl Engine {
         let Some(receiver) = receiver else { return };
         let Some(connection) = self.connections.get_mut(receiver) else { return };
         let length = header_length(payload.len()) + payload.len();
-        connection.outbox.write_long(length, &mut self.pool, |out| {
+        connection.outbox.write_long(length, &mut self.memory.pool, |out| {
             write_header(out, opcode, payload.len());
             out.extend_from_slice(payload);
         });
         self.note_queued();
-        self.mark_dirty(receiver);
+        self.send_later(receiver);
     }
 
     /// A message of a SockJS session waits for the end of the turn, behind a comma if it is not alone.
     fn enqueue(&mut self, key: Key<Session>, write: impl FnOnce(&mut ByteQueue, &mut Pool)) {
         let Some(session) = self.sessions.get_mut(key) else { return };
         if !session.queue.is_empty() {
-            session.queue.write(&mut self.pool, |queue| queue.push(b','));
+            session.queue.write(&mut self.memory.pool, |queue| queue.push(b','));
         }
-        write(&mut session.queue, &mut self.pool);
+        write(&mut session.queue, &mut self.memory.pool);
+        self.memory.book_session(session);
+        self.queues.unflushed.push_back(&mut self.sessions, key);
         self.note_queued();
-        self.unflushed.push_back(&mut self.sessions, key);
-        self.book_session(key);
     }
 
     /// Room for so many bytes, or `Full`. The connection is named where the message goes out as it is.
@@ -100,11 +100,11 @@ impl Engine {
             Awaited::Nothing if !room.is_empty => session.awaited = Awaited::Drain,
             Awaited::Nothing => {
                 session.awaited = Awaited::Room(wanted);
-                if self.waiting_for_memory.len() >= 2 * self.sessions.len() {
+                if self.queues.waiting_for_memory.len() >= 2 * self.sessions.len() {
                     // Most of them have closed meanwhile.
-                    self.waiting_for_memory.retain(|key| self.sessions.contains(*key));
+                    self.queues.waiting_for_memory.retain(|key| self.sessions.contains(*key));
                 }
-                self.waiting_for_memory.push_back(key);
+                self.queues.waiting_for_memory.push_back(key);
             }
         }
     }
@@ -141,13 +141,13 @@ impl Engine {
                 continue;
             }
             if let Some(receiver) = room.raw {
-                let frame = frame.get_or_insert_with(|| self.budget.share(raw_frame(text)));
+                let frame = frame.get_or_insert_with(|| self.memory.budget.share(raw_frame(text)));
                 let Some(connection) = self.connections.get_mut(receiver) else { continue };
-                connection.outbox.push_shared(frame, &mut self.pool);
+                connection.outbox.push_shared(frame, &mut self.memory.pool);
                 self.note_queued();
-                self.mark_dirty(receiver);
+                self.send_later(receiver);
             } else {
-                let json = json.get_or_insert_with(|| self.budget.share(json_string(text, length)));
+                let json = json.get_or_insert_with(|| self.memory.budget.share(json_string(text, length)));
                 self.enqueue(key, |queue, pool| queue.push_shared(json, pool));
             }
             reached += 1;
@@ -168,13 +168,13 @@ impl Engine {
     /// Those who were told `Full` because the whole server was, and would get now what they wanted. (Who wants much does
     /// not keep the others waiting.)
     pub(super) fn settle_waiting_for_memory(&mut self) {
-        for _ in 0..self.waiting_for_memory.len() {
+        for _ in 0..self.queues.waiting_for_memory.len() {
             if self.is_short_of_memory(0) {
                 return;
             }
-            let Some(key) = self.waiting_for_memory.pop_front() else { return };
+            let Some(key) = self.queues.waiting_for_memory.pop_front() else { return };
             if !self.has_room_for(key) {
-                self.waiting_for_memory.push_back(key);
+                self.queues.waiting_for_memory.push_back(key);
             } else if let Some(session) = self.sessions.get_mut(key) {
                 session.awaited = Awaited::Drain;
                 self.settle_drain(key);
@@ -184,7 +184,8 @@ impl Engine {
 
     /// Whether one of them would get it.
     pub(super) fn has_room_for_waiting(&self) -> bool {
-        !self.is_short_of_memory(0) && self.waiting_for_memory.iter().any(|key| self.has_room_for(*key))
+        !self.is_short_of_memory(0)
+            && self.queues.waiting_for_memory.iter().any(|key| self.has_room_for(*key))
     }
 
     /// Whether one that starves would get what it wanted; one that is gone wants nothing.
@@ -204,7 +205,7 @@ impl Engine {
         let receiver = session.receiver.and_then(|receiver| self.connections.get(receiver));
         if receiver.is_none_or(|it| it.flow == Flow::Open && it.outbox.is_empty()) {
             session.awaited = Awaited::Nothing;
-            self.drained.push_back(key);
+            self.queues.drained.push_back(key);
         }
     }
 }

@@ -10,7 +10,7 @@ impl Engine {
     /// end behind what they are at, and the waits of the closing handshakes are short from now on.
     pub fn stop(&mut self, code: u16, reason: &str, application: &mut dyn Application) {
         self.stage = Stage::Stopping;
-        self.clock.read();
+        self.time.read();
         let mut awaits_receivers = false;
         let keys: Vec<_> = self.sessions.iter().map(|(key, _)| key).collect();
         for key in keys {
@@ -19,7 +19,7 @@ impl Engine {
                 && session.receiver.is_none()
             {
                 awaits_receivers = true;
-                session.since = self.clock.now();
+                session.since = self.time.now();
                 self.arm_session(key);
             }
         }
@@ -28,9 +28,9 @@ impl Engine {
             let Some(connection) = self.connections.get_mut(key) else { continue };
             // Its last chance is a short one, but it begins now: for a request that is on its way, or not here whole, for a
             // client between two polls, which comes for the close frame, and for one that was to read much first.
-            connection.since = self.clock.now();
+            connection.since = self.time.now();
             if let Flow::Stalled(since) = &mut connection.flow {
-                *since = Stamp::new(self.clock.now());
+                *since = Stamp::new(self.time.now());
             }
             if let Phase::Idle { first: false } = connection.phase
                 && !awaits_receivers
@@ -38,7 +38,7 @@ impl Engine {
             {
                 // No client needs it any more.
                 connection.phase = Phase::Finishing { peer_done: false };
-                self.mark_dirty(key);
+                self.send_later(key);
             }
             self.arm_connection(key);
         }
@@ -67,8 +67,9 @@ impl Engine {
             self.drop_connection(key);
         }
         // No client is left to be sent anything.
-        self.flush_due = false;
-        self.work.begin_turn();
+        self.turn.flush_due = false;
+        self.memory.budget.begin_flush();
+        self.turn.work.begin_turn();
         self.notify(application);
         left
     }

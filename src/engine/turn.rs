@@ -14,7 +14,8 @@
 //! until the [next deadline](Engine::next_deadline).
 
 use super::connection::{Connection, Pause, Phase, WebSocket};
-use super::waits::Owner;
+use super::time::Owner;
+use super::work::Flush;
 use super::{Application, Engine, Millis};
 use crate::collections::Key;
 
@@ -45,33 +46,22 @@ pub enum Order {
     Drop(Key<Connection>),
 }
 
-/// How far a flush has come.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Flush {
-    /// None is under way.
-    Idle,
-    /// Receivers are looked at before it is decided which of two a session keeps.
-    Probing,
-    /// Outboxes are written.
-    Writing,
-}
-
 impl Engine {
     /// A turn begins: what was left over in the last one is first.
     pub fn begin_turn(&mut self, application: &mut dyn Application) {
-        self.work.begin_turn();
-        self.left_over = self.postponed.len();
+        self.turn.work.begin_turn();
+        self.turn.left_over = self.queues.postponed.len();
         self.notify(application);
     }
 
     /// Whether the work of the turn is done, so that commands and the like must wait for the next one.
     pub fn is_turn_done(&self) -> bool {
-        self.flush_due || self.work.is_done()
+        self.is_flush_due() || self.turn.work.is_done()
     }
 
     /// A command of the program is about to be carried out.
     pub fn note_command(&mut self) {
-        self.work.note_end();
+        self.turn.work.note_end();
     }
 
     /// Something arrived on a connection, or its end.
@@ -113,7 +103,7 @@ impl Engine {
                 if let Some(connection) = self.connections.get_mut(key) {
                     connection.pause = Pause::No;
                 }
-                self.resumed.push_back(key);
+                self.queues.orders.push_back(Order::Read(key));
             }
             Some(Pause::Yes) => {}
             Some(Pause::BehindEnd) => self.end_behind_unread(key),
@@ -125,65 +115,62 @@ impl Engine {
     /// silence `until` a time: the one by which everything that had arrived was handed over.
     pub fn advance(&mut self, until: Millis, application: &mut dyn Application) {
         self.tick(until, application);
-        self.flush_due = true;
+        self.turn.flush_due = true;
     }
 
     /// What the driver is to do next; `None`: nothing before the next call.
     pub fn next_order(&mut self, application: &mut dyn Application) -> Option<Order> {
         loop {
-            match self.flush {
-                Flush::Idle if self.flush_due => self.flush = Flush::Probing,
+            match self.turn.flush {
+                Flush::Idle if self.is_flush_due() => self.turn.flush = Flush::Probing,
                 Flush::Idle => return None,
                 Flush::Probing => {
-                    if let Some(key) = self.to_probe.pop_front() {
+                    if let Some(key) = self.next_to_probe() {
                         return Some(Order::Probe(key));
                     }
                     self.settle(application);
-                    self.flush = Flush::Writing;
+                    self.turn.flush = Flush::Writing;
                 }
                 // The rest leaves first in the next turn.
-                Flush::Writing if self.work.is_overdone() => return None,
+                Flush::Writing if self.turn.work.is_overdone() => return None,
                 Flush::Writing => {
                     let order = self.next_write();
                     if order.is_some() {
                         return order;
                     }
-                    self.flush = if self.is_settled() { Flush::Idle } else { Flush::Probing };
+                    self.turn.flush = if self.is_settled() { Flush::Idle } else { Flush::Probing };
                 }
             }
         }
     }
 
     fn next_write(&mut self) -> Option<Order> {
-        if let Some(key) = self.dirty.pop_front(&mut self.connections) {
-            self.work.note_write();
+        if let Some(key) = self.queues.unsent.pop_front(&mut self.connections) {
+            self.turn.work.note_write();
             return Some(Order::Write(key));
         }
-        if let Some(key) = self.shut.pop_front() {
-            return Some(Order::Shut(key));
-        }
-        if let Some(key) = self.gone.pop_front() {
+        let order = self.queues.orders.pop_front();
+        if let Some(Order::Drop(key)) = order {
             self.book_connection(key);
             self.connections.remove(key);
-            return Some(Order::Drop(key));
         }
-        self.resumed.pop_front().map(Order::Read)
+        order
     }
 }
 
 impl Engine {
     /// How many connections have something left over; see [`Engine::go_on`].
     pub fn postponed(&self) -> usize {
-        self.postponed.len()
+        self.queues.postponed.len()
     }
 
     /// Goes on with what a connection sent that was left over in the last turn; `false`: with none, or no more in this turn.
     pub fn go_on(&mut self, application: &mut dyn Application) -> bool {
-        if self.left_over == 0 || self.work.is_half_done() {
+        if self.turn.left_over == 0 || self.turn.work.is_half_done() {
             return false;
         }
-        self.left_over -= 1;
-        let Some(key) = self.postponed.pop_front() else { return false };
+        self.turn.left_over -= 1;
+        let Some(key) = self.queues.postponed.pop_front() else { return false };
         self.go_on_with_connection(key, application);
         true
     }
@@ -193,7 +180,7 @@ impl Engine {
         connection.postponed = false;
         let rest = connection.rest_mut().and_then(|(session, place)| Some((session, place.take()?)));
         let before = connection.progress();
-        self.work.begin_connection();
+        self.turn.work.begin_connection();
         match rest {
             Some((session, rest)) => self.deliver_rest(key, session, rest, application),
             None => self.consume_inbox(key, application),
@@ -239,33 +226,33 @@ impl Engine {
     pub(super) fn hear_out(&mut self, key: Key<Connection>, application: &mut dyn Application) {
         let Some(connection) = self.connections.get(key) else { return };
         if !connection.postponed && !connection.inbox.is_empty() {
-            self.work.begin_connection();
+            self.turn.work.begin_connection();
             self.consume_inbox(key, application);
         }
     }
 
     /// Whether something is to be told or sent, so that the next turn should be at once.
     pub fn is_pending(&self) -> bool {
-        let told = self.drained.is_empty() && self.notices.is_empty();
-        let sent = self.dirty.is_empty() && self.unflushed.is_empty();
+        let told = self.queues.drained.is_empty() && self.queues.notices.is_empty();
+        let sent = self.queues.unsent.is_empty() && self.queues.unflushed.is_empty();
         // A flush that had more to do than its turn goes on.
-        !(told && sent && self.postponed.is_empty() && self.flush == Flush::Idle)
+        !(told && sent && self.queues.postponed.is_empty() && self.turn.flush == Flush::Idle)
     }
 
     /// Lets everything happen that is due; what is caused by it may make a flush due, and then the rest is for the next
     /// turn.
     pub(super) fn tick(&mut self, until: Millis, application: &mut dyn Application) {
-        self.work.begin_ends();
+        self.turn.work.begin_ends();
         self.notify_drained(application);
         self.ring(application);
-        while let Some(owner) = self.timers.expire(until) {
+        while let Some(owner) = self.time.timers.expire(until) {
             match owner {
                 Owner::Connection(key) => self.connection_timeout(key, until),
                 Owner::Session(key) => self.session_timeout(key, until),
             }
             self.notify(application);
-            self.work.note_end();
-            if self.flush_due || self.work.are_ends_done() {
+            self.turn.work.note_end();
+            if self.is_flush_due() || self.turn.work.are_ends_done() {
                 break;
             }
         }
@@ -280,16 +267,16 @@ impl Engine {
 
     /// Everything that waits goes into frames, and everything that followed is told.
     pub(super) fn settle(&mut self, application: &mut dyn Application) {
-        self.flush_due = false;
-        self.budget.begin_flush();
-        self.nothing_to_evict = false;
-        self.settle_pending_receivers();
+        self.turn.flush_due = false;
+        self.memory.budget.begin_flush();
+        self.memory.nothing_to_evict = false;
+        self.settle_second_receivers();
         loop {
-            while let Some(key) = self.unflushed.pop_front(&mut self.sessions) {
+            while let Some(key) = self.queues.unflushed.pop_front(&mut self.sessions) {
                 self.flush_session(key);
             }
             self.notify(application);
-            if self.unflushed.is_empty() {
+            if self.queues.unflushed.is_empty() {
                 break;
             }
         }
@@ -298,12 +285,9 @@ impl Engine {
 
     /// Whether nothing is left to be framed, told or sent in this turn.
     pub(super) fn is_settled(&self) -> bool {
-        let is_sent = self.dirty.is_empty() && self.unflushed.is_empty();
-        let is_told = (self.notices.is_empty() || self.work.is_done()) && !self.has_room_for_waiting();
-        is_sent
-            && is_told
-            && self.pending_receivers.is_empty()
-            && self.to_probe.is_empty()
-            && self.gone.is_empty()
+        let is_sent = self.queues.unsent.is_empty() && self.queues.unflushed.is_empty();
+        let is_told =
+            (self.queues.notices.is_empty() || self.turn.work.is_done()) && !self.has_room_for_waiting();
+        is_sent && is_told && self.queues.second_receivers.is_empty() && self.queues.orders.is_empty()
     }
 }

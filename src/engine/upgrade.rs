@@ -31,8 +31,8 @@ impl Engine {
             return;
         }
         let Some(connection) = self.connections.get_mut(exchange.key) else { return };
-        connection.outbox.write(&mut self.pool, |out| {
-            let mut head = ResponseHead::new(out, 101, &self.date)
+        connection.outbox.write(&mut self.memory.pool, |out| {
+            let mut head = ResponseHead::new(out, 101, &self.time.date)
                 .header("Upgrade", "websocket")
                 .header("Connection", "Upgrade")
                 .header("Sec-WebSocket-Accept", accepted.as_str());
@@ -46,11 +46,11 @@ impl Engine {
             let decoder = Decoder::default();
             connection.phase =
                 Phase::WebSocket(WebSocket { session, raw, decoder, ping: Ping::Rest, rest: None });
-            connection.since = self.clock.now();
+            connection.since = self.time.now();
             // From here on the session's timer watches.
-            self.timers.cancel(&mut connection.timer);
+            self.time.timers.cancel(&mut connection.timer);
         }
-        self.mark_dirty(exchange.key);
+        self.send_later(exchange.key);
         self.open_session(session, exchange, application);
     }
 

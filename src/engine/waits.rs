@@ -9,27 +9,14 @@
 use super::connection::{Connection, Flow, Phase, Ping, Stream};
 use super::endpoint::{Endpoint, millis};
 use super::session::{Session, State};
+use super::time::{Alarm, Owner};
 use super::{Engine, Millis, ServerOptions, Stage};
 use crate::collections::Key;
-
-/// Whose timer it is.
-#[derive(Clone, Copy)]
-pub(super) enum Owner {
-    Connection(Key<Connection>),
-    Session(Key<Session>),
-}
-
-/// Whose alarm it is.
-#[derive(Clone, Copy)]
-pub(super) enum Alarm {
-    Session(Key<Session>),
-    Endpoint(u16),
-}
 
 impl Engine {
     /// When something is due next.
     pub fn next_deadline(&self) -> Option<Millis> {
-        sooner(self.timers.next_deadline(), self.alarms.next_deadline())
+        sooner(self.time.timers.next_deadline(), self.time.alarms.next_deadline())
     }
 
     /// Makes sure that the timer of a connection runs out no later than what it waits for.
@@ -43,8 +30,8 @@ impl Engine {
             Flow::Open => None,
         };
         let Some(deadline) = sooner(phase, stall) else { return };
-        if self.timers.deadline(&connection.timer).is_none_or(|armed| armed > deadline) {
-            self.timers.arm(&mut connection.timer, Owner::Connection(key), deadline);
+        if self.time.timers.deadline(&connection.timer).is_none_or(|armed| armed > deadline) {
+            self.time.timers.arm(&mut connection.timer, Owner::Connection(key), deadline);
         }
     }
 
@@ -60,33 +47,33 @@ impl Engine {
         let Some(endpoint) = self.endpoints.get(usize::from(session.endpoint)) else { return };
         let connection = session.receiver.and_then(|receiver| self.connections.get(receiver));
         let Some(deadline) = deadline(session, connection, endpoint, self.stage) else { return };
-        if self.timers.deadline(&session.timer).is_none_or(|armed| armed > deadline) {
-            self.timers.arm(&mut session.timer, Owner::Session(key), deadline);
+        if self.time.timers.deadline(&session.timer).is_none_or(|armed| armed > deadline) {
+            self.time.timers.arm(&mut session.timer, Owner::Session(key), deadline);
         }
     }
 
     /// Sets the application's timer of a session, `delay` milliseconds ahead; `None` stops it.
     pub fn set_session_alarm(&mut self, key: Key<Session>, delay: Option<Millis>) {
         // A callback sets it, and may have worked for long before.
-        let now = self.clock.read();
+        let now = self.time.read();
         let Some(session) = self.sessions.get_mut(key).filter(|session| session.is_open()) else { return };
         match delay {
             Some(delay) => {
-                self.alarms.arm(&mut session.alarm, Alarm::Session(key), ahead(now, delay));
+                self.time.alarms.arm(&mut session.alarm, Alarm::Session(key), ahead(now, delay));
             }
-            None => self.alarms.cancel(&mut session.alarm),
+            None => self.time.alarms.cancel(&mut session.alarm),
         }
     }
 
     /// Sets the application's timer of an endpoint, `delay` milliseconds ahead; `None` stops it.
     pub fn set_endpoint_alarm(&mut self, number: u16, delay: Option<Millis>) {
-        let now = self.clock.read();
+        let now = self.time.read();
         let Some(endpoint) = self.endpoints.get_mut(usize::from(number)) else { return };
         match delay {
             Some(delay) => {
-                self.alarms.arm(&mut endpoint.alarm, Alarm::Endpoint(number), ahead(now, delay));
+                self.time.alarms.arm(&mut endpoint.alarm, Alarm::Endpoint(number), ahead(now, delay));
             }
-            None => self.alarms.cancel(&mut endpoint.alarm),
+            None => self.time.alarms.cancel(&mut endpoint.alarm),
         }
     }
 }

@@ -26,6 +26,29 @@ const END: u64 = 16;
 /// A write to a socket.
 const WRITE: u64 = 32;
 
+/// The state of the turn that is under way.
+#[derive(Default)]
+pub(super) struct Turn {
+    pub(super) work: Work,
+    pub(super) flush: Flush,
+    /// Clients that read have much to read, or the turn is over: other work waits for a flush.
+    pub(super) flush_due: bool,
+    /// How many of the postponed connections are to go on in this turn; those that are postponed meanwhile go on in the next.
+    pub(super) left_over: usize,
+}
+
+/// How far a flush has come.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Flush {
+    /// None is under way.
+    #[default]
+    Idle,
+    /// Receivers are looked at before it is decided which of two a session keeps.
+    Probing,
+    /// Outboxes are written.
+    Writing,
+}
+
 /// What was done in this turn.
 #[derive(Default)]
 pub(super) struct Work {

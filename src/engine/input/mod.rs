@@ -29,7 +29,7 @@ impl Engine {
         bytes: &mut [u8],
         application: &mut dyn Application,
     ) {
-        self.work.begin_connection();
+        self.turn.work.begin_connection();
         let Some(connection) = self.connections.get_mut(key) else { return };
         self.counters.bytes_in += bytes.len() as u64;
         connection.note_request();
@@ -58,7 +58,7 @@ impl Engine {
                 inbox.shrink_to(2 * inbox.len());
                 connection.inbox = inbox;
             }
-            _ => self.pool.give(inbox),
+            _ => self.memory.pool.give(inbox),
         }
         self.book_connection(key);
     }
@@ -95,7 +95,7 @@ impl Engine {
         application: &mut dyn Application,
     ) -> Range<usize> {
         let kept = self.consume_units(key, input, application);
-        self.clock.read();
+        self.time.read();
         kept
     }
 
@@ -123,7 +123,7 @@ impl Engine {
                 _ if self.is_backed_up(connection) => {
                     // Its client may read, and so may others who got what it caused.
                     if connection.flow == Flow::Open {
-                        self.flush_due = true;
+                        self.turn.flush_due = true;
                     }
                     Step::Keep(rest.len())
                 }
@@ -135,7 +135,7 @@ impl Engine {
                 Phase::Idle { .. } | Phase::Head(_) | Phase::Body(_) => {
                     if used > 0 {
                         // The time of this request does not begin before the one in front of it was dealt with.
-                        self.clock.read();
+                        self.time.read();
                     }
                     self.consume_request(key, rest, application)
                 }

@@ -44,7 +44,7 @@ impl Engine {
             Phase::Idle { first } => {
                 // The first request's time runs from the accept.
                 if !first {
-                    connection.since = self.clock.now();
+                    connection.since = self.time.now();
                 }
                 HeadScanner::default()
             }
@@ -129,7 +129,7 @@ impl Engine {
         match read {
             Ok(progress) => {
                 self.counters.requests += 1;
-                self.work.note_unit();
+                self.turn.work.note_unit();
                 self.handle(exchange, body.get_mut(..progress.length).unwrap_or_default(), application);
                 Step::Took(before + progress.consumed)
             }
@@ -144,10 +144,10 @@ impl Engine {
     fn begin_body(&mut self, key: Key<Connection>, partial: PartialBody, invited: bool) {
         let Some(connection) = self.connections.get_mut(key) else { return };
         connection.phase = Phase::Body(partial);
-        connection.since = self.clock.now();
+        connection.since = self.time.now();
         if invited {
-            connection.outbox.write(&mut self.pool, |out| out.extend_from_slice(http::CONTINUE));
-            self.mark_dirty(key);
+            connection.outbox.write(&mut self.memory.pool, |out| out.extend_from_slice(http::CONTINUE));
+            self.send_later(key);
         }
         self.arm_connection(key);
     }

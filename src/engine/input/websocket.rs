@@ -30,12 +30,12 @@ impl Engine {
         let (session, raw) = (socket.session, socket.raw);
         let mut decoder = std::mem::take(&mut socket.decoder);
         let limit = self.message_limit(session, raw);
-        let step = match decoder.decode(input, limit, &mut self.assembly) {
+        let step = match decoder.decode(input, limit, &mut self.buffers.assembly) {
             Ok((0, Event::NeedMore)) => Step::Keep(input.len()),
             Ok((used, event)) => {
                 // Its messages count for themselves.
                 if let Event::Ping(_) | Event::Pong = event {
-                    self.work.note_unit();
+                    self.turn.work.note_unit();
                 }
                 match event {
                     Event::Text(text) if raw => self.deliver_raw(session, Message::Text(text), application),
@@ -51,8 +51,8 @@ impl Engine {
                 Step::Keep(0)
             }
         };
-        decoder.reclaim(&mut self.assembly, kept_assembly(&self.options));
-        let now = self.clock.now();
+        decoder.reclaim(&mut self.buffers.assembly, kept_assembly(&self.options));
+        let now = self.time.now();
         let Some(connection) = self.connections.get_mut(key) else { return step };
         if let Phase::WebSocket(socket) = &mut connection.phase {
             socket.decoder = decoder;
@@ -81,7 +81,7 @@ impl Engine {
             Event::NeedMore => {}
             Event::Pong => {
                 if let Some(connection) = self.connections.get_mut(key) {
-                    connection.note_pong(self.clock.now());
+                    connection.note_pong(self.time.now());
                 }
             }
             Event::Text(text) => match Messages::parse_frame(text) {
@@ -97,11 +97,11 @@ impl Engine {
                     return self.drop_connection(key);
                 }
                 let Some(connection) = self.connections.get_mut(key) else { return };
-                connection.outbox.write(&mut self.pool, |out| {
+                connection.outbox.write(&mut self.memory.pool, |out| {
                     write_header(out, Opcode::Pong, payload.len());
                     out.extend_from_slice(payload);
                 });
-                self.mark_dirty(key);
+                self.send_later(key);
             }
             Event::Close(frame) => self.answer_close(key, frame.map(|frame| (frame.code, frame.reason))),
         }
@@ -116,7 +116,7 @@ impl Engine {
             Ok(Discarded::Bytes(count)) => Step::Took(count),
             Ok(Discarded::Close) | Err(_) => {
                 connection.phase = Phase::Finishing { peer_done: false };
-                self.mark_dirty(key);
+                self.send_later(key);
                 Step::Keep(0)
             }
         }

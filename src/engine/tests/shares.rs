@@ -150,7 +150,7 @@ fn a_queue_that_grows_is_flushed_between_two_messages() {
     world.post(stream, "s/xhr_streaming", "");
     world.take(stream);
     receive(&mut world, client, upload(&payload(100)));
-    assert!(world.engine.flush_due, "a flush is due");
+    assert!(world.engine.is_flush_due(), "a flush is due");
     expect_numbers(&world.heard(), 0..4);
     world.flush();
     expect_numbers(&world.heard(), 4..100);
@@ -315,7 +315,7 @@ fn where_there_is_no_room_to_wait_nothing_waits() {
 /// A turn at this time, in which nothing arrives.
 fn turn(world: &mut World, now: u64) {
     world.set_time(now);
-    if world.engine.flush_due {
+    if world.engine.is_flush_due() {
         world.flush_once();
     }
     world.go_on();
@@ -426,7 +426,7 @@ fn a_turn_that_begins_with_full_queues_gets_on_all_the_same() {
         for _ in 0..2 {
             world.engine.send(session, &"x".repeat(70_000)).expect("its client reads");
         }
-        assert!(world.engine.flush_due);
+        assert!(world.engine.is_flush_due());
         if now == 1 {
             receive(&mut world, client, "\r\n");
         }
@@ -482,7 +482,7 @@ fn others_are_read_while_a_client_fills_their_queues() {
     world.flush_once();
     for _ in 0..10 {
         world.go_on();
-        assert!(world.engine.flush_due);
+        assert!(world.engine.is_flush_due());
         world.flush_once();
         assert!(world.engine.is_reading(other));
     }

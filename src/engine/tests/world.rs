@@ -272,7 +272,7 @@ impl World {
 
     /// What the reactor does at the end of a turn.
     pub(super) fn flush_once(&mut self) {
-        self.engine.flush_due = true;
+        self.engine.turn.flush_due = true;
         self.carry_out();
     }
 

@@ -7,6 +7,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::connection::Connection;
+use super::session::Session;
+use crate::collections::{Key, Wheel};
+use crate::http::Date;
+
 /// The server's time: milliseconds since it was made.
 pub type Millis = u64;
 
@@ -33,16 +38,36 @@ impl TimeSource for ManualClock {
     }
 }
 
-/// The time of the last reading, and the clock from which it came.
-pub(super) struct Clock {
+/// The engine's time: the time of the last reading, the clock from which it came, and the timers.
+pub(super) struct Time {
     source: Box<dyn TimeSource>,
     now: Millis,
+    /// The calendar, for the `Date` of answers.
+    pub(super) date: Date,
+    /// One timer for each connection and each session that waits for something.
+    pub(super) timers: Wheel<Owner>,
+    /// The application's own timers.
+    pub(super) alarms: Wheel<Alarm>,
 }
 
-impl Clock {
-    pub(super) fn new(source: Box<dyn TimeSource>) -> Self {
+/// The owner of a timer.
+#[derive(Clone, Copy)]
+pub(super) enum Owner {
+    Connection(Key<Connection>),
+    Session(Key<Session>),
+}
+
+/// The owner of an application timer.
+#[derive(Clone, Copy)]
+pub(super) enum Alarm {
+    Session(Key<Session>),
+    Endpoint(u16),
+}
+
+impl Time {
+    pub(super) fn new(source: Box<dyn TimeSource>, unix_seconds: u64) -> Self {
         let now = source.now();
-        Self { source, now }
+        Self { source, now, date: Date::new(unix_seconds), timers: Wheel::new(now), alarms: Wheel::new(now) }
     }
 
     /// The time of the last reading.

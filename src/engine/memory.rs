@@ -1,0 +1,59 @@
+//! The memory of connections and sessions: the account, and the spare buffers.
+
+use super::Engine;
+use super::budget::{Budget, Footprint};
+use super::connection::Connection;
+use super::pool::Pool;
+use super::session::Session;
+
+/// The account of memory and the spare buffers.
+pub(super) struct Memory {
+    pub(super) budget: Budget,
+    pub(super) pool: Pool,
+    /// No connection is known to take nothing, so that none can make room before the next flush.
+    pub(super) nothing_to_evict: bool,
+}
+
+impl Memory {
+    /// An account of so many bytes at most.
+    pub(super) fn new(limit: usize) -> Self {
+        Self { budget: Budget::new(limit), pool: Pool::default(), nothing_to_evict: false }
+    }
+
+    /// Books what a connection holds now, in place of what was booked for it before.
+    pub(super) fn book_connection(&mut self, connection: &mut Connection) {
+        let now = connection.footprint();
+        self.budget.book(&mut connection.booked, now);
+    }
+
+    /// Books what a session holds now, in place of what was booked for it before.
+    pub(super) fn book_session(&mut self, session: &mut Session) {
+        let now = session.footprint();
+        let mut booked = Footprint { input: 0, output: std::mem::replace(&mut session.booked, now) };
+        self.budget.book(&mut booked, Footprint { input: 0, output: now });
+    }
+}
+
+impl Engine {
+    /// For tests: compares what is booked with what connections and sessions hold, and says where both differ.
+    ///
+    /// # Errors
+    /// The first difference, in words.
+    pub fn audit(&self) -> Result<(), String> {
+        let connections = self.connections.iter().map(|(key, it)| (key.index(), it.booked, it.footprint()));
+        let output = |output| Footprint { input: 0, output };
+        let sessions =
+            self.sessions.iter().map(|(key, it)| (key.index(), output(it.booked), output(it.footprint())));
+        let mut sum = 0;
+        for (index, booked, held) in connections.chain(sessions) {
+            if booked != held {
+                return Err(format!("entry {index} holds {held:?}, and {booked:?} is booked"));
+            }
+            sum += booked.input as usize + booked.output as usize;
+        }
+        match self.memory.budget.booked() {
+            booked if booked == sum => Ok(()),
+            booked => Err(format!("{booked} bytes are booked, and {sum} are held")),
+        }
+    }
+}
