@@ -110,7 +110,7 @@ fn no_floor_uses_one_above() {
 }
 
 /// The files of the engine, lowest first: each calls methods of itself and of those in front of it.
-const ENGINE: [&str; 29] = [
+const ENGINE: [&str; 34] = [
     "time",
     "work",
     "options/rules",
@@ -118,7 +118,12 @@ const ENGINE: [&str; 29] = [
     "budget",
     "pool",
     "byte_queue",
+    "frame",
+    "pace",
+    "source",
     "session",
+    "reading",
+    "writing",
     "connection",
     "endpoint",
     "application",

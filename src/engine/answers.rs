@@ -1,7 +1,8 @@
 //! Response heads by the rules of the contract, and what becomes of a connection behind its answer.
 
-use super::connection::{Connection, Delivery, Phase};
+use super::connection::Connection;
 use super::endpoint::Endpoint;
+use super::reading::Reading;
 use super::session::Session;
 use super::{Engine, Stage};
 use crate::collections::Key;
@@ -195,10 +196,8 @@ impl Engine {
         self.buffers.scratch.clear();
         let head = label.head(&mut self.buffers.scratch, exchange, status, &self.endpoints, &self.time.date);
         end_answer(head, exchange, status, body);
-        let answer = Some(Box::from(self.buffers.scratch.as_slice()));
         if let Some(connection) = self.connections.get_mut(exchange.key) {
-            let delivery = Delivery { session, rest: None, answer, keep_alive: exchange.keep_alive };
-            connection.phase = Phase::Delivering(Box::new(delivery));
+            connection.begin_delivery(session, &self.buffers.scratch, exchange.keep_alive);
         }
         self.keep_rest(exchange.key, left);
     }
@@ -263,10 +262,10 @@ impl Engine {
     /// Answers a request that has not come whole; as its route would, if its head is there.
     pub(super) fn refuse_unfinished(&mut self, key: Key<Connection>, status: u16) {
         let Some(connection) = self.connections.get(key) else { return };
-        let head = match &connection.phase {
-            Phase::Body(partial) => connection.inbox.get(..partial.head_length).unwrap_or_default().to_vec(),
-            _ => return self.refuse_head(key, status, names_head(&connection.inbox)),
+        let Reading::Body(partial) = connection.reading() else {
+            return self.refuse_head(key, status, names_head(&connection.inbox));
         };
+        let head = connection.inbox.get(..partial.head_length).unwrap_or_default().to_vec();
         let mut storage = HeaderStorage::new();
         match http::Request::parse(&head, &mut storage, &self.options.head_limits()) {
             Ok(request) => {

@@ -5,8 +5,10 @@ use crate::websocket::message::INCOMPLETE;
 
 use super::Engine;
 use super::budget::Purpose;
-use super::connection::{Connection, Flow, Phase, WebSocket};
+use super::connection::Connection;
+use super::reading::Reading;
 use super::session::{SendError, Session};
+use super::writing::Writing;
 use crate::collections::Key;
 use crate::sockjs::{Transport, simple_wrapping};
 
@@ -86,7 +88,7 @@ impl Engine {
             None => added.saturating_add(framed.saturating_mul(REWRITTEN)),
         };
         let limit = endpoint.options.send_queue;
-        let reads = connection.is_some_and(|connection| connection.flow == Flow::Open);
+        let reads = connection.is_some_and(|connection| connection.pace.is_open());
         let slight = match is_raw {
             true if limit < SLIGHT => 0,
             true => SLIGHT_RAW,
@@ -108,7 +110,7 @@ impl Engine {
     /// Whether what a connection caused waits for its client to read.
     pub(super) fn is_unread(&self, connection: &Connection) -> bool {
         let mut waiting = connection.outbox.len();
-        if let Phase::WebSocket(socket) = &connection.phase {
+        if let Some(socket) = connection.websocket() {
             waiting += self.sessions.get(socket.session).map_or(0, |session| session.queue.len());
         }
         waiting >= HIGH_WATER || (waiting > 0 && self.is_short_of_memory(0))
@@ -116,20 +118,22 @@ impl Engine {
 
     /// Whether what a connection sent must wait for its next turn, or for its client to read.
     pub(super) fn is_backed_up(&self, connection: &Connection) -> bool {
-        matches!(connection.phase, Phase::WebSocket(WebSocket { rest: Some(_), .. }))
-            || self.is_unread(connection)
+        connection.has_rest() || self.is_unread(connection)
     }
 
     /// Whether more bytes are welcome: see [`Engine::may_read`].
     pub fn is_reading(&self, key: Key<Connection>) -> bool {
         let Some(connection) = self.connections.get(key) else { return false };
-        match connection.phase {
-            Phase::Polling(_) | Phase::Streaming(_) | Phase::Ending { .. } => {
+        match connection.writing() {
+            Writing::Poll(_) | Writing::Stream(_) | Writing::Last { .. } => {
                 connection.inbox.len() < READ_AHEAD
             }
-            Phase::Finishing { .. } | Phase::Lingering => true,
-            Phase::Delivering(_) | Phase::Gone => false,
-            _ => !connection.postponed && !self.is_backed_up(connection) && !has_units_waiting(connection),
+            Writing::Closing | Writing::Shut => true,
+            Writing::Owed(_) | Writing::Abandoned | Writing::Gone => false,
+            Writing::Idle | Writing::Frames(_) => {
+                let may_add = !connection.is_postponed && !has_units_waiting(connection);
+                may_add && !self.is_backed_up(connection)
+            }
         }
     }
 }
@@ -137,9 +141,10 @@ impl Engine {
 /// Whether a connection's inbox holds more than one incomplete unit: whole units are dealt with when the outbox has left, and
 /// until then nothing is added to them.
 pub(super) fn has_units_waiting(connection: &Connection) -> bool {
-    match connection.phase {
-        Phase::Idle { .. } => !connection.inbox.is_empty(),
-        Phase::WebSocket(_) => connection.inbox.len() > INCOMPLETE,
-        _ => false,
+    match connection.reading() {
+        Reading::First | Reading::Next => !connection.inbox.is_empty(),
+        Reading::Frames { .. } => connection.inbox.len() > INCOMPLETE,
+        Reading::Proxied | Reading::Head(_) | Reading::Body(_) | Reading::Discarded(_) => false,
+        Reading::Delivering { .. } | Reading::Ignored => false,
     }
 }

@@ -1,52 +1,56 @@
-//! One connection: where it stands between its accept and its end, and what it holds.
+//! One connection: a reading half and a writing half, and the rules that couple them.
 //!
-//! The phases, and what moves a connection from one to the next:
+//! The reading half says what the next bytes of the client are, the writing half what goes out and what follows its last byte
+//! (h11's idea: the state of one side never stands in for that of the other). The halves are changed here and nowhere else:
 //!
 //! ```text
-//!            ┌───────────── answered, kept alive ◄─────────────────┐
-//!            ▼                                                     │
-//! accept ─► Idle ─► Head ─► Body ─┬► (answered at once) ───────────┤
-//!                                 ├► Delivering ───────────────────┤   messages, more than one turn can take
-//!                                 ├► Polling, Streaming ─► Ending ─┘   a session's receiver over HTTP
-//!                                 └► WebSocket ─► AwaitingClose        and over WebSocket
-//!
-//! any of them ─► Finishing ─► Lingering ─► Gone
+//! reading  [Proxied ─►] First ─► Head ─► Body ─► Next ─► Head …           requests
+//!                                            ├─► Delivering ─► Next        messages, more than one turn can take
+//!                                            └─► Frames ─► Discarded       WebSocket, and behind our close frame
+//! writing  Idle ─┬─► Owed ─► Idle                                          behind the messages of a request
+//!                ├─► Poll, Stream ─► Last ─► Idle                          a session's receiver over HTTP
+//!                └─► Frames ─► Idle                                        and over WebSocket
+//! both     Ignored and Closing ─► Shut ─► Gone                             from any state: the last response, a close frame
 //! ```
 
 use std::mem::{Discriminant, discriminant};
 use std::net::{IpAddr, SocketAddr};
-use std::num::NonZeroU64;
 
 use super::Millis;
 use super::budget::Footprint;
 use super::byte_queue::ByteQueue;
+use super::frame::Frame;
+use super::pace::Pace;
+use super::pool::Pool;
+use super::reading::{Partial, PartialBody, Reading, Rest};
 use super::session::Session;
+use super::source::Source;
+use super::writing::{Owed, Ping, Poll, Socket, Stream, Writing};
 use crate::collections::{Key, Link, Linked, Timer};
-use crate::http::{BodyDecoder, HeadScanner};
-use crate::sockjs::{Callback, Transport};
-use crate::websocket::discard::Discard;
+use crate::http::{self, HeadScanner};
+use crate::websocket::WebSocketError;
+use crate::websocket::discard::{Discard, Discarded};
+use crate::websocket::frame::{Opcode, write_header};
 use crate::websocket::message::Decoder;
 
 /// The state of one connection. Idle ones own no heap.
 pub struct Connection {
-    pub(super) phase: Phase,
-    /// When the wait of this phase began: for the first byte, a head, a body, a handshake. On a WebSocket: when the
-    /// client was heard last, or the ping has left.
+    reading: Reading,
+    writing: Writing,
+    /// When the wait of this state began: for the first byte, a head, a body, a handshake. On a WebSocket: when the client was
+    /// heard last, or the ping has left. On a stream: when the client made its last request for the session, since nothing else
+    /// shows that it is there.
     pub(super) since: Millis,
-    /// Bytes of a unit that is not complete, or that cannot be dealt with yet.
+    /// A unit that is not complete, or units that must wait for something.
     pub(super) inbox: Vec<u8>,
+    pub(super) source: Source,
+    /// The connection is in the queue of those that go on in the next turn; nothing more is read until then.
+    pub(super) is_postponed: bool,
     /// Bytes on their way to the socket.
     pub(super) outbox: ByteQueue,
-    pub(super) flow: Flow,
-    /// When a client that reads at the slowest rate has read all that was written to it, in microseconds.
-    read_by: u64,
+    pub(super) pace: Pace,
     /// What is booked for it.
     pub(super) booked: Footprint,
-    /// The client sends no more; requests that it sent before are yet to be answered.
-    pub(super) hung_up: bool,
-    /// What it sent before goes on in the next turn; nothing more is read until then.
-    pub(super) postponed: bool,
-    pub(super) pause: Pause,
     pub(super) timer: Timer,
     pub(super) unsent: Link,
     /// `None` for Unix sockets.
@@ -65,135 +69,49 @@ impl Linked<Unsent> for Connection {
     }
 }
 
-/// Where a connection stands.
-pub(super) enum Phase {
-    /// A load balancer is to say who its client is.
-    Proxied,
-    /// Between two requests. The first one has the head's time, the others the longer idle time.
-    Idle { first: bool },
-    /// A part of a request's head is in the inbox.
-    Head(HeadScanner),
-    /// A head, and the decoded part of its body, are in the inbox.
-    Body(PartialBody),
-    /// The messages of an `xhr_send` or `jsonp_send` are being told, and its answer waits for the last of them.
-    Delivering(Box<Delivery>),
-    /// A polling request waits for the one frame of its answer.
-    Polling(Box<Poll>),
-    /// A streaming response is under way.
-    Streaming(Stream),
-    /// The last byte of a receiver's response is in the outbox: until it has left, the client may yet miss what the
-    /// session gave it. One that was turned away had nothing of a session's.
-    Ending { session: Option<Key<Session>>, keep_alive: bool },
-    /// Upgraded, with a session.
-    WebSocket(WebSocket),
-    /// Our close frame is out, the client's is awaited (RFC 6455 §7.1.2).
-    AwaitingClose(Discard),
-    /// Nothing more is read as a request; what waits goes out, then the sending side is shut, or the connection
-    /// dropped if the client has hung up already.
-    Finishing { peer_done: bool },
-    /// The sending side is shut; what arrives is thrown away until the client hangs up (RFC 9112 §9.6).
-    Lingering,
-    /// Ended: the reactor has yet to drop the socket.
-    Gone,
+/// What the front of the inbox is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unit {
+    ProxyHeader,
+    Request,
+    Frame,
+    /// A part of the closing handshake.
+    Discarded,
+    /// A request behind a response under way: a client that has not had its last frame cannot know what to ask for next.
+    Later,
+    /// Bytes that nothing will read.
+    Ignored,
 }
 
-/// A request whose body has not arrived whole. The inbox begins with its head, which is read again at the end.
-pub(super) struct PartialBody {
-    pub(super) head_length: usize,
-    pub(super) decoder: BodyDecoder,
-    /// Decoded bytes behind the head.
-    pub(super) decoded: usize,
+/// What follows when the last byte of the outbox has left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Following {
+    Nothing,
+    /// The client's turn begins: a request, or its close frame.
+    ClientsTurn,
+    /// A receiver takes more.
+    Receiver(Key<Session>),
+    /// A receiver's response has left whole.
+    Response {
+        session: Option<Key<Session>>,
+        keep_alive: bool,
+    },
+    /// The sending side is to be shut.
+    Shut,
+    /// The connection is over.
+    Drop,
 }
 
-/// A request whose messages are being told.
-pub(super) struct Delivery {
-    pub(super) session: Key<Session>,
-    /// `None` while some of it is told.
-    pub(super) rest: Option<Box<Rest>>,
-    /// `None`: the connection was dropped, and nobody waits for it.
-    pub(super) answer: Option<Box<[u8]>>,
-    pub(super) keep_alive: bool,
+/// What becomes of a connection when the last message of a payload was told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Delivered {
+    /// The answer is in the outbox.
+    Answered { keep_alive: bool },
+    /// The connection has failed meanwhile.
+    Abandoned,
+    /// The payload was a WebSocket's: nothing is owed.
+    Frame,
 }
-
-/// What is left of a payload whose first messages were told.
-pub(super) struct Rest {
-    payload: String,
-    /// Bytes of it that are told.
-    told: usize,
-}
-
-impl Rest {
-    pub(super) fn new(left: &str) -> Self {
-        Self { payload: left.to_owned(), told: 0 }
-    }
-
-    pub(super) fn left(&self) -> &str {
-        self.payload.get(self.told..).unwrap_or_default()
-    }
-
-    /// So many bytes are left now.
-    pub(super) fn shorten(&mut self, left: usize) {
-        self.told = self.payload.len().saturating_sub(left);
-    }
-
-    /// Bytes of memory that it holds.
-    pub(super) fn buffered(&self) -> usize {
-        size_of::<Self>() + self.payload.capacity()
-    }
-}
-
-/// The receiver of one frame.
-pub(super) struct Poll {
-    pub(super) session: Key<Session>,
-    pub(super) transport: Transport,
-    /// The answer's head, but for its length.
-    pub(super) head: Box<[u8]>,
-    pub(super) callback: Option<Callback>,
-    pub(super) keep_alive: bool,
-}
-
-/// The receiver of frames up to the response limit.
-pub(super) struct Stream {
-    pub(super) session: Key<Session>,
-    pub(super) transport: Transport,
-    /// HTTP/1.1: each frame is a chunk of its own. HTTP/1.0: the response ends with the connection.
-    pub(super) chunked: bool,
-    pub(super) keep_alive: bool,
-    /// Bytes of frames so far, framing included, prelude not.
-    pub(super) sent: usize,
-    /// When the client made its last request for this session: nothing else shows that it is there.
-    pub(super) asked: Millis,
-}
-
-/// The receiver that lives as long as its session.
-pub(super) struct WebSocket {
-    pub(super) session: Key<Session>,
-    /// No SockJS framing.
-    pub(super) raw: bool,
-    pub(super) decoder: Decoder,
-    pub(super) ping: Ping,
-    /// What is left of a payload of which one turn took a part.
-    pub(super) rest: Option<Box<Rest>>,
-}
-
-/// The liveness check of a WebSocket.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Ping {
-    /// None under way.
-    Rest,
-    /// In the outbox: the client cannot be blamed yet.
-    Queued,
-    /// On the wire.
-    Sent,
-    /// On the wire, and the client has spoken since: it is there, but how far it has read is known with its pong. Holds
-    /// when a client that reads at the slowest rate has read what was in front of the ping, in quarters of a second: the last
-    /// 16 bits, since it is never far from the present.
-    Outstanding(u16),
-}
-
-/// Bytes that can be on their way to a client at most: what two operating systems buffer by default (Linux:
-/// `net.ipv4.tcp_wmem` and `net.ipv4.tcp_rmem`). What was written before them has been read.
-const ON_THE_WAY: usize = 10 << 20;
 
 /// Milliseconds in a quarter of a second, about.
 const QUARTER: Millis = 256;
@@ -203,60 +121,30 @@ fn quarters_of(time: Millis) -> u16 {
     (time / QUARTER) as u16
 }
 
-/// How long a client takes for so many bytes at so many in a second, in microseconds.
-fn reading_time(bytes: usize, rate: usize) -> u64 {
-    (bytes as u64).saturating_mul(1_000_000) / (rate as u64).max(1)
-}
-
-/// Whether the driver was told to leave bytes in the socket.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Pause {
-    No,
-    Yes,
-    /// The end of the stream stands behind them.
-    BehindEnd,
-}
-
-/// Whether the socket takes bytes.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Flow {
-    /// As far as we know.
-    Open,
-    /// The last write stopped short; no byte has left since then.
-    Stalled(Stamp),
-}
-
-/// A time, as a number that is never zero: beside it an enum needs no room of its own.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) struct Stamp(NonZeroU64);
-
-impl Stamp {
-    pub(super) fn new(time: Millis) -> Self {
-        Self(NonZeroU64::MIN.saturating_add(time))
-    }
-
-    pub(super) fn time(self) -> Millis {
-        self.0.get() - 1
-    }
-}
-
 impl Connection {
     pub(super) fn new(peer: Option<SocketAddr>, now: Millis) -> Self {
         Self {
-            phase: Phase::Idle { first: true },
+            reading: Reading::First,
+            writing: Writing::Idle,
             since: now,
             inbox: Vec::new(),
+            source: Source::Flowing,
+            is_postponed: false,
             outbox: ByteQueue::default(),
-            flow: Flow::Open,
-            read_by: 0,
+            pace: Pace::new(),
             booked: Footprint::default(),
-            hung_up: false,
-            postponed: false,
-            pause: Pause::No,
             timer: Timer::default(),
             unsent: Link::default(),
             peer: peer.map(canonical),
         }
+    }
+
+    pub(super) fn reading(&self) -> &Reading {
+        &self.reading
+    }
+
+    pub(super) fn writing(&self) -> &Writing {
+        &self.writing
     }
 
     /// The client's address; `None` on a Unix socket.
@@ -264,30 +152,319 @@ impl Connection {
         self.peer.map(SocketAddr::from)
     }
 
-    /// A load balancer has said who its client is.
-    pub(super) fn set_peer(&mut self, peer: SocketAddr) {
-        self.peer = Some(canonical(peer));
+    /// What it holds: see `budget`.
+    pub(super) fn footprint(&self) -> Footprint {
+        let input = self.inbox.capacity() + self.reading.footprint();
+        Footprint::new(input, self.outbox.footprint() + self.writing.footprint())
     }
 
-    /// So many bytes were written to the socket. They are on their way until the client has read them, which nothing tells.
-    pub(super) fn note_written(&mut self, count: usize, now: Millis, slowest_client: usize) {
-        let now = now.saturating_mul(1000);
-        let most = now.saturating_add(reading_time(ON_THE_WAY, slowest_client));
-        let begin = self.read_by.max(now);
-        self.read_by = begin.saturating_add(reading_time(count, slowest_client)).min(most);
+    /// The session whose receiver this connection is, or whose last frame it still holds.
+    pub(super) fn session(&self) -> Option<Key<Session>> {
+        self.writing.session()
     }
 
-    /// A request begins, and no part of an answer is here any more. HTTP clients ask for the next when they have read the
-    /// one before: nothing is on its way. (Those that pipeline do not, and browsers do not pipeline.)
-    pub(super) fn note_request(&mut self) {
-        if self.inbox.is_empty() && self.outbox.is_empty() && matches!(self.phase, Phase::Idle { .. }) {
-            self.read_by = 0;
+    /// The session to which the messages of its payload are being told.
+    pub(super) fn delivering(&self) -> Option<Key<Session>> {
+        match self.reading {
+            Reading::Delivering { session, .. } => Some(session),
+            _ => None,
         }
+    }
+
+    pub(super) fn websocket(&self) -> Option<&Socket> {
+        match &self.writing {
+            Writing::Frames(socket) => Some(socket),
+            _ => None,
+        }
+    }
+
+    /// Differs where something came of what waited in the inbox.
+    pub(super) fn progress(&self) -> (usize, Discriminant<Reading>, Discriminant<Writing>) {
+        (self.inbox.len(), discriminant(&self.reading), discriminant(&self.writing))
+    }
+}
+
+/// The rules that couple both halves.
+impl Connection {
+    /// What the front of the inbox is now.
+    pub(super) fn next_unit(&self) -> Unit {
+        match (&self.writing, &self.reading) {
+            (Writing::Closing | Writing::Shut | Writing::Gone, _) | (_, Reading::Ignored) => Unit::Ignored,
+            (Writing::Owed(_) | Writing::Abandoned, _) | (_, Reading::Delivering { .. }) => Unit::Later,
+            (Writing::Poll(_) | Writing::Stream(_) | Writing::Last { .. }, _) => Unit::Later,
+            (Writing::Idle | Writing::Frames(_), Reading::Proxied) => Unit::ProxyHeader,
+            (Writing::Idle | Writing::Frames(_), Reading::Discarded(_)) => Unit::Discarded,
+            (Writing::Idle | Writing::Frames(_), Reading::Frames { .. }) => Unit::Frame,
+            (
+                Writing::Idle | Writing::Frames(_),
+                Reading::First | Reading::Next | Reading::Head(_) | Reading::Body(_),
+            ) => Unit::Request,
+        }
+    }
+
+    /// Whether what the client sent goes on when the outbox has become empty: units that waited for that, or the end of the
+    /// stream behind a response.
+    pub(super) fn has_input_behind_output(&self) -> bool {
+        match &self.writing {
+            Writing::Idle => !self.inbox.is_empty(),
+            Writing::Frames(_) => self.has_rest() || !self.inbox.is_empty(),
+            Writing::Last { .. } => self.source.has_ended(),
+            Writing::Owed(_) | Writing::Abandoned | Writing::Poll(_) | Writing::Stream(_) => false,
+            Writing::Closing | Writing::Shut | Writing::Gone => false,
+        }
+    }
+
+    /// The last byte of the outbox has left.
+    pub(super) fn last_byte_left(&mut self) -> Following {
+        match &self.writing {
+            Writing::Idle => match self.reading {
+                Reading::Next | Reading::Discarded(_) => Following::ClientsTurn,
+                // An interim answer, 100, does not give a body more time.
+                Reading::Proxied | Reading::First | Reading::Head(_) | Reading::Body(_) => Following::Nothing,
+                Reading::Delivering { .. } | Reading::Frames { .. } | Reading::Ignored => Following::Nothing,
+            },
+            Writing::Poll(poll) => Following::Receiver(poll.session),
+            Writing::Stream(stream) => Following::Receiver(stream.session),
+            Writing::Frames(socket) => Following::Receiver(socket.session),
+            Writing::Last { session, keep_alive } => {
+                Following::Response { session: *session, keep_alive: *keep_alive }
+            }
+            Writing::Closing if self.source.has_ended() => Following::Drop,
+            Writing::Closing => {
+                self.writing = Writing::Shut;
+                Following::Shut
+            }
+            Writing::Owed(_) | Writing::Abandoned | Writing::Shut | Writing::Gone => Following::Nothing,
+        }
+    }
+
+    /// Whether the end of the stream, which has been read, is behind something that must come first. (Whether all of an answer
+    /// arrives is known when it has left.)
+    pub(super) fn end_must_wait(&self, is_backed_up: bool) -> bool {
+        match &self.writing {
+            Writing::Owed(_) | Writing::Abandoned | Writing::Last { .. } => true,
+            _ if self.is_postponed || self.has_rest() => true,
+            Writing::Idle | Writing::Frames(_) => match self.next_unit() {
+                // What is here whole waits for the answers before it to leave.
+                Unit::Request | Unit::Frame => !self.inbox.is_empty() && is_backed_up,
+                Unit::ProxyHeader | Unit::Discarded | Unit::Later | Unit::Ignored => false,
+            },
+            Writing::Poll(_) | Writing::Stream(_) => false,
+            Writing::Closing | Writing::Shut | Writing::Gone => false,
+        }
+    }
+
+    /// An answer is in the outbox: behind it comes the next request, or the end.
+    pub(super) fn answered(&mut self, keep_alive: bool, now: Millis) {
+        self.since = now;
+        match keep_alive {
+            true => (self.reading, self.writing) = (Reading::Next, Writing::Idle),
+            false => self.close(),
+        }
+    }
+
+    /// Nothing more is read. What is in the outbox goes out, then the sending side is shut.
+    pub(super) fn close(&mut self) {
+        (self.reading, self.writing) = (Reading::Ignored, Writing::Closing);
+    }
+
+    /// The connection ends here and now. `false`: it has ended already; or the messages of its last request are still being told,
+    /// and then it ends behind the last of them.
+    pub(super) fn fail(&mut self, is_delivering: bool) -> bool {
+        match self.writing {
+            Writing::Gone => return false,
+            Writing::Owed(_) | Writing::Abandoned if is_delivering && self.delivering().is_some() => {
+                self.writing = Writing::Abandoned;
+                return false;
+            }
+            _ => {}
+        }
+        (self.reading, self.writing) = (Reading::Ignored, Writing::Gone);
+        true
+    }
+}
+
+/// Requests.
+impl Connection {
+    /// A load balancer is to say first for which client the connection is.
+    pub(super) fn expect_proxy_header(&mut self) {
+        self.reading = Reading::Proxied;
+    }
+
+    /// The load balancer has said for which client the connection is: another one, or itself.
+    pub(super) fn note_proxy_header(&mut self, client: Option<SocketAddr>) {
+        if let Some(client) = client {
+            self.peer = Some(canonical(client));
+        }
+        self.reading = Reading::First;
+    }
+
+    /// Bytes arrive. Where they begin a request, no part of an answer is here any more: HTTP clients ask for the next when they
+    /// have read the one before, and nothing is on its way. (Those that pipeline do not, and browsers do not pipeline.)
+    pub(super) fn note_arrival(&mut self) {
+        let begins = self.inbox.is_empty() && self.outbox.is_empty();
+        if let (true, Reading::First | Reading::Next, Writing::Idle) = (begins, &self.reading, &self.writing)
+        {
+            self.pace.note_all_read();
+        }
+    }
+
+    /// Takes out how far the request at the front of the inbox was read; its time begins with its first byte, but that of the
+    /// first request with the connection.
+    pub(super) fn take_partial(&mut self, now: Millis) -> Option<Partial> {
+        match std::mem::replace(&mut self.reading, Reading::Next) {
+            Reading::First => Some(Partial::Head(HeadScanner::default())),
+            Reading::Next => {
+                self.since = now;
+                Some(Partial::Head(HeadScanner::default()))
+            }
+            Reading::Head(scanner) => Some(Partial::Head(scanner)),
+            Reading::Body(partial) => Some(Partial::Body(partial)),
+            other @ (Reading::Proxied
+            | Reading::Delivering { .. }
+            | Reading::Frames { .. }
+            | Reading::Discarded(_)
+            | Reading::Ignored) => {
+                self.reading = other;
+                None
+            }
+        }
+    }
+
+    /// The rest of a head is yet to come.
+    pub(super) fn await_head(&mut self, scanner: HeadScanner) {
+        self.reading = Reading::Head(scanner);
+    }
+
+    /// The rest of a body is yet to come.
+    pub(super) fn await_body(&mut self, partial: Box<PartialBody>) {
+        self.reading = Reading::Body(partial);
+    }
+
+    /// The messages of a request are told in this turn and in others, and its answer goes out behind the last of them.
+    pub(super) fn begin_delivery(&mut self, session: Key<Session>, answer: &[u8], keep_alive: bool) {
+        self.reading = Reading::Delivering { session, rest: None };
+        self.writing = Writing::Owed(Box::new(Owed { answer: answer.into(), keep_alive }));
+    }
+
+    /// The session of a payload of which a part is told, and the place for what is left of it.
+    pub(super) fn rest_mut(&mut self) -> Option<(Key<Session>, &mut Option<Box<Rest>>)> {
+        match (&mut self.reading, &self.writing) {
+            (Reading::Delivering { session, rest }, _) => Some((*session, rest)),
+            (Reading::Frames { rest, .. }, Writing::Frames(socket)) => Some((socket.session, rest)),
+            _ => None,
+        }
+    }
+
+    /// Whether a WebSocket's payload has a part that is not told.
+    pub(super) fn has_rest(&self) -> bool {
+        matches!(&self.reading, Reading::Frames { rest: Some(_), .. })
+    }
+
+    /// The last message of a payload was told.
+    pub(super) fn end_delivery(&mut self, pool: &mut Pool) -> Delivered {
+        match &self.writing {
+            Writing::Owed(owed) => {
+                let keep_alive = owed.keep_alive;
+                self.outbox.write(pool, |out| out.extend_from_slice(&owed.answer));
+                Delivered::Answered { keep_alive }
+            }
+            Writing::Abandoned => {
+                self.reading = Reading::Next;
+                Delivered::Abandoned
+            }
+            _ => Delivered::Frame,
+        }
+    }
+}
+
+/// Receivers.
+impl Connection {
+    /// A polling response waits for its frame.
+    pub(super) fn begin_poll(&mut self, poll: Poll) {
+        self.writing = Writing::Poll(Box::new(poll));
+    }
+
+    /// A streaming response is under way.
+    pub(super) fn begin_stream(&mut self, stream: Stream, now: Millis) {
+        self.writing = Writing::Stream(stream);
+        self.since = now;
+    }
+
+    /// The handshake is answered: both sides speak WebSocket.
+    pub(super) fn begin_websocket(&mut self, session: Key<Session>, now: Millis) {
+        self.reading = Reading::Frames { decoder: Decoder::default(), rest: None };
+        self.writing = Writing::Frames(Socket { session, ping: Ping::Rest });
+        self.since = now;
+    }
+
+    /// Sends one frame. A response ends with it if it is a polling one, or has reached its limit. `true`: so it did.
+    pub(super) fn write_frame(&mut self, frame: Frame<'_>, response_limit: usize, pool: &mut Pool) -> bool {
+        self.writing.write_frame(frame, response_limit, &mut self.outbox, pool) && self.end_response(pool)
+    }
+
+    /// Writes the last byte of a receiver's response. `false`: there is none.
+    pub(super) fn end_response(&mut self, pool: &mut Pool) -> bool {
+        let (session, keep_alive) = match &self.writing {
+            Writing::Poll(poll) => (poll.session, poll.keep_alive),
+            Writing::Stream(stream) => {
+                if stream.chunked {
+                    self.outbox.write(pool, |out| out.extend_from_slice(http::LAST_CHUNK));
+                }
+                (stream.session, stream.keep_alive)
+            }
+            _ => return false,
+        };
+        self.writing = Writing::Last { session: Some(session), keep_alive };
+        true
+    }
+
+    /// The response that is on its way out is nothing to a session any more.
+    pub(super) fn disown(&mut self) {
+        if let Writing::Last { session, .. } = &mut self.writing {
+            *session = None;
+        }
+    }
+
+    /// The client made a request for the session of this receiver: behind a stream, it is there.
+    pub(super) fn note_request(&mut self, now: Millis) {
+        if let Writing::Stream(_) = self.writing {
+            self.since = now;
+        }
+    }
+}
+
+/// WebSockets.
+impl Connection {
+    pub(super) fn decoder_mut(&mut self) -> Option<&mut Decoder> {
+        match &mut self.reading {
+            Reading::Frames { decoder, .. } => Some(decoder),
+            _ => None,
+        }
+    }
+
+    /// Puts a ping into the outbox.
+    pub(super) fn queue_ping(&mut self, pool: &mut Pool) {
+        let Writing::Frames(socket) = &mut self.writing else { return };
+        socket.ping = Ping::Queued;
+        self.outbox.write(pool, |out| write_header(out, Opcode::Ping, 0));
+    }
+
+    /// The last byte of the outbox has left. `true`: the client can answer the ping from now on.
+    pub(super) fn ping_left(&mut self, was_stalled: bool) -> bool {
+        let Writing::Frames(socket) = &mut self.writing else { return false };
+        match socket.ping {
+            Ping::Queued => socket.ping = Ping::Sent,
+            // The pong may have waited until the client had read what was before it.
+            Ping::Sent if was_stalled => {}
+            Ping::Rest | Ping::Sent | Ping::Outstanding(_) => return false,
+        }
+        true
     }
 
     /// The answer to a ping has come: what was written in front of the ping has been read.
     pub(super) fn note_pong(&mut self, now: Millis) {
-        let Phase::WebSocket(socket) = &mut self.phase else { return };
+        let Writing::Frames(socket) = &mut self.writing else { return };
         // How much earlier than a slow client it has read so far.
         let early = match socket.ping {
             // The wait for the pong was to begin then.
@@ -299,12 +476,12 @@ impl Connection {
             Ping::Rest | Ping::Queued => return,
         };
         socket.ping = Ping::Rest;
-        self.read_by = self.read_by.saturating_sub(early.saturating_mul(1000));
+        self.pace.note_early(early);
     }
 
     /// The client of a WebSocket has spoken: it is there, though its pong may be behind a long message.
     pub(super) fn note_heard(&mut self, now: Millis) {
-        let Phase::WebSocket(socket) = &mut self.phase else { return };
+        let Writing::Frames(socket) = &mut self.writing else { return };
         socket.ping = match socket.ping {
             Ping::Sent => Ping::Outstanding(quarters_of(self.since)),
             Ping::Queued => Ping::Rest,
@@ -313,66 +490,19 @@ impl Connection {
         self.since = now;
     }
 
-    /// When a client that reads at the slowest rate has read all that was written to it: the present, or later.
-    pub(super) fn read_by(&self, now: Millis) -> Millis {
-        now.max(self.read_by / 1000)
+    /// Our close frame is in the outbox, the client's is awaited (RFC 6455 §7.1.2).
+    pub(super) fn await_close_frame(&mut self, now: Millis) {
+        let Reading::Frames { decoder, .. } = &self.reading else { return };
+        self.reading = Reading::Discarded(Discard::within(decoder.remaining()));
+        self.writing = Writing::Idle;
+        self.since = now;
     }
 
-    /// The same for what waits in the outbox, too.
-    pub(super) fn all_read_by(&self, now: Millis, slowest_client: usize) -> Millis {
-        self.read_by(now).saturating_add(reading_time(self.outbox.len(), slowest_client) / 1000)
-    }
-
-    /// What it holds: see `budget`.
-    pub(super) fn footprint(&self) -> Footprint {
-        let rest = |rest: &Option<Box<Rest>>| rest.as_ref().map_or(0, |rest| rest.buffered());
-        let (input, output) = match &self.phase {
-            Phase::Delivering(delivery) => {
-                let answer = delivery.answer.as_ref().map_or(0, |answer| answer.len());
-                (rest(&delivery.rest), size_of::<Delivery>() + answer)
-            }
-            Phase::Polling(poll) => (0, size_of::<Poll>() + poll.head.len()),
-            Phase::WebSocket(socket) => (socket.decoder.buffered() + rest(&socket.rest), 0),
-            Phase::Proxied
-            | Phase::Idle { .. }
-            | Phase::Head(_)
-            | Phase::Body(_)
-            | Phase::Streaming(_)
-            | Phase::Ending { .. }
-            | Phase::AwaitingClose(_)
-            | Phase::Finishing { .. }
-            | Phase::Lingering
-            | Phase::Gone => (0, 0),
-        };
-        Footprint::new(self.inbox.capacity() + input, self.outbox.footprint() + output)
-    }
-
-    /// Differs where something came of what waited in the inbox.
-    pub(super) fn progress(&self) -> (usize, Discriminant<Phase>) {
-        (self.inbox.len(), discriminant(&self.phase))
-    }
-
-    pub(super) fn is_websocket(&self) -> bool {
-        matches!(self.phase, Phase::WebSocket(_))
-    }
-
-    /// The place for what is left of a payload, and the session to which it goes.
-    pub(super) fn rest_mut(&mut self) -> Option<(Key<Session>, &mut Option<Box<Rest>>)> {
-        match &mut self.phase {
-            Phase::Delivering(delivery) => Some((delivery.session, &mut delivery.rest)),
-            Phase::WebSocket(socket) => Some((socket.session, &mut socket.rest)),
-            _ => None,
-        }
-    }
-
-    /// The session whose receiver this connection is, or whose last frame it still holds.
-    pub(super) fn session(&self) -> Option<Key<Session>> {
-        match &self.phase {
-            Phase::Polling(poll) => Some(poll.session),
-            Phase::Streaming(stream) => Some(stream.session),
-            Phase::WebSocket(socket) => Some(socket.session),
-            Phase::Ending { session, .. } => *session,
-            _ => None,
+    /// Throws away the front of the input in front of the client's close frame.
+    pub(super) fn discard(&mut self, input: &[u8]) -> Result<Discarded, WebSocketError> {
+        match &mut self.reading {
+            Reading::Discarded(discard) => discard.discard(input),
+            _ => Ok(Discarded::Bytes(input.len())),
         }
     }
 }
@@ -383,11 +513,4 @@ fn canonical(peer: SocketAddr) -> (IpAddr, u16) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_connection_is_small() {
-        assert!(size_of::<Connection>() <= 184, "{}", size_of::<Connection>());
-    }
-}
+mod tests;

@@ -4,11 +4,14 @@ use std::io::IoSlice;
 use std::net::SocketAddr;
 
 use super::budget::Purpose;
-use super::connection::{Connection, Flow, Phase, Rest};
+use super::connection::Connection;
+use super::pace::Flow;
 use super::queues::Notice;
+use super::reading::Rest;
 use super::session::{Cause, Close, Session};
 use super::turn::Order;
 use super::waits::client_can_answer;
+use super::writing::Writing;
 use super::{Engine, Stage};
 use crate::collections::Key;
 use crate::websocket::close;
@@ -39,7 +42,7 @@ impl Engine {
     pub fn accept_proxied(&mut self, peer: Option<SocketAddr>) -> Key<Connection> {
         let key = self.accept(peer);
         if let Some(connection) = self.connections.get_mut(key) {
-            connection.phase = Phase::Proxied;
+            connection.expect_proxy_header();
         }
         key
     }
@@ -99,7 +102,7 @@ impl Engine {
     /// What a connection sent goes on in the next turn.
     pub(super) fn postpone(&mut self, key: Key<Connection>) {
         if let Some(connection) = self.connections.get_mut(key)
-            && !std::mem::replace(&mut connection.postponed, true)
+            && !std::mem::replace(&mut connection.is_postponed, true)
         {
             self.queues.postponed.push_back(key);
         }
@@ -123,11 +126,7 @@ impl Engine {
     /// The answer is in the outbox: the next request, or the end.
     pub(super) fn finish_response(&mut self, key: Key<Connection>, keep_alive: bool) {
         let Some(connection) = self.connections.get_mut(key) else { return };
-        connection.since = self.time.now();
-        connection.phase = match keep_alive {
-            true => Phase::Idle { first: false },
-            false => Phase::Finishing { peer_done: false },
-        };
+        connection.answered(keep_alive, self.time.now());
         match keep_alive {
             true if connection.inbox.is_empty() => {}
             true => self.postpone(key),
@@ -149,11 +148,12 @@ impl Engine {
     /// of a response is in whose buffers must not matter to the session.)
     pub(super) fn await_reader(&mut self, key: Key<Connection>) {
         let Some(connection) = self.connections.get_mut(key) else { return };
-        if let (Phase::Ending { session: Some(session), .. }, Flow::Stalled(_)) =
-            (&connection.phase, connection.flow)
+        if let (Writing::Last { session: Some(session), .. }, Flow::Stalled(_)) =
+            (connection.writing(), connection.pace.flow)
         {
             let session = *session;
-            connection.since = connection.all_read_by(self.time.read(), self.options.slowest_client);
+            let (unsent, now) = (connection.outbox.len(), self.time.read());
+            connection.since = connection.pace.read_with(unsent, now, self.options.slowest_client);
             self.arm_session(session);
         }
     }
@@ -165,23 +165,16 @@ impl Engine {
         self.book_connection(key);
     }
 
-    /// A response that is on its way out is nothing to a session any more.
-    pub(super) fn disown(&mut self, key: Key<Connection>) {
-        if let Some(Connection { phase: Phase::Ending { session, .. }, .. }) = self.connections.get_mut(key) {
-            *session = None;
-        }
-    }
-
     /// Ends a connection whose client has hung up behind what waits for it. Its session hears that its receiver broke off.
-    pub(super) fn end_behind_output(&mut self, key: Key<Connection>, peer_done: bool) {
+    pub(super) fn end_behind_output(&mut self, key: Key<Connection>) {
         if let Some(session) = self.connections.get(key).and_then(Connection::session) {
             self.receiver_broke_off(session, key);
         }
         let Some(connection) = self.connections.get_mut(key) else { return };
-        if peer_done && connection.outbox.is_empty() {
+        if connection.source.has_ended() && connection.outbox.is_empty() {
             return self.drop_connection(key);
         }
-        connection.phase = Phase::Finishing { peer_done };
+        connection.close();
         self.drop_inbox(key);
         self.send_later(key);
     }
@@ -198,7 +191,7 @@ impl Engine {
         let mut stalled: Vec<_> = self
             .connections
             .iter()
-            .filter(|(_, connection)| matches!(connection.flow, Flow::Stalled(_)))
+            .filter(|(_, connection)| !connection.pace.is_open())
             .map(|(key, connection)| (connection.booked.output, key))
             .collect();
         stalled.sort_unstable_by_key(|(output, _)| *output);
@@ -231,18 +224,12 @@ impl Engine {
     /// application did not hear is lost with it, as what is still in the socket.)
     pub(super) fn drop_connection(&mut self, key: Key<Connection>) {
         let Some(connection) = self.connections.get_mut(key) else { return };
-        connection.flow = Flow::Open;
+        connection.pace.flow = Flow::Open;
         connection.outbox.clear(&mut self.memory.pool);
         let session = connection.session();
-        match &mut connection.phase {
-            Phase::Gone => return,
-            Phase::Delivering(delivery)
-                if self.sessions.get(delivery.session).is_some_and(Session::is_open) =>
-            {
-                delivery.answer = None;
-                return self.drop_inbox(key);
-            }
-            _ => connection.phase = Phase::Gone,
+        let delivering = connection.delivering().and_then(|session| self.sessions.get(session));
+        if !connection.fail(delivering.is_some_and(Session::is_open)) {
+            return self.drop_inbox(key);
         }
         self.time.timers.cancel(&mut connection.timer);
         self.drop_inbox(key);

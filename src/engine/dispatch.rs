@@ -8,9 +8,10 @@ use std::sync::Arc;
 
 use super::answers::Exchange;
 use super::application::Application;
-use super::connection::{Connection, Flow, Phase, Rest};
+use super::connection::{Connection, Delivered};
+use super::frame::Frame;
 use super::queues::Notice;
-use super::receivers::Frame;
+use super::reading::Rest;
 use super::session::{Session, State};
 use super::time::Alarm;
 use super::{Engine, Event, Message, Stage};
@@ -68,9 +69,9 @@ impl Engine {
     pub(super) fn must_wait(&mut self, key: Key<Session>, left: usize) -> bool {
         let receiver = self.sessions.get(key).and_then(|session| self.connections.get(session.receiver?));
         if let Some(receiver) =
-            receiver.filter(|receiver| receiver.is_websocket() && self.is_unread(receiver))
+            receiver.filter(|receiver| receiver.websocket().is_some() && self.is_unread(receiver))
         {
-            if receiver.flow != Flow::Open {
+            if !receiver.pace.is_open() {
                 return self.can_keep(left);
             }
             // Its client may read, and so may others who got what it caused.
@@ -87,7 +88,7 @@ impl Engine {
         application: &mut dyn Application,
     ) {
         let Some(connection) = self.connections.get(key) else { return };
-        if connection.is_websocket() && self.is_unread(connection) {
+        if connection.websocket().is_some() && self.is_unread(connection) {
             // It goes on when the last byte for its client has left.
             return self.put_back(key, rest);
         }
@@ -114,18 +115,11 @@ impl Engine {
     /// The last message was told: the answer of a request, and what is behind it.
     pub(super) fn end_delivery(&mut self, key: Key<Connection>) {
         let Some(connection) = self.connections.get_mut(key) else { return };
-        match &mut connection.phase {
-            Phase::Delivering(delivery) => {
-                let keep_alive = delivery.keep_alive;
-                let Some(answer) = delivery.answer.take() else {
-                    connection.phase = Phase::Idle { first: false };
-                    return self.drop_connection(key);
-                };
-                connection.outbox.write(&mut self.memory.pool, |out| out.extend_from_slice(&answer));
-                self.finish_response(key, keep_alive);
-            }
-            _ if !connection.inbox.is_empty() => self.postpone(key),
-            _ => {}
+        match connection.end_delivery(&mut self.memory.pool) {
+            Delivered::Answered { keep_alive } => self.finish_response(key, keep_alive),
+            Delivered::Abandoned => self.drop_connection(key),
+            Delivered::Frame if connection.inbox.is_empty() => {}
+            Delivered::Frame => self.postpone(key),
         }
     }
 
@@ -171,10 +165,10 @@ impl Engine {
         if let Some(session) = self.sessions.get_mut(key) {
             session.since = now;
         }
-        if let Some(Connection { phase: Phase::WebSocket(_), since, .. }) =
-            self.connections.get_mut(exchange.key)
+        if let Some(connection) = self.connections.get_mut(exchange.key)
+            && connection.websocket().is_some()
         {
-            *since = now;
+            connection.since = now;
         }
     }
 

@@ -1,20 +1,22 @@
 //! What happens when a wait is over: a heartbeat, a ping, or the end of a connection or a session.
 
-use super::connection::{Connection, Flow, Phase, Ping};
-use super::receivers::Frame;
+use super::connection::Connection;
+use super::frame::Frame;
+use super::pace::Flow;
+use super::reading::Reading;
 use super::session::{Cause, Close, Session};
 use super::waits::{deadline, is_silent, patience, pong_is_overdue};
+use super::writing::{Ping, Socket, Writing};
 use super::{Engine, Millis};
 use crate::collections::Key;
 use crate::sockjs::{HEARTBEAT_FRAME, Transport};
 use crate::websocket::close::{self};
-use crate::websocket::frame::{Opcode, write_header};
 
 impl Engine {
     pub(super) fn connection_timeout(&mut self, key: Key<Connection>, until: Millis) {
         let Some(connection) = self.connections.get(key) else { return };
         let waited = until.saturating_sub(connection.since);
-        if let Flow::Stalled(since) = connection.flow
+        if let Flow::Stalled(since) = connection.pace.flow
             && until.saturating_sub(since.time()) >= self.longest_stall()
         {
             if let Some(session) = connection.session() {
@@ -25,10 +27,13 @@ impl Engine {
         if patience(&self.options, self.stage, connection).is_none_or(|patience| waited < patience) {
             return self.arm_connection(key);
         }
-        match connection.phase {
-            Phase::Head(_) | Phase::Body(_) => self.refuse_unfinished(key, 408),
-            // Nothing was asked, or all was answered: there is nobody to tell.
-            _ => self.drop_connection(key),
+        match connection.reading() {
+            Reading::Head(_) | Reading::Body(_) => self.refuse_unfinished(key, 408),
+            // Nothing was asked, or all was answered: a status would have no request.
+            Reading::Proxied | Reading::First | Reading::Next | Reading::Delivering { .. } => {
+                self.drop_connection(key)
+            }
+            Reading::Frames { .. } | Reading::Discarded(_) | Reading::Ignored => self.drop_connection(key),
         }
     }
 
@@ -49,7 +54,7 @@ impl Engine {
                 self.close_session(key, close);
                 self.drop_connection(receiver);
             }
-            Some(receiver) if matches!(connection, Some(Connection { phase: Phase::Ending { .. }, .. })) => {
+            Some(receiver) if connection.is_some_and(|it| matches!(it.writing(), Writing::Last { .. })) => {
                 // The end of its response is still here, and the client has not taken a byte of it for too long.
                 self.close_session(key, Close::new(1002, "Connection interrupted", Cause::Unresponsive));
                 self.drop_connection(receiver);
@@ -70,9 +75,9 @@ impl Engine {
     fn ask_how_far(&mut self, receiver: Key<Connection>, pong_timeout: Millis) {
         let now = self.time.now();
         let Some(connection) = self.connections.get_mut(receiver) else { return };
-        let is_far = connection.read_by(now) > now.saturating_add(pong_timeout);
-        let Phase::WebSocket(socket) = &mut connection.phase else { return };
-        if is_far && socket.ping == Ping::Rest && connection.flow == Flow::Open {
+        let is_far = connection.pace.read_by(now) > now.saturating_add(pong_timeout);
+        let Some(Socket { ping: Ping::Rest, .. }) = connection.websocket() else { return };
+        if is_far && connection.pace.is_open() {
             self.send_ping(receiver);
         }
     }
@@ -84,18 +89,20 @@ impl Engine {
         let Some(endpoint) = self.endpoints.get(usize::from(session.endpoint)) else { return };
         let Some(connection) = self.connections.get(receiver) else { return };
         if is_silent(session, connection, endpoint, until) {
-            self.end_response(receiver, key);
+            self.end_response(receiver);
         }
     }
 
     /// Nothing was heard of a WebSocket's client after `since`: is it still there?
     pub(super) fn ping(&mut self, receiver: Key<Connection>, since: Millis) {
         let Some(connection) = self.connections.get_mut(receiver) else { return };
-        let Phase::WebSocket(socket) = &mut connection.phase else { return };
-        if !matches!(socket.ping, Ping::Rest | Ping::Outstanding(_)) || connection.since > since {
+        let Some(Socket { ping: Ping::Rest | Ping::Outstanding(_), .. }) = connection.websocket() else {
+            return;
+        };
+        if connection.since > since {
             return;
         }
-        if connection.flow != Flow::Open {
+        if !connection.pace.is_open() {
             // A client that does not read cannot answer; the stall will end it.
             connection.since = self.time.now();
             return;
@@ -105,9 +112,7 @@ impl Engine {
 
     fn send_ping(&mut self, receiver: Key<Connection>) {
         let Some(connection) = self.connections.get_mut(receiver) else { return };
-        let Phase::WebSocket(socket) = &mut connection.phase else { return };
-        socket.ping = Ping::Queued;
-        connection.outbox.write(&mut self.memory.pool, |out| write_header(out, Opcode::Ping, 0));
+        connection.queue_ping(&mut self.memory.pool);
         self.send_later(receiver);
     }
 
@@ -120,7 +125,7 @@ impl Engine {
         session.since = self.time.now();
         let speaks_sockjs = session.transport != Transport::RawWebSocket;
         // What waits already will show it, or the stall will end it.
-        if speaks_sockjs && self.connections.get(receiver).is_some_and(|it| it.flow == Flow::Open) {
+        if speaks_sockjs && self.connections.get(receiver).is_some_and(|it| it.pace.is_open()) {
             self.emit(receiver, Frame::Whole(HEARTBEAT_FRAME));
         }
     }

@@ -40,18 +40,22 @@ mod counters;
 mod dispatch;
 mod endpoint;
 mod expiry;
+mod frame;
 mod input;
 mod memory;
 mod options;
 mod output;
+mod pace;
 mod pool;
 mod queues;
+mod reading;
 mod receivers;
 mod registry;
 mod routing;
 mod sending;
 mod session;
 mod shutdown;
+mod source;
 #[cfg(test)]
 mod tests;
 mod time;
@@ -59,6 +63,7 @@ mod turn;
 mod upgrade;
 mod waits;
 mod work;
+mod writing;
 
 use std::sync::Arc;
 

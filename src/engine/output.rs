@@ -3,7 +3,8 @@
 use super::waits::client_can_answer;
 
 use super::Engine;
-use super::connection::{Connection, Flow, Phase, Ping, Stamp};
+use super::connection::{Connection, Following};
+use super::pace::{Flow, Stamp};
 use super::session::Awaited;
 use super::turn::Order;
 use crate::collections::Key;
@@ -18,7 +19,7 @@ impl Engine {
         connection.outbox.advance(count, &mut self.memory.pool);
         // A few bytes take no time that matters.
         let now = if count < READ_SLOWLY { self.time.now() } else { self.time.read() };
-        connection.note_written(count, now, self.options.slowest_client);
+        connection.pace.note_written(count, now, self.options.slowest_client);
         if connection.outbox.is_empty() {
             return self.after_last_byte(key);
         }
@@ -27,9 +28,9 @@ impl Engine {
             return;
         }
         connection.outbox.shrink();
-        if !matches!(connection.flow, Flow::Stalled(_) if count == 0) {
+        if !(count == 0 && !connection.pace.is_open()) {
             let now = self.time.read();
-            connection.flow = Flow::Stalled(Stamp::new(client_can_answer(connection, now, self.stage)));
+            connection.pace.flow = Flow::Stalled(Stamp::new(client_can_answer(connection, now, self.stage)));
             self.arm_connection(key);
             self.await_reader(key);
         }
@@ -37,30 +38,21 @@ impl Engine {
 
     fn after_last_byte(&mut self, key: Key<Connection>) {
         let Some(connection) = self.connections.get_mut(key) else { return };
-        let was_stalled = connection.flow != Flow::Open;
-        connection.flow = Flow::Open;
-        let waits_for_this = match &connection.phase {
-            Phase::WebSocket(socket) => socket.rest.is_some() || !connection.inbox.is_empty(),
-            Phase::Idle { .. } | Phase::Head(_) | Phase::Body(_) | Phase::AwaitingClose(_) => {
-                !connection.inbox.is_empty()
-            }
-            Phase::Ending { .. } => connection.hung_up,
-            _ => false,
-        };
-        if waits_for_this {
+        let was_stalled = !connection.pace.is_open();
+        connection.pace.flow = Flow::Open;
+        if connection.has_input_behind_output() {
             self.postpone(key);
         }
         let Some(connection) = self.connections.get_mut(key) else { return };
-        match &mut connection.phase {
-            Phase::Finishing { peer_done: true } => self.drop_connection(key),
-            Phase::Finishing { peer_done: false } => {
-                connection.phase = Phase::Lingering;
+        match connection.last_byte_left() {
+            Following::Nothing => {}
+            Following::Drop => self.drop_connection(key),
+            Following::Shut => {
                 self.queues.orders.push_back(Order::Shut(key));
                 self.begin_wait(key);
             }
-            Phase::Idle { first: false } | Phase::AwaitingClose(_) => self.begin_wait(key),
-            Phase::Ending { session, keep_alive } => {
-                let (session, keep_alive) = (*session, *keep_alive);
+            Following::ClientsTurn => self.begin_wait(key),
+            Following::Response { session, keep_alive } => {
                 let next_poll = client_can_answer(connection, self.time.read(), self.stage);
                 self.finish_response(key, keep_alive);
                 self.begin_wait(key);
@@ -69,28 +61,13 @@ impl Engine {
                     self.settle_drain(session);
                 }
             }
-            Phase::WebSocket(socket) => {
-                let session = socket.session;
-                // The pong may have waited until the client had read what was before it.
-                if socket.ping == Ping::Queued || (socket.ping == Ping::Sent && was_stalled) {
-                    socket.ping = Ping::Sent;
+            Following::Receiver(session) => {
+                if connection.ping_left(was_stalled) {
                     connection.since = client_can_answer(connection, self.time.read(), self.stage);
                     self.arm_session(session);
                 }
                 self.go_on_with(session);
             }
-            Phase::Polling(_) | Phase::Streaming(_) => {
-                if let Some(session) = connection.session() {
-                    self.go_on_with(session);
-                }
-            }
-            Phase::Proxied
-            | Phase::Idle { first: true }
-            | Phase::Head(_)
-            | Phase::Body(_)
-            | Phase::Delivering(_)
-            | Phase::Lingering
-            | Phase::Gone => {}
         }
     }
 

@@ -3,98 +3,19 @@
 //! A polling receiver ends with its first frame, a streaming one at the response limit, a WebSocket with its session.
 
 use super::Engine;
-use super::registry::INTERRUPTED;
-use std::iter::once;
-
 use super::answers::{Exchange, Label};
-use super::byte_queue::ByteQueue;
-use super::connection::{Connection, Flow, Phase, Poll, Stream};
-use super::pool::Pool;
+use super::connection::Connection;
+use super::frame::Frame;
+use super::registry::INTERRUPTED;
 use super::session::{Cause, Close, Session, State};
+use super::writing::{Poll, Stream, Writing};
 use crate::collections::Key;
-use crate::http::{self, write_chunk_size};
-use crate::sockjs::{
-    self, Callback, MESSAGES_END, MESSAGES_START, Transport, simple_wrapping, write_close_frame,
-};
+use crate::http;
+use crate::sockjs::{Callback, Transport, write_close_frame};
 use crate::websocket::close::{self, is_valid_received_code, write_close};
-use crate::websocket::discard::Discard;
-use crate::websocket::frame::{Opcode, write_header};
-
-/// One SockJS frame on its way out.
-pub(super) enum Frame<'f> {
-    /// `o`, `h` or `c[…]`.
-    Whole(&'f [u8]),
-    /// `a[…]` around these JSON strings; they are moved out.
-    Messages(&'f mut ByteQueue),
-}
-
-impl Frame<'_> {
-    fn len(&self) -> usize {
-        match self {
-            Frame::Whole(bytes) => bytes.len(),
-            Frame::Messages(queue) => MESSAGES_START.len() + queue.len() + MESSAGES_END.len(),
-        }
-    }
-
-    /// How much room it wants in the buffer in which it begins: large messages bring their own.
-    fn copied_length(&self) -> usize {
-        match self {
-            Frame::Whole(bytes) => bytes.len(),
-            Frame::Messages(queue) => queue.copied_length(),
-        }
-    }
-
-    fn append_to(self, out: &mut ByteQueue, pool: &mut Pool) {
-        match self {
-            Frame::Whole(bytes) => out.write(pool, |out| out.extend_from_slice(bytes)),
-            Frame::Messages(queue) => {
-                out.write(pool, |out| out.extend_from_slice(MESSAGES_START));
-                out.append(queue, pool);
-                out.write(pool, |out| out.extend_from_slice(MESSAGES_END));
-            }
-        }
-    }
-
-    /// The frame behind `before`, rewritten as its transport wants it, with its size in front. Returns the size.
-    fn write_rewritten(
-        self,
-        (transport, callback): (Transport, &str),
-        before: &[u8],
-        write_size: fn(&mut Vec<u8>, usize),
-        out: &mut ByteQueue,
-        pool: &mut Pool,
-    ) -> usize {
-        let mut size = 0;
-        let length = before.len() + self.len() + self.len() / 8 + WRAPPING;
-        let mut rewrite = |out: &mut Vec<u8>, parts: &mut dyn Iterator<Item = &[u8]>| {
-            out.extend_from_slice(before);
-            let start = out.len();
-            sockjs::wrap(transport, callback, parts, out);
-            let end = out.len();
-            size = end - start;
-            // It is known only now, and stands in front: no second buffer is needed for that.
-            write_size(out, size);
-            let written = out.len() - end;
-            out.get_mut(start..).unwrap_or_default().rotate_right(written);
-        };
-        match self {
-            Frame::Whole(bytes) => out.write_long(length, pool, |out| rewrite(out, &mut once(bytes))),
-            Frame::Messages(queue) => {
-                out.write_long(length, pool, |out| {
-                    rewrite(out, &mut once(MESSAGES_START).chain(queue.slices()).chain(once(MESSAGES_END)));
-                });
-                queue.clear(pool);
-            }
-        }
-        size
-    }
-}
 
 /// The prelude of a stream at most.
 const PRELUDE: usize = 4 << 10;
-
-/// What a transport puts around a frame, at most about.
-const WRAPPING: usize = 128;
 
 impl Engine {
     /// The response of an HTTP receiver: a streaming one begins now, a polling one with its frame.
@@ -117,8 +38,7 @@ impl Engine {
                 .leave_open();
             let head = Box::from(self.buffers.scratch.as_slice());
             let keep_alive = exchange.keep_alive;
-            connection.phase =
-                Phase::Polling(Box::new(Poll { session, transport, head, callback, keep_alive }));
+            connection.begin_poll(Poll { session, transport, head, callback, keep_alive });
             return self.book_connection(exchange.key);
         }
         let chunked = exchange.is_http11();
@@ -144,64 +64,31 @@ impl Engine {
         let keep_alive = exchange.keep_alive;
         // From here on the session's timer watches.
         self.time.timers.cancel(&mut connection.timer);
-        let asked = self.time.now();
-        connection.phase =
-            Phase::Streaming(Stream { session, transport, chunked, keep_alive, sent: 0, asked });
+        let stream = Stream { session, transport, chunked, keep_alive, sent: 0 };
+        connection.begin_stream(stream, self.time.now());
         self.send_later(exchange.key);
     }
 
     /// Sends one frame through a receiver, which may end with it.
     pub(super) fn emit(&mut self, key: Key<Connection>, frame: Frame<'_>) {
         let Some(connection) = self.connections.get_mut(key) else { return };
-        let (outbox, pool) = (&mut connection.outbox, &mut self.memory.pool);
-        let ended = match &mut connection.phase {
-            Phase::WebSocket(_) => {
-                outbox.write_long(frame.copied_length(), pool, |out| {
-                    write_header(out, Opcode::Text, frame.len());
-                });
-                frame.append_to(outbox, pool);
-                None
-            }
-            Phase::Streaming(stream) => {
-                let size = stream.write(frame, outbox, pool);
-                stream.sent += size;
-                let limit = self
-                    .sessions
-                    .get(stream.session)
-                    .and_then(|session| self.endpoints.get(usize::from(session.endpoint)))
-                    .map_or(0, |endpoint| endpoint.options.response_limit);
-                (stream.sent >= limit).then_some(stream.session)
-            }
-            Phase::Polling(poll) => {
-                poll.write(frame, outbox, pool);
-                Some(poll.session)
-            }
-            _ => return,
-        };
+        let session = connection.session().and_then(|session| self.sessions.get(session));
+        let endpoint = session.and_then(|session| self.endpoints.get(usize::from(session.endpoint)));
+        let response_limit = endpoint.map_or(0, |endpoint| endpoint.options.response_limit);
+        let has_ended = connection.write_frame(frame, response_limit, &mut self.memory.pool);
         self.send_later(key);
-        if let Some(session) = ended {
-            self.end_response(key, session);
+        if has_ended {
+            self.await_reader(key);
         }
     }
 
     /// The last byte of a receiver's response. It is its session's receiver until that byte has left.
-    pub(super) fn end_response(&mut self, key: Key<Connection>, session: Key<Session>) {
+    pub(super) fn end_response(&mut self, key: Key<Connection>) {
         let Some(connection) = self.connections.get_mut(key) else { return };
-        let keep_alive = match &connection.phase {
-            Phase::Streaming(stream) => {
-                if stream.chunked {
-                    connection
-                        .outbox
-                        .write(&mut self.memory.pool, |out| out.extend_from_slice(http::LAST_CHUNK));
-                }
-                stream.keep_alive
-            }
-            Phase::Polling(poll) => poll.keep_alive,
-            _ => return,
-        };
-        connection.phase = Phase::Ending { session: Some(session), keep_alive };
-        self.send_later(key);
-        self.await_reader(key);
+        if connection.end_response(&mut self.memory.pool) {
+            self.send_later(key);
+            self.await_reader(key);
+        }
     }
 
     /// Puts everything that a session has for its client into the receiver, if one is there and takes it.
@@ -212,7 +99,7 @@ impl Engine {
             return self.memory.book_session(session);
         };
         let Some(connection) = self.connections.get(receiver) else { return };
-        if connection.flow != Flow::Open || matches!(connection.phase, Phase::Ending { .. }) {
+        if !connection.pace.is_open() || matches!(connection.writing(), Writing::Last { .. }) {
             // What waits is packed into one frame when the client reads again, or comes again.
             session.queue.shrink();
             return self.memory.book_session(session);
@@ -241,30 +128,31 @@ impl Engine {
     /// carry messages has ended with them, and so has a streaming one at its limit: then the next one gets it.)
     fn send_close(&mut self, receiver: Key<Connection>, key: Key<Session>, close: &Close) {
         let Some(session) = self.sessions.get(key) else { return };
-        if session.transport != Transport::RawWebSocket {
+        let is_raw = session.transport == Transport::RawWebSocket;
+        if !is_raw {
             let mut frame = self.memory.pool.take(0);
             write_close_frame(&mut frame, close.code, &close.reason);
             self.emit(receiver, Frame::Whole(&frame));
             self.memory.pool.give(frame);
         }
         let Some(connection) = self.connections.get_mut(receiver) else { return };
-        match &mut connection.phase {
-            Phase::WebSocket(socket) => {
-                let (code, reason) = match (socket.raw, close.cause) {
+        match connection.writing() {
+            Writing::Frames(_) => {
+                let (code, reason) = match (is_raw, close.cause) {
                     (true, _) if is_valid_received_code(close.code) => (close.code, close.reason.as_str()),
                     (true, _) => (close::NORMAL, close.reason.as_str()),
                     (false, Cause::Shutdown) => (close::GOING_AWAY, close.reason.as_str()),
                     (false, _) => (close::NORMAL, "Normal closure"),
                 };
                 connection.outbox.write(&mut self.memory.pool, |out| write_close(out, Some(code), reason));
-                connection.phase = Phase::AwaitingClose(Discard::within(socket.decoder.remaining()));
-                connection.since = self.time.now();
+                connection.await_close_frame(self.time.now());
                 self.send_later(receiver);
                 self.arm_connection(receiver);
                 self.detach(key, receiver, self.time.now());
             }
-            Phase::Streaming(_) => self.end_response(receiver, key),
-            _ => {}
+            Writing::Stream(_) => self.end_response(receiver),
+            Writing::Idle | Writing::Owed(_) | Writing::Abandoned | Writing::Poll(_) => {}
+            Writing::Last { .. } | Writing::Closing | Writing::Shut | Writing::Gone => {}
         }
     }
 
@@ -274,11 +162,10 @@ impl Engine {
         write_close_frame(&mut frame, code, reason);
         self.emit(key, Frame::Whole(&frame));
         self.memory.pool.give(frame);
-        if let Some(Phase::Streaming(stream)) = self.connections.get(key).map(|connection| &connection.phase)
-        {
-            self.end_response(key, stream.session);
+        self.end_response(key);
+        if let Some(connection) = self.connections.get_mut(key) {
+            connection.disown();
         }
-        self.disown(key);
     }
 }
 
@@ -320,9 +207,9 @@ impl Engine {
                 None => self.turn_away(key, INTERRUPTED.0, INTERRUPTED.1),
             }
             let Some(connection) = self.connections.get(key) else { continue };
-            if let (true, Phase::Polling(_) | Phase::Streaming(_)) = (connection.hung_up, &connection.phase) {
+            if connection.source.has_ended() && connection.writing().is_http_receiver() {
                 // Its client has left meanwhile.
-                self.end_receiver(key, true);
+                self.end_receiver(key);
             }
         }
     }
@@ -330,9 +217,12 @@ impl Engine {
     /// A first receiver whose client has hung up, but is here with a second: what has not left cannot have been read.
     pub(super) fn give_up_first_receiver(&mut self, session: Key<Session>, second: Key<Connection>) {
         let Some(first) = self.sessions.get(session).and_then(|session| session.receiver) else { return };
-        if first != second && self.connections.get(first).is_some_and(|first| first.hung_up) {
-            self.receiver_broke_off(session, first);
-            self.disown(first);
+        if first == second || !self.connections.get(first).is_some_and(|it| it.source.has_ended()) {
+            return;
+        }
+        self.receiver_broke_off(session, first);
+        if let Some(first) = self.connections.get_mut(first) {
+            first.disown();
         }
     }
 
@@ -346,26 +236,25 @@ impl Engine {
 
     /// The client of a receiver has hung up. How packets and turns were cut must not matter: what the session has for it by
     /// now may end the response; and whose receiver it is may be open until the end of the turn.
-    pub(super) fn end_receiver(&mut self, key: Key<Connection>, peer_done: bool) {
+    pub(super) fn end_receiver(&mut self, key: Key<Connection>) {
         let Some(session) = self.connections.get(key).and_then(Connection::session) else { return };
         let is_settled = self.sessions.get(session).is_some_and(|session| session.receiver == Some(key));
         if is_settled {
             self.emit_all(session);
         }
-        let Some(connection) = self.connections.get_mut(key) else { return };
-        match connection.phase {
-            Phase::Ending { .. } => connection.hung_up = peer_done,
-            _ if !is_settled => connection.hung_up = peer_done,
-            _ => self.end_behind_output(key, peer_done),
+        let has_last =
+            self.connections.get(key).is_some_and(|it| matches!(it.writing(), Writing::Last { .. }));
+        // The end of the stream stays in the inbox until the last byte has left, or it is known which receiver the session keeps.
+        if is_settled && !has_last {
+            self.end_behind_output(key);
         }
     }
 
     /// The same of a client that sent more before than is welcome now: a response that is under way cannot reach its end
     /// any more. Everybody else's end is seen behind what it sent.
     pub(super) fn end_behind_unread(&mut self, key: Key<Connection>) {
-        let phase = self.connections.get(key).map(|connection| &connection.phase);
-        if let Some(Phase::Polling(_) | Phase::Streaming(_)) = phase {
-            self.end_receiver(key, false);
+        if self.connections.get(key).is_some_and(|it| it.writing().is_http_receiver()) {
+            self.end_receiver(key);
         }
     }
 
@@ -383,10 +272,10 @@ impl Engine {
             self.emit_all(session);
         }
         let Some(connection) = self.connections.get_mut(key) else { return };
-        if let Phase::WebSocket(_) = connection.phase {
+        if connection.websocket().is_some() {
             connection.outbox.write(&mut self.memory.pool, |out| write_close(out, code, reason));
         }
-        connection.phase = Phase::Finishing { peer_done: false };
+        connection.close();
         self.send_later(key);
         if let Some(session) = session {
             self.close_session(session, close);
@@ -405,54 +294,5 @@ impl Engine {
         let (code, reason) = frame.unwrap_or((close::NO_STATUS, ""));
         let echoed = frame.map(|(code, _)| code);
         self.end_websocket(key, echoed, "", Close::new(code, reason, Cause::Client));
-    }
-}
-
-impl Stream {
-    /// Writes one frame, on HTTP/1.1 as a chunk of its own, and says how large it was.
-    fn write(&self, frame: Frame<'_>, out: &mut ByteQueue, pool: &mut Pool) -> usize {
-        let Some((before, after)) = simple_wrapping(self.transport) else {
-            let write_size = if self.chunked { write_chunk_size } else { |_: &mut Vec<u8>, _| {} };
-            let size = frame.write_rewritten((self.transport, ""), b"", write_size, out, pool);
-            if self.chunked {
-                out.write(pool, |out| out.extend_from_slice(http::CHUNK_END));
-            }
-            return size;
-        };
-        let size = before.len() + frame.len() + after.len();
-        out.write_long(frame.copied_length(), pool, |out| {
-            if self.chunked {
-                write_chunk_size(out, size);
-            }
-            out.extend_from_slice(before);
-        });
-        frame.append_to(out, pool);
-        out.write(pool, |out| {
-            out.extend_from_slice(after);
-            if self.chunked {
-                out.extend_from_slice(http::CHUNK_END);
-            }
-        });
-        size
-    }
-}
-
-impl Poll {
-    /// Writes the whole response around one frame.
-    fn write(&mut self, frame: Frame<'_>, out: &mut ByteQueue, pool: &mut Pool) {
-        let head = std::mem::take(&mut self.head);
-        if let Some((before, after)) = simple_wrapping(self.transport) {
-            let length = before.len() + frame.len() + after.len();
-            out.write_long(frame.copied_length(), pool, |out| {
-                out.extend_from_slice(&head);
-                http::write_content_length(out, length);
-                out.extend_from_slice(before);
-            });
-            frame.append_to(out, pool);
-            out.write(pool, |out| out.extend_from_slice(after));
-        } else {
-            let callback = self.callback.as_ref().map_or("", Callback::as_str);
-            frame.write_rewritten((self.transport, callback), &head, http::write_content_length, out, pool);
-        }
     }
 }

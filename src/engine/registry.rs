@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use super::connection::{Connection, Phase};
+use super::connection::Connection;
 use super::queues::Notice;
 use super::session::{Cause, Close, Session, State};
 use super::{Engine, Millis};
@@ -103,8 +103,8 @@ impl Engine {
     /// client is still there: what it does not read fits into the buffers of operating systems for long.
     pub(super) fn note_request(&mut self, key: Key<Session>) {
         let Some(receiver) = self.sessions.get(key).and_then(|session| session.receiver) else { return };
-        if let Some(Connection { phase: Phase::Streaming(stream), .. }) = self.connections.get_mut(receiver) {
-            stream.asked = self.time.now();
+        if let Some(receiver) = self.connections.get_mut(receiver) {
+            receiver.note_request(self.time.now());
         }
     }
 

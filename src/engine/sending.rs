@@ -5,7 +5,7 @@ use super::Engine;
 use super::backpressure::{QUOTES, REWRITTEN, Room};
 use super::budget::{Purpose, Shared};
 use super::byte_queue::ByteQueue;
-use super::connection::{Connection, Flow};
+use super::connection::Connection;
 use super::pool::Pool;
 use super::session::{Awaited, Cause, Close, SendError, Session};
 use crate::collections::Key;
@@ -203,7 +203,7 @@ impl Engine {
             return;
         }
         let receiver = session.receiver.and_then(|receiver| self.connections.get(receiver));
-        if receiver.is_none_or(|it| it.flow == Flow::Open && it.outbox.is_empty()) {
+        if receiver.is_none_or(|it| it.pace.is_open() && it.outbox.is_empty()) {
             session.awaited = Awaited::Nothing;
             self.queues.drained.push_back(key);
         }

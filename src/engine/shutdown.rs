@@ -1,8 +1,10 @@
 //! The end of the server: every session is told, and what is left is cut.
 
 use super::application::Application;
-use super::connection::{Flow, Phase, Stamp};
+use super::pace::{Flow, Stamp};
+use super::reading::Reading;
 use super::session::{Cause, Close};
+use super::writing::Writing;
 use super::{Engine, Stage};
 
 impl Engine {
@@ -29,15 +31,15 @@ impl Engine {
             // Its last chance is a short one, but it begins now: for a request that is on its way, or not here whole, for a
             // client between two polls, which comes for the close frame, and for one that was to read much first.
             connection.since = self.time.now();
-            if let Flow::Stalled(since) = &mut connection.flow {
+            if let Flow::Stalled(since) = &mut connection.pace.flow {
                 *since = Stamp::new(self.time.now());
             }
-            if let Phase::Idle { first: false } = connection.phase
+            if let (Reading::Next, Writing::Idle) = (connection.reading(), connection.writing())
                 && !awaits_receivers
                 && connection.inbox.is_empty()
             {
                 // No client needs it any more.
-                connection.phase = Phase::Finishing { peer_done: false };
+                connection.close();
                 self.send_later(key);
             }
             self.arm_connection(key);

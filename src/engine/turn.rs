@@ -13,7 +13,8 @@
 //! none, but where queues have grown for want of a flush it cannot wait for the end of the turn. Then the driver sleeps
 //! until the [next deadline](Engine::next_deadline).
 
-use super::connection::{Connection, Pause, Phase, WebSocket};
+use super::connection::Connection;
+use super::source::Source;
 use super::time::Owner;
 use super::work::Flush;
 use super::{Application, Engine, Millis};
@@ -71,7 +72,7 @@ impl Engine {
             Arrival::End => self.end_of_stream(key, application),
             Arrival::EndBehindUnread => {
                 if let Some(connection) = self.connections.get_mut(key) {
-                    connection.pause = Pause::BehindEnd;
+                    connection.source.note_end_behind_unread();
                 }
                 self.end_behind_unread(key);
                 self.notify(application);
@@ -87,26 +88,23 @@ impl Engine {
     /// client waits, and [`Order::Read`] says when they are welcome again.
     pub fn may_read(&mut self, key: Key<Connection>) -> bool {
         let is_welcome = self.is_reading(key);
-        if let (false, Some(Connection { pause: pause @ Pause::No, .. })) =
-            (is_welcome, self.connections.get_mut(key))
-        {
-            *pause = Pause::Yes;
+        if let (false, Some(connection)) = (is_welcome, self.connections.get_mut(key)) {
+            connection.source.pause();
         }
         is_welcome
     }
 
     /// Reads on from a connection whose bytes were not welcome, if they are now.
     pub(super) fn resume_reading(&mut self, key: Key<Connection>) {
-        match self.connections.get(key).map(|connection| connection.pause) {
-            None | Some(Pause::No) => {}
-            Some(Pause::Yes | Pause::BehindEnd) if self.is_reading(key) => {
-                if let Some(connection) = self.connections.get_mut(key) {
-                    connection.pause = Pause::No;
-                }
-                self.queues.orders.push_back(Order::Read(key));
+        let Some(connection) = self.connections.get(key) else { return };
+        let source = connection.source;
+        if connection.source.is_paused() && self.is_reading(key) {
+            if let Some(connection) = self.connections.get_mut(key) {
+                connection.source = Source::Flowing;
             }
-            Some(Pause::Yes) => {}
-            Some(Pause::BehindEnd) => self.end_behind_unread(key),
+            self.queues.orders.push_back(Order::Read(key));
+        } else if source == Source::PausedBeforeEnd {
+            self.end_behind_unread(key);
         }
     }
 
@@ -177,7 +175,7 @@ impl Engine {
 
     fn go_on_with_connection(&mut self, key: Key<Connection>, application: &mut dyn Application) {
         let Some(connection) = self.connections.get_mut(key) else { return };
-        connection.postponed = false;
+        connection.is_postponed = false;
         let rest = connection.rest_mut().and_then(|(session, place)| Some((session, place.take()?)));
         let before = connection.progress();
         self.turn.work.begin_connection();
@@ -188,7 +186,7 @@ impl Engine {
         if self.connections.get(key).is_some_and(|connection| connection.progress() != before) {
             self.check_memory(key, application);
         }
-        if self.connections.get(key).is_some_and(|connection| connection.hung_up) {
+        if self.connections.get(key).is_some_and(|connection| connection.source.has_ended()) {
             self.end_of_stream(key, application);
         }
         self.notify(application);
@@ -199,25 +197,16 @@ impl Engine {
     /// The client sends no more. What it asked for before is answered; a receiver's response that does not end with this
     /// turn was broken off. In either case what was answered so far goes out.
     pub(super) fn end_of_stream(&mut self, key: Key<Connection>, application: &mut dyn Application) {
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        connection.source = Source::Ended;
         self.hear_out(key, application);
         let Some(connection) = self.connections.get(key) else { return };
-        let goes_on = match &connection.phase {
-            // Whether all of an answer arrives is known when it has left.
-            Phase::Delivering(_) | Phase::Ending { .. } => true,
-            _ if connection.postponed => true,
-            Phase::WebSocket(WebSocket { rest: Some(_), .. }) => true,
-            // What is here whole waits for the answers before it to leave.
-            Phase::Idle { .. } | Phase::Head(_) | Phase::Body(_) | Phase::WebSocket(_) => {
-                !connection.inbox.is_empty() && self.is_backed_up(connection)
-            }
-            _ => false,
-        };
-        match self.connections.get_mut(key) {
-            Some(connection) if goes_on => connection.hung_up = true,
-            Some(Connection {
-                phase: Phase::Polling(_) | Phase::Streaming(_) | Phase::WebSocket(_), ..
-            }) => self.end_receiver(key, true),
-            _ => self.end_behind_output(key, true),
+        if connection.end_must_wait(self.is_backed_up(connection)) {
+            return self.notify(application);
+        }
+        match connection.session() {
+            Some(_) => self.end_receiver(key),
+            None => self.end_behind_output(key),
         }
         self.notify(application);
     }
@@ -225,7 +214,7 @@ impl Engine {
     /// What waits in the inbox of a connection for no more than the last byte before it is dealt with.
     pub(super) fn hear_out(&mut self, key: Key<Connection>, application: &mut dyn Application) {
         let Some(connection) = self.connections.get(key) else { return };
-        if !connection.postponed && !connection.inbox.is_empty() {
+        if !connection.is_postponed && !connection.inbox.is_empty() {
             self.turn.work.begin_connection();
             self.consume_inbox(key, application);
         }

@@ -1,12 +1,10 @@
 //! The WebSocket handshake: an HTTP request → a connection that speaks frames (RFC 6455 §4.2).
 
 use super::answers::{Exchange, Label};
-use super::connection::{Phase, Ping, WebSocket};
 use super::{Application, Engine};
 use crate::http::{self, ResponseHead};
 use crate::sockjs::Transport;
 use crate::websocket::handshake::{self, HandshakeError, Offer};
-use crate::websocket::message::Decoder;
 
 impl Engine {
     /// Answers an upgrade; where it is accepted, the session opens behind the answer.
@@ -43,10 +41,7 @@ impl Engine {
         });
         let session = self.create_session(number, transport, None);
         if let Some(connection) = self.connections.get_mut(exchange.key) {
-            let decoder = Decoder::default();
-            connection.phase =
-                Phase::WebSocket(WebSocket { session, raw, decoder, ping: Ping::Rest, rest: None });
-            connection.since = self.time.now();
+            connection.begin_websocket(session, self.time.now());
             // From here on the session's timer watches.
             self.time.timers.cancel(&mut connection.timer);
         }

@@ -6,10 +6,13 @@
 //! Beside them stand the application's timers, on a wheel of their own: they ring on time, while the server's own judge
 //! clients, and wait until everything that had arrived was read.
 
-use super::connection::{Connection, Flow, Phase, Ping, Stream};
+use super::connection::Connection;
 use super::endpoint::{Endpoint, millis};
+use super::pace::Flow;
+use super::reading::Reading;
 use super::session::{Session, State};
 use super::time::{Alarm, Owner};
+use super::writing::{Ping, Writing};
 use super::{Engine, Millis, ServerOptions, Stage};
 use crate::collections::Key;
 
@@ -25,7 +28,7 @@ impl Engine {
         let Some(connection) = self.connections.get_mut(key) else { return };
         let phase = patience(&self.options, self.stage, connection)
             .map(|patience| connection.since.saturating_add(patience));
-        let stall = match connection.flow {
+        let stall = match connection.pace.flow {
             Flow::Stalled(since) => Some(since.time().saturating_add(longest_stall)),
             Flow::Open => None,
         };
@@ -89,16 +92,17 @@ pub fn sooner<T: Ord>(one: Option<T>, other: Option<T>) -> Option<T> {
 /// How long a connection may stay in its phase. While an answer is on its way out the client is not the one to hurry:
 /// whether it reads at all is the stall's affair.
 pub(super) fn patience(options: &ServerOptions, stage: Stage, connection: &Connection) -> Option<Millis> {
-    let patience = match connection.phase {
-        Phase::Proxied | Phase::Idle { first: true } | Phase::Head(_) => options.head_timeout,
-        Phase::Body(_) => options.body_timeout,
-        Phase::Idle { first: false } | Phase::AwaitingClose(_) if !connection.outbox.is_empty() => {
+    let patience = match (connection.writing(), connection.reading()) {
+        (Writing::Shut, _) => options.close_timeout,
+        (Writing::Idle, Reading::Proxied | Reading::First | Reading::Head(_)) => options.head_timeout,
+        (Writing::Idle, Reading::Body(_)) => options.body_timeout,
+        (Writing::Idle, Reading::Next) if connection.outbox.is_empty() => options.keep_alive,
+        (Writing::Idle, Reading::Discarded(_)) if connection.outbox.is_empty() => options.close_timeout,
+        (Writing::Idle, _) => return None,
+        (Writing::Poll(_) | Writing::Stream(_) | Writing::Last { .. } | Writing::Frames(_), _) => {
             return None;
         }
-        Phase::Idle { first: false } => options.keep_alive,
-        Phase::AwaitingClose(_) | Phase::Lingering => options.close_timeout,
-        Phase::Polling(_) | Phase::Streaming(_) | Phase::Ending { .. } | Phase::WebSocket(_) => return None,
-        Phase::Delivering(_) | Phase::Finishing { .. } | Phase::Gone => return None,
+        (Writing::Owed(_) | Writing::Abandoned | Writing::Closing | Writing::Gone, _) => return None,
     };
     Some(hurried(millis(patience), stage))
 }
@@ -131,17 +135,16 @@ pub(super) fn deadline(
         return None;
     }
     let heartbeat = session.since.saturating_add(endpoint.heartbeat_delay);
-    let socket = match &connection.phase {
-        Phase::WebSocket(socket) => socket,
-        Phase::Streaming(stream) => {
-            return Some(heartbeat.min(end_of_silence(session, stream, endpoint)));
-        }
-        Phase::Ending { .. } => return last_byte_deadline(connection, endpoint, stage),
-        _ => return Some(heartbeat),
+    let socket = match connection.writing() {
+        Writing::Frames(socket) => socket,
+        Writing::Stream(_) => return Some(heartbeat.min(end_of_silence(session, connection, endpoint))),
+        Writing::Last { .. } => return last_byte_deadline(connection, endpoint, stage),
+        Writing::Poll(_) | Writing::Idle | Writing::Owed(_) | Writing::Abandoned => return Some(heartbeat),
+        Writing::Closing | Writing::Shut | Writing::Gone => return Some(heartbeat),
     };
     let liveness = match socket.ping {
         Ping::Rest | Ping::Outstanding(_) => Some(connection.since.saturating_add(endpoint.heartbeat_delay)),
-        Ping::Sent if connection.flow == Flow::Open => {
+        Ping::Sent if connection.pace.is_open() => {
             Some(connection.since.saturating_add(endpoint.pong_timeout))
         }
         // The ping, or what the client must read before it can answer, has not left.
@@ -156,7 +159,7 @@ pub(super) fn last_byte_deadline(
     endpoint: &Endpoint,
     stage: Stage,
 ) -> Option<Millis> {
-    match connection.flow {
+    match connection.pace.flow {
         Flow::Stalled(_) => Some(connection.since.saturating_add(hurried(endpoint.disconnect_delay, stage))),
         // It leaves in this turn.
         Flow::Open => None,
@@ -165,8 +168,8 @@ pub(super) fn last_byte_deadline(
 
 /// When a stream ends whose client makes no request: after two heartbeats, and with the second one where that is due a
 /// little later, since each of them is late by a moment.
-fn end_of_silence(session: &Session, stream: &Stream, endpoint: &Endpoint) -> Millis {
-    let end = stream.asked.saturating_add(endpoint.heartbeat_delay.saturating_mul(2));
+fn end_of_silence(session: &Session, connection: &Connection, endpoint: &Endpoint) -> Millis {
+    let end = connection.since.saturating_add(endpoint.heartbeat_delay.saturating_mul(2));
     let heartbeat = session.since.saturating_add(endpoint.heartbeat_delay);
     if (end..=end.saturating_add(LATE)).contains(&heartbeat) { heartbeat } else { end }
 }
@@ -181,19 +184,16 @@ pub(super) fn is_silent(
     endpoint: &Endpoint,
     until: Millis,
 ) -> bool {
-    match &connection.phase {
-        Phase::Streaming(stream) => end_of_silence(session, stream, endpoint) <= until,
-        _ => false,
-    }
+    let is_stream = matches!(connection.writing(), Writing::Stream(_));
+    is_stream && end_of_silence(session, connection, endpoint) <= until
 }
 
 pub(super) fn pong_is_overdue(connection: Option<&Connection>, endpoint: &Endpoint, until: Millis) -> bool {
-    match connection {
-        Some(Connection { phase: Phase::WebSocket(socket), flow: Flow::Open, since, .. }) => {
-            socket.ping == Ping::Sent && until.saturating_sub(*since) >= endpoint.pong_timeout
-        }
-        _ => false,
-    }
+    connection.is_some_and(|connection| {
+        let is_sent = connection.websocket().is_some_and(|socket| socket.ping == Ping::Sent);
+        let waited = until.saturating_sub(connection.since);
+        is_sent && connection.pace.is_open() && waited >= endpoint.pong_timeout
+    })
 }
 
 /// Always in the future, so that an alarm that sets itself again cannot hold the turn.
@@ -205,7 +205,7 @@ pub(super) fn ahead(now: Millis, delay: Millis) -> Millis {
 /// so long.
 pub(super) fn client_can_answer(connection: &Connection, now: Millis, stage: Stage) -> Millis {
     match stage {
-        Stage::Serving => connection.read_by(now),
+        Stage::Serving => connection.pace.read_by(now),
         Stage::Stopping => now,
     }
 }

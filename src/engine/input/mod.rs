@@ -8,7 +8,8 @@ mod websocket;
 
 use std::ops::Range;
 
-use super::connection::{Connection, Flow, Phase};
+use super::connection::{Connection, Unit};
+use super::reading::Reading;
 use super::{Application, Engine};
 use crate::collections::Key;
 use crate::websocket::close;
@@ -32,7 +33,7 @@ impl Engine {
         self.turn.work.begin_connection();
         let Some(connection) = self.connections.get_mut(key) else { return };
         self.counters.bytes_in += bytes.len() as u64;
-        connection.note_request();
+        connection.note_arrival();
         if connection.inbox.is_empty() {
             let keep = self.consume(key, bytes, application);
             if let (false, Some(connection)) = (keep.is_empty(), self.connections.get_mut(key)) {
@@ -70,18 +71,22 @@ impl Engine {
             return;
         }
         let Some(connection) = self.connections.get(key) else { return };
-        if connection.postponed {
+        if connection.is_postponed {
             // It came whole, and waits for its turn.
             return;
         }
-        match &connection.phase {
-            Phase::Head(_) | Phase::Body(_) => self.refuse_unfinished(key, 503),
-            Phase::WebSocket(socket) if socket.decoder.buffered() > 0 || !connection.inbox.is_empty() => {
+        let is_empty = connection.inbox.is_empty();
+        match connection.reading() {
+            Reading::Head(_) | Reading::Body(_) => self.refuse_unfinished(key, 503),
+            Reading::Frames { decoder, .. } if decoder.buffered() > 0 || !is_empty => {
                 self.fail_websocket(key, close::TRY_AGAIN_LATER, "The server is out of memory");
             }
-            // What it pipelined behind an answer that is under way: there is no way to say so in between.
-            _ if !connection.inbox.is_empty() => self.drop_connection(key),
-            _ => return,
+            _ if is_empty => return,
+            // Requests behind an answer that is under way: there is no way to say so in between.
+            Reading::First | Reading::Next | Reading::Delivering { .. } => self.drop_connection(key),
+            // An incomplete header.
+            Reading::Proxied | Reading::Frames { .. } | Reading::Discarded(_) => self.drop_connection(key),
+            Reading::Ignored => return,
         }
         self.drop_inbox(key);
         self.notify(application);
@@ -112,27 +117,22 @@ impl Engine {
                 return used..used;
             }
             let Some(connection) = self.connections.get(key) else { return 0..0 };
-            let step = match connection.phase {
-                Phase::Gone | Phase::Finishing { .. } | Phase::Lingering => Step::Keep(0),
-                // A client that has not had its last frame cannot know what to ask for next.
-                Phase::Polling(_) | Phase::Streaming(_) | Phase::Ending { .. } | Phase::Delivering(_) => {
+            let step = match connection.next_unit() {
+                Unit::Ignored => Step::Keep(0),
+                Unit::Later => Step::Keep(rest.len()),
+                Unit::ProxyHeader => self.consume_proxy_header(key, rest),
+                Unit::Discarded => self.discard_until_close(key, rest),
+                Unit::Frame | Unit::Request if self.is_backed_up(connection) => {
+                    // The client may read, and so may others for which its messages caused some.
+                    self.turn.flush_due |= connection.pace.is_open();
                     Step::Keep(rest.len())
                 }
-                Phase::Proxied => self.consume_proxy_header(key, rest),
-                Phase::AwaitingClose(_) => self.discard_until_close(key, rest),
-                _ if self.is_backed_up(connection) => {
-                    // Its client may read, and so may others who got what it caused.
-                    if connection.flow == Flow::Open {
-                        self.turn.flush_due = true;
-                    }
-                    Step::Keep(rest.len())
-                }
-                _ if self.is_share_used_up() && self.can_keep(rest.len()) => {
+                Unit::Frame | Unit::Request if self.is_share_used_up() && self.can_keep(rest.len()) => {
                     self.postpone(key);
                     Step::Keep(rest.len())
                 }
-                Phase::WebSocket(_) => self.consume_frame(key, rest, application),
-                Phase::Idle { .. } | Phase::Head(_) | Phase::Body(_) => {
+                Unit::Frame => self.consume_frame(key, rest, application),
+                Unit::Request => {
                     if used > 0 {
                         // The time of this request does not begin before the one in front of it was dealt with.
                         self.time.read();

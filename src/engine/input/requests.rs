@@ -4,9 +4,10 @@ use super::Step;
 use crate::collections::Key;
 use crate::engine::answers::Exchange;
 use crate::engine::answers::names_head;
-use crate::engine::connection::{Connection, PartialBody, Phase};
+use crate::engine::connection::Connection;
+use crate::engine::reading::{Partial, PartialBody};
 use crate::engine::{Application, Engine};
-use crate::http::{self, BodyDecoder, HeadScanner, HeaderStorage, HttpError, Progress};
+use crate::http::{self, BodyDecoder, HeaderStorage, HttpError, Progress};
 
 impl Engine {
     /// Reads what a load balancer says of its client. A connection that begins otherwise does not come from one: there
@@ -15,10 +16,7 @@ impl Engine {
         let Some(connection) = self.connections.get_mut(key) else { return Step::Keep(0) };
         match http::proxy::parse(input) {
             Ok(Some((client, length))) => {
-                if let Some(client) = client {
-                    connection.set_peer(client);
-                }
-                connection.phase = Phase::Idle { first: true };
+                connection.note_proxy_header(client);
                 Step::Took(length)
             }
             Ok(None) => Step::Keep(input.len()),
@@ -38,22 +36,15 @@ impl Engine {
         application: &mut dyn Application,
     ) -> Step {
         let Some(connection) = self.connections.get_mut(key) else { return Step::Keep(0) };
-        let mut scanner = match std::mem::replace(&mut connection.phase, Phase::Idle { first: false }) {
-            Phase::Body(partial) => return self.consume_body(key, input, partial, application),
-            Phase::Head(scanner) => scanner,
-            Phase::Idle { first } => {
-                // The first request's time runs from the accept.
-                if !first {
-                    connection.since = self.time.now();
-                }
-                HeadScanner::default()
-            }
-            _ => return Step::Keep(0),
+        let mut scanner = match connection.take_partial(self.time.now()) {
+            Some(Partial::Head(scanner)) => scanner,
+            Some(Partial::Body(partial)) => return self.consume_body(key, input, partial, application),
+            None => return Step::Keep(0),
         };
         match scanner.scan(input, &self.options.head_limits()) {
             Ok(Some(length)) => self.consume_head(key, input, length, application),
             Ok(None) => {
-                connection.phase = Phase::Head(scanner);
+                connection.await_head(scanner);
                 self.arm_connection(key);
                 Step::Keep(input.len())
             }
@@ -82,7 +73,8 @@ impl Engine {
             Ok((Progress { complete: false, length, .. }, decoder)) => {
                 // A client that began with the body does not wait to be invited (RFC 9110 §10.1.1).
                 let invited = body.is_empty() && request.expects_continue();
-                self.begin_body(key, PartialBody { head_length, decoder, decoded: length }, invited);
+                let partial = PartialBody { head_length, decoder, decoded: length };
+                self.begin_body(key, Box::new(partial), invited);
                 Step::Keep(head_length + length)
             }
             read => {
@@ -96,16 +88,17 @@ impl Engine {
         &mut self,
         key: Key<Connection>,
         input: &mut [u8],
-        mut partial: PartialBody,
+        mut partial: Box<PartialBody>,
         application: &mut dyn Application,
     ) -> Step {
-        let PartialBody { head_length, decoded, .. } = partial;
+        let PartialBody { head_length, decoded, .. } = *partial;
         let Some((head, body)) = input.split_at_mut_checked(head_length) else { return Step::Keep(0) };
         let read = partial.decoder.decode(body, decoded);
         if let (Ok(Progress { complete: false, length, .. }), Some(connection)) =
             (&read, self.connections.get_mut(key))
         {
-            connection.phase = Phase::Body(PartialBody { decoded: *length, ..partial });
+            partial.decoded = *length;
+            connection.await_body(partial);
             return Step::Keep(head_length + length);
         }
         let mut storage = HeaderStorage::new();
@@ -141,9 +134,9 @@ impl Engine {
     }
 
     /// The rest of a body is yet to come; its time runs from the end of the head.
-    fn begin_body(&mut self, key: Key<Connection>, partial: PartialBody, invited: bool) {
+    fn begin_body(&mut self, key: Key<Connection>, partial: Box<PartialBody>, invited: bool) {
         let Some(connection) = self.connections.get_mut(key) else { return };
-        connection.phase = Phase::Body(partial);
+        connection.await_body(partial);
         connection.since = self.time.now();
         if invited {
             connection.outbox.write(&mut self.memory.pool, |out| out.extend_from_slice(http::CONTINUE));

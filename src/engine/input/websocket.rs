@@ -3,11 +3,12 @@
 use super::Step;
 use crate::collections::Key;
 use crate::engine::budget::Purpose;
-use crate::engine::connection::{Connection, Phase};
+use crate::engine::connection::Connection;
 use crate::engine::pool::kept_assembly;
 use crate::engine::session::Session;
+use crate::engine::writing::Socket;
 use crate::engine::{Application, Engine, Message};
-use crate::sockjs::Messages;
+use crate::sockjs::{Messages, Transport};
 use crate::websocket::close;
 use crate::websocket::discard::Discarded;
 use crate::websocket::frame::{Opcode, write_header};
@@ -24,11 +25,11 @@ impl Engine {
         input: &mut [u8],
         application: &mut dyn Application,
     ) -> Step {
-        let Some(Connection { phase: Phase::WebSocket(socket), .. }) = self.connections.get_mut(key) else {
-            return Step::Keep(0);
-        };
-        let (session, raw) = (socket.session, socket.raw);
-        let mut decoder = std::mem::take(&mut socket.decoder);
+        let Some(connection) = self.connections.get_mut(key) else { return Step::Keep(0) };
+        let Some(&Socket { session, .. }) = connection.websocket() else { return Step::Keep(0) };
+        let Some(decoder) = connection.decoder_mut() else { return Step::Keep(0) };
+        let mut decoder = std::mem::take(decoder);
+        let raw = self.transport(session) == Some(Transport::RawWebSocket);
         let limit = self.message_limit(session, raw);
         let step = match decoder.decode(input, limit, &mut self.buffers.assembly) {
             Ok((0, Event::NeedMore)) => Step::Keep(input.len()),
@@ -54,8 +55,8 @@ impl Engine {
         decoder.reclaim(&mut self.buffers.assembly, kept_assembly(&self.options));
         let now = self.time.now();
         let Some(connection) = self.connections.get_mut(key) else { return step };
-        if let Phase::WebSocket(socket) = &mut connection.phase {
-            socket.decoder = decoder;
+        if let Some(place) = connection.decoder_mut() {
+            *place = decoder;
             if let Step::Took(_) = step {
                 connection.note_heard(now);
             }
@@ -110,12 +111,11 @@ impl Engine {
     /// Our close frame is out: everything but the client's is thrown away (RFC 6455 §7.1.1).
     pub(super) fn discard_until_close(&mut self, key: Key<Connection>, input: &[u8]) -> Step {
         let Some(connection) = self.connections.get_mut(key) else { return Step::Keep(0) };
-        let Phase::AwaitingClose(discard) = &mut connection.phase else { return Step::Keep(0) };
-        match discard.discard(input) {
+        match connection.discard(input) {
             Ok(Discarded::Bytes(0)) => Step::Keep(input.len()),
             Ok(Discarded::Bytes(count)) => Step::Took(count),
             Ok(Discarded::Close) | Err(_) => {
-                connection.phase = Phase::Finishing { peer_done: false };
+                connection.close();
                 self.send_later(key);
                 Step::Keep(0)
             }

@@ -2,7 +2,7 @@
 
 use super::world::{Moment, World};
 use crate::collections::Key;
-use crate::engine::connection::Phase;
+use crate::engine::writing::Writing;
 use crate::engine::{Arrival, Connection, EndpointOptions, Engine, ServerOptions, Session};
 
 /// A payload of so many messages: their numbers.
@@ -410,8 +410,8 @@ fn a_clients_close_frame_that_waited_is_read_behind_ours() {
     let socket = world.websocket("000/s/websocket");
     world.send(socket, [World::frame(1, br#"["a"]"#), World::frame(8, b"\x03\xe8")].concat());
     assert!(world.take(socket).contains("c[3000,\"Enough\"]"));
-    let phase = world.engine.connections.get(socket).map(|connection| &connection.phase);
-    assert!(matches!(phase, Some(Phase::Lingering)), "both said goodbye");
+    let writing = world.engine.connections.get(socket).map(|connection| connection.writing());
+    assert!(matches!(writing, Some(Writing::Shut)), "both close frames were sent");
     world.finish();
 }
 
