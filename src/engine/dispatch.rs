@@ -4,15 +4,13 @@
 //! the turn. What is left when it is used up goes on in the next turn, with a flush and everybody else's share between;
 //! until then nothing more is read from that connection, and a request is not answered before its last message was told.
 
-use std::sync::Arc;
-
 use super::answers::Exchange;
 use super::application::Application;
 use super::connection::{Connection, Delivered};
 use super::frame::Frame;
 use super::queues::Notice;
 use super::reading::Rest;
-use super::session::{Session, State};
+use super::session::Session;
 use super::time::Alarm;
 use super::{Engine, Event, Message, Stage};
 use crate::collections::Key;
@@ -213,12 +211,7 @@ impl Engine {
     }
 
     pub(super) fn notify_closed(&mut self, key: Key<Session>, application: &mut dyn Application) {
-        let Some(Session { state: State::Closed { close, told, .. }, .. }) = self.sessions.get_mut(key)
-        else {
-            return;
-        };
-        *told = true;
-        let close = Arc::clone(close);
+        let Some(close) = self.sessions.get_mut(key).and_then(Session::note_told) else { return };
         application.closed(self, key, &close);
         self.release(key);
     }

@@ -28,7 +28,7 @@ impl Engine {
             return;
         }
         connection.outbox.shrink();
-        if !(count == 0 && !connection.pace.is_open()) {
+        if count > 0 || connection.pace.is_open() {
             let now = self.time.read();
             connection.pace.flow = Flow::Stalled(Stamp::new(client_can_answer(connection, now, self.stage)));
             self.arm_connection(key);

@@ -2,11 +2,9 @@
 //!
 //! Nothing here calls the application: that a session closed is noted, and told from `dispatch`.
 
-use std::sync::Arc;
-
 use super::connection::Connection;
 use super::queues::Notice;
-use super::session::{Cause, Close, Session, State};
+use super::session::{Cause, Close, Session};
 use super::{Engine, Millis};
 use crate::collections::Key;
 use crate::sockjs::{Route, Transport};
@@ -117,11 +115,9 @@ impl Engine {
     /// closed already.
     pub fn close_session(&mut self, key: Key<Session>, close: Close) -> bool {
         let Some(session) = self.sessions.get_mut(key) else { return false };
-        if !session.is_open() {
+        if !session.close(close) {
             return false;
         }
-        let lingers = session.id.is_some();
-        session.state = State::Closed { close: Arc::new(close), told: false, lingers };
         self.time.alarms.cancel(&mut session.alarm);
         if let Some(endpoint) = self.endpoints.get_mut(usize::from(session.endpoint)) {
             endpoint.roster.remove(&mut self.sessions, key);
@@ -161,8 +157,8 @@ impl Engine {
     /// No receiver came in time, or none will: nobody can find the session any more.
     pub(super) fn expire_session(&mut self, key: Key<Session>) {
         self.close_session(key, Close::new(close::ABNORMAL, "Session expired", Cause::Expired));
-        if let Some(Session { state: State::Closed { lingers, .. }, .. }) = self.sessions.get_mut(key) {
-            *lingers = false;
+        if let Some(session) = self.sessions.get_mut(key) {
+            session.note_expired();
         }
         self.release(key);
     }
@@ -170,9 +166,7 @@ impl Engine {
     /// Frees the slot of a session of which nothing is left to do or to tell.
     pub(super) fn release(&mut self, key: Key<Session>) {
         let Some(session) = self.sessions.get_mut(key) else { return };
-        if !matches!(session.state, State::Closed { told: true, lingers: false, .. })
-            || session.receiver.is_some()
-        {
+        if !session.is_over() {
             return;
         }
         session.queue.clear(&mut self.memory.pool);

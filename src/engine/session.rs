@@ -86,13 +86,20 @@ pub(super) enum State {
     /// The application may send, and hears messages.
     Open,
     /// Over. What waits goes out, then the close frame.
-    Closed {
-        close: Arc<Close>,
-        /// The application was told.
-        told: bool,
-        /// Later receivers still find it, and get the close frame, until `disconnect_delay` passed without one.
-        lingers: bool,
-    },
+    Closed { close: Arc<Close>, remaining: Remaining },
+}
+
+/// What is left to do for a session that is closed, beside the receiver that it may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Remaining {
+    /// Its handler is to be told. Later receivers find it, and get the close frame, until `disconnect_delay` passed without one.
+    NoticeAndReceivers,
+    /// Its handler is to be told.
+    Notice,
+    /// Later receivers find it.
+    Receivers,
+    /// Nothing.
+    Nothing,
 }
 
 impl Session {
@@ -123,6 +130,41 @@ impl Session {
 
     pub(super) fn is_open(&self) -> bool {
         matches!(self.state, State::Open)
+    }
+
+    /// Closes it. `false`: it was closed already.
+    pub(super) fn close(&mut self, close: Close) -> bool {
+        let is_open = self.is_open();
+        if is_open {
+            // Later receivers can look for a session by its id alone.
+            let remaining = if self.id.is_some() { Remaining::NoticeAndReceivers } else { Remaining::Notice };
+            self.state = State::Closed { close: Arc::new(close), remaining };
+        }
+        is_open
+    }
+
+    /// Its handler is told now of the close: how it closed. `None`: it is open.
+    pub(super) fn note_told(&mut self) -> Option<Arc<Close>> {
+        let State::Closed { close, remaining } = &mut self.state else { return None };
+        *remaining = match remaining {
+            Remaining::NoticeAndReceivers | Remaining::Receivers => Remaining::Receivers,
+            Remaining::Notice | Remaining::Nothing => Remaining::Nothing,
+        };
+        Some(Arc::clone(close))
+    }
+
+    /// No receiver will come any more.
+    pub(super) fn note_expired(&mut self) {
+        let State::Closed { remaining, .. } = &mut self.state else { return };
+        *remaining = match remaining {
+            Remaining::NoticeAndReceivers | Remaining::Notice => Remaining::Notice,
+            Remaining::Receivers | Remaining::Nothing => Remaining::Nothing,
+        };
+    }
+
+    /// Whether its slot is to be freed.
+    pub(super) fn is_over(&self) -> bool {
+        self.receiver.is_none() && matches!(self.state, State::Closed { remaining: Remaining::Nothing, .. })
     }
 }
 
@@ -217,6 +259,32 @@ impl std::error::Error for SendError {}
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_session_is_over_when_its_handler_was_told_and_no_receiver_can_come() {
+        let close = || Close::new(1006, "", Cause::Expired);
+        // With an id, or without one, and whether the notice comes before the end of the wait for receivers.
+        for (id, told_first) in [(Some("id"), true), (Some("id"), false), (None, true)] {
+            let mut session = Session::new(0, Transport::XhrPolling, id, 0);
+            session.note_expired();
+            assert!(session.note_told().is_none() && session.is_open() && !session.is_over());
+            assert!(session.close(close()));
+            assert!(!session.close(close()), "once");
+            assert!(!session.is_over());
+            if told_first {
+                assert!(session.note_told().is_some());
+                assert_eq!(session.is_over(), id.is_none());
+                session.note_expired();
+            } else {
+                session.note_expired();
+                assert!(!session.is_over());
+                assert!(session.note_told().is_some());
+            }
+            assert!(session.is_over());
+            session.receiver = Key::from_parts(1, 1);
+            assert!(!session.is_over(), "its receiver has yet to carry the close frame");
+        }
+    }
 
     #[test]
     fn a_session_is_small() {
