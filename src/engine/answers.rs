@@ -1,4 +1,4 @@
-//! Response heads by the rules of the contract, and what becomes of a connection behind its answer.
+//! Response heads by the rules of the contract, and whole answers.
 
 use super::connection::Connection;
 use super::endpoint::Endpoint;
@@ -9,7 +9,7 @@ use crate::collections::Key;
 use crate::http::{self, Date, HeaderStorage, HttpError, Loading, Method, ResponseHead, Version, http_date};
 use crate::sockjs::{self, Action, Route};
 
-/// One request under way, and what its answer must know of it.
+/// One request under way, with all that its answer depends on.
 pub(super) struct Exchange<'r> {
     pub(super) key: Key<Connection>,
     pub(super) request: &'r http::Request<'r, 'r>,
@@ -18,8 +18,8 @@ pub(super) struct Exchange<'r> {
 }
 
 impl<'r> Exchange<'r> {
-    /// A client that asks for a WebSocket may send frames before it has the answer: where the answer is another one, nothing
-    /// more is read.
+    /// Behind a request for a WebSocket the client may send frames before it has the answer. Where the answer is another one,
+    /// these bytes must not be read as a request, so that the connection ends.
     pub(super) fn new(key: Key<Connection>, request: &'r http::Request<'r, 'r>, stage: Stage) -> Self {
         let goes_on = request.keep_alive() && !request.list_contains("upgrade", "websocket");
         Self { key, request, keep_alive: goes_on && stage == Stage::Serving }
@@ -34,13 +34,13 @@ impl<'r> Exchange<'r> {
     }
 }
 
-/// How long an answer may be kept.
+/// For how long caches may keep an answer.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Cache {
     /// Nothing is said.
     Unsaid,
     Never,
-    /// It may be kept, but is asked for again before each use.
+    /// A cache may keep it, but asks again before each use.
     Revalidate,
     Year,
 }
@@ -49,7 +49,7 @@ pub(super) const PLAIN_TEXT: &str = "text/plain; charset=UTF-8";
 
 const SECONDS_PER_YEAR: u64 = 31_536_000;
 
-/// What goes into a response head beside its status and framing.
+/// The fields of a response head beside its status and framing.
 #[derive(Clone, Copy)]
 pub(super) struct Label {
     /// The endpoint that answers, if one does.
@@ -103,7 +103,7 @@ impl Label {
             }
         };
         if let Some(endpoint) = self.endpoint.and_then(|number| endpoints.get(usize::from(number))) {
-            // A page that is not listed does not read even that its request was wrong.
+            // A page whose origin is not listed must not read even that its request was wrong.
             if self.cors && endpoint.options.cors && endpoint.origins.admit(exchange.request, Loading::Script)
             {
                 head = cross_origin(head, exchange);
@@ -119,7 +119,7 @@ impl Label {
             head = head.header("Upgrade", "websocket");
         }
         match (exchange.keep_alive, exchange.is_http11()) {
-            // Nothing is read behind a handshake that was refused.
+            // The bytes behind a refused handshake may be frames: the connection ends.
             _ if self.upgrade => head.header("Connection", "close, Upgrade"),
             (true, true) => head,
             (true, false) => head.header("Connection", "keep-alive"),
@@ -259,7 +259,7 @@ impl Engine {
         self.answer_error(&last, error.status(), http::reason_phrase(error.status()));
     }
 
-    /// Answers a request that has not come whole; as its route would, if its head is there.
+    /// Answers a request that has not come whole; with the fields of its route, if its head is there.
     pub(super) fn refuse_unfinished(&mut self, key: Key<Connection>, status: u16) {
         let Some(connection) = self.connections.get(key) else { return };
         let Reading::Body(partial) = connection.reading() else {
@@ -278,13 +278,12 @@ impl Engine {
     }
 }
 
-/// Whether a head begins as a HEAD request does: whatever else is wrong with it, its answer has no content (RFC 9110
-/// §9.3.2).
+/// Whether a head begins as a HEAD request does: even if the rest of it is wrong, its answer has no content (RFC 9110 §9.3.2).
 pub(super) fn names_head(head: &[u8]) -> bool {
     head.trim_ascii_start().starts_with(b"HEAD ")
 }
 
-/// What the headers of a route's answers say.
+/// The fields of a route's answers.
 pub(super) fn label(number: u16, route: Route<'_>) -> Label {
     let label = Label { endpoint: Some(number), ..Label::TEXT };
     match route {

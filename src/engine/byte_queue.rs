@@ -1,8 +1,8 @@
 //! A queue of bytes on their way out: small pieces are copied into one owned tail, large shared ones are referenced.
 //!
-//! Both queues of the server are queues: a connection's outbox (wire bytes) and a session's queue (messages that
-//! wait for a receiver, as comma-joined JSON strings). In the steady state a queue is its tail alone, one pooled
-//! buffer; the list of pieces exists only while a large broadcast waits.
+//! A connection's outbox (wire bytes) is such a queue, and so is a session's queue (messages for the next frame, as comma-joined
+//! JSON strings). In the steady state a queue is its tail alone, one pooled buffer; the list of pieces exists only while a
+//! large broadcast waits.
 
 use std::collections::VecDeque;
 
@@ -84,7 +84,7 @@ impl ByteQueue {
         self.len() == 0
     }
 
-    /// Appends whatever `write` writes: mostly a few bytes. It must only append.
+    /// Appends the bytes that `write` writes: mostly a few. It must only append.
     pub(super) fn write(&mut self, pool: &mut Pool, write: impl FnOnce(&mut Vec<u8>)) {
         self.write_long(0, pool, write);
     }
@@ -143,12 +143,12 @@ impl ByteQueue {
         pieces.queue.push_back(piece);
     }
 
-    /// What waits, if there are no pieces: mostly.
+    /// All bytes, if there are no pieces: mostly.
     pub(super) fn as_slice(&self) -> Option<&[u8]> {
         self.pieces.is_none().then(|| self.tail.get(self.taken..).unwrap_or_default())
     }
 
-    /// What waits, in order, in as many slices as there are pieces.
+    /// All bytes, in order, in as many slices as there are pieces.
     pub(super) fn slices(&self) -> impl Iterator<Item = &[u8]> {
         let pieces = self.pieces.iter().flat_map(|pieces| pieces.queue.iter().map(Piece::bytes));
         let mut taken = self.taken;
@@ -178,7 +178,7 @@ impl ByteQueue {
             }
         }
         if self.taken >= self.tail.len() {
-            self.clear(pool);
+            self.give_back(pool);
         } else if self.taken >= WORTH_SHARING && self.taken * 2 >= self.tail.len() {
             // A client that always leaves a little unread must not make the tail grow for ever.
             self.tail.drain(..self.taken);
@@ -195,7 +195,7 @@ impl ByteQueue {
     }
 
     /// Drops everything and gives the memory back.
-    pub(super) fn clear(&mut self, pool: &mut Pool) {
+    pub(super) fn give_back(&mut self, pool: &mut Pool) {
         self.taken = 0;
         Piece::Owned(std::mem::take(&mut self.tail)).let_go(pool);
         if let Some(pieces) = self.pieces.take() {
@@ -238,7 +238,7 @@ mod tests {
         assert!(budget.held() < held, "a copy needs no other holder");
         drop(large);
         assert!(budget.held() >= WORTH_SHARING, "the queue still holds it");
-        queue.clear(&mut pool);
+        queue.give_back(&mut pool);
         assert_eq!(budget.held(), 0);
     }
 
@@ -247,7 +247,7 @@ mod tests {
         let mut pool = Pool::default();
         let mut queue = ByteQueue::default();
         queue.write_long(60_000, &mut pool, |tail| tail.resize(60_000, b'x'));
-        queue.clear(&mut pool);
+        queue.give_back(&mut pool);
         queue.write(&mut pool, |tail| tail.push(b'x'));
         assert!(queue.footprint() < 100, "{} bytes are held for one", queue.footprint());
     }
@@ -313,7 +313,7 @@ mod tests {
             assert!(queue.footprint() <= 8 * WORTH_SHARING, "{}", queue.footprint());
         }
         queue.shrink();
-        queue.clear(&mut pool);
+        queue.give_back(&mut pool);
         assert_eq!(queue.footprint(), 0);
     }
 }

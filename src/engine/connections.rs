@@ -16,7 +16,7 @@ use super::{Engine, Stage};
 use crate::collections::Key;
 use crate::websocket::close;
 
-/// Slices of one write. More wait for the next.
+/// Slices of one write. Further ones leave in the next.
 pub(super) const SLICES: usize = 64;
 
 /// The head of an answer at most, with what it echoes.
@@ -47,13 +47,13 @@ impl Engine {
         key
     }
 
-    /// Counts a refusal, and has it told.
+    /// Counts a refusal, and notes it for the observer.
     pub(super) fn note_refusal(&mut self, key: Key<Connection>, status: u16) {
         self.counters.refused.count(status);
         self.queue_refusal(key, status);
     }
 
-    /// The same for what the endpoint's origins, or the handler, did not admit.
+    /// The same for a request that the endpoint's origins, or the handler, did not admit.
     pub(super) fn note_not_admitted(&mut self, key: Key<Connection>, status: u16) {
         self.counters.refused.not_admitted += 1;
         self.queue_refusal(key, status);
@@ -77,7 +77,7 @@ impl Engine {
         }
     }
 
-    /// What waits for a connection's client, for one write: calls `write` with the slices, if there are any.
+    /// Calls `write` with the bytes of an outbox, in as many slices as one write takes. `None`: it is empty.
     pub fn outgoing<R>(&self, key: Key<Connection>, write: impl FnOnce(&[IoSlice<'_>]) -> R) -> Option<R> {
         let outbox = &self.connections.get(key)?.outbox;
         if let Some(bytes) = outbox.as_slice() {
@@ -99,7 +99,7 @@ impl Engine {
         }
     }
 
-    /// What a connection sent goes on in the next turn.
+    /// Puts off the input of a connection to the next turn.
     pub(super) fn postpone(&mut self, key: Key<Connection>) {
         if let Some(connection) = self.connections.get_mut(key)
             && !std::mem::replace(&mut connection.is_postponed, true)
@@ -108,7 +108,7 @@ impl Engine {
         }
     }
 
-    /// Keeps what is left of a payload with the connection from which it came, for the next turn.
+    /// Keeps the rest of a payload with the connection from which it came, for the next turn.
     pub(super) fn keep_rest(&mut self, key: Key<Connection>, left: &str) {
         if !left.is_empty() {
             self.put_back(key, Box::new(Rest::new(left)));
@@ -123,7 +123,7 @@ impl Engine {
         self.book_connection(key);
     }
 
-    /// The answer is in the outbox: the next request, or the end.
+    /// The answer is in the outbox: behind it comes the next request, or the end.
     pub(super) fn finish_response(&mut self, key: Key<Connection>, keep_alive: bool) {
         let Some(connection) = self.connections.get_mut(key) else { return };
         connection.answered(keep_alive, self.time.now());
@@ -136,16 +136,16 @@ impl Engine {
         self.arm_connection(key);
     }
 
-    /// The client's turn begins: everything of ours has left.
+    /// The client's turn begins: the last byte of the outbox has left.
     pub(super) fn begin_wait(&mut self, key: Key<Connection>) {
         let Some(connection) = self.connections.get_mut(key) else { return };
         connection.since = client_can_answer(connection, self.time.read(), self.stage);
         self.arm_connection(key);
     }
 
-    /// The end of a response waits in the outbox, and its client takes nothing now: the session waits for as long as a
-    /// client needs that reads at the slowest rate, from the last byte that it took. (A stall may last longer, but how much
-    /// of a response is in whose buffers must not matter to the session.)
+    /// The end of a response is in the outbox, and its client takes nothing now: the session waits for as long as a client
+    /// needs that reads at the slowest rate, from the last byte that it took. (A stall may last longer, but the session must
+    /// not depend on whether the server or the operating system holds the bytes.)
     pub(super) fn await_reader(&mut self, key: Key<Connection>) {
         let Some(connection) = self.connections.get_mut(key) else { return };
         if let (Writing::Last { session: Some(session), .. }, Flow::Stalled(_)) =
@@ -165,7 +165,7 @@ impl Engine {
         self.book_connection(key);
     }
 
-    /// Ends a connection whose client has hung up behind what waits for it. Its session hears that its receiver broke off.
+    /// Ends a connection behind the bytes of its outbox: the client has hung up. For its session the receiver has broken off.
     pub(super) fn end_behind_output(&mut self, key: Key<Connection>) {
         if let Some(session) = self.connections.get(key).and_then(Connection::session) {
             self.receiver_broke_off(session, key);
@@ -179,8 +179,8 @@ impl Engine {
         self.send_later(key);
     }
 
-    /// Whether so many bytes more may be stored; where they may not, connections whose clients take nothing are dropped, those
-    /// that hold most first, until there is room again.
+    /// Whether so many bytes more may be stored. Where they may not, connections whose sockets take nothing are dropped,
+    /// largest outbox first, until there is room.
     pub(super) fn make_room(&mut self, purpose: Purpose, bytes: usize) -> bool {
         if self.memory.budget.admit(purpose, bytes) {
             return true;
@@ -204,13 +204,13 @@ impl Engine {
             }
             self.drop_connection(key);
         }
-        // Until the next flush no more sockets can be known to take nothing.
+        // Only a flush shows of more sockets that they take nothing.
         self.memory.nothing_to_evict = stalled.is_empty();
         self.memory.budget.admit(purpose, bytes)
     }
 
-    /// Whether an answer with so many bytes behind its head, or in place of it, may be stored. A connection for which not
-    /// even that is left ends: an answer that says so would have no room either.
+    /// Whether an answer with so many bytes behind its head may be stored. If not, the connection ends: an answer that says so
+    /// would have no room either.
     pub(super) fn can_answer(&mut self, key: Key<Connection>, bytes: usize) -> bool {
         let has_room = self.make_room(Purpose::Answer, bytes.saturating_add(HEAD));
         if !has_room {
@@ -219,13 +219,13 @@ impl Engine {
         has_room
     }
 
-    /// Ends a connection here and now. Its session hears that its receiver broke off. (Where the messages of a request are
-    /// being told, their session lives on and hears them all; nobody is answered then. What a WebSocket sent and the
-    /// application did not hear is lost with it, as what is still in the socket.)
+    /// Ends a connection here and now. For its session the receiver has broken off. Where the messages of a request are being
+    /// told, their session lives on and gets them all, and the answer is dropped. Messages of a WebSocket that the application
+    /// has not heard are lost with it, like bytes that are still in the socket.
     pub(super) fn drop_connection(&mut self, key: Key<Connection>) {
         let Some(connection) = self.connections.get_mut(key) else { return };
         connection.pace.flow = Flow::Open;
-        connection.outbox.clear(&mut self.memory.pool);
+        connection.outbox.give_back(&mut self.memory.pool);
         let session = connection.session();
         let delivering = connection.delivering().and_then(|session| self.sessions.get(session));
         if !connection.fail(delivering.is_some_and(Session::is_open)) {

@@ -55,7 +55,7 @@ impl Engine {
                 self.drop_connection(receiver);
             }
             Some(receiver) if connection.is_some_and(|it| matches!(it.writing(), Writing::Last { .. })) => {
-                // The end of its response is still here, and the client has not taken a byte of it for too long.
+                // The end of the response is still in the outbox, and the client has not taken a byte of it for too long.
                 self.close_session(key, Close::new(1002, "Connection interrupted", Cause::Unresponsive));
                 self.drop_connection(receiver);
             }
@@ -69,9 +69,9 @@ impl Engine {
         }
     }
 
-    /// A client that speaks all the time is never asked whether it is there, so that nothing shows how much of what was
-    /// written to it has been read. If a slow client would need longer for it than for a pong, a ping asks: otherwise the
-    /// client would be missed long after it has gone.
+    /// Pings a client that speaks all the time, if much is on its way to it. No heartbeat asks such a client whether it is there,
+    /// so that nothing shows how much it has read. If a slow client would need longer for that than for a pong, the ping
+    /// asks: otherwise the server would notice long after the client has gone.
     fn ask_how_far(&mut self, receiver: Key<Connection>, pong_timeout: Millis) {
         let now = self.time.now();
         let Some(connection) = self.connections.get_mut(receiver) else { return };
@@ -82,8 +82,8 @@ impl Engine {
         }
     }
 
-    /// Ends a stream whose client has made no request for long: one that is there opens the next at once, one that is not
-    /// lets its session expire.
+    /// Ends a stream whose client has made no request for long: a client that is there opens the next stream at once, and
+    /// without one the session expires.
     fn end_silent_stream(&mut self, key: Key<Session>, receiver: Key<Connection>, until: Millis) {
         let Some(session) = self.sessions.get(key) else { return };
         let Some(endpoint) = self.endpoints.get(usize::from(session.endpoint)) else { return };
@@ -93,7 +93,7 @@ impl Engine {
         }
     }
 
-    /// Nothing was heard of a WebSocket's client after `since`: is it still there?
+    /// Pings the client of a WebSocket that was not heard after `since`.
     pub(super) fn ping(&mut self, receiver: Key<Connection>, since: Millis) {
         let Some(connection) = self.connections.get_mut(receiver) else { return };
         let Some(Socket { ping: Ping::Rest | Ping::Outstanding(_), .. }) = connection.websocket() else {
@@ -103,7 +103,7 @@ impl Engine {
             return;
         }
         if !connection.pace.is_open() {
-            // A client that does not read cannot answer; the stall will end it.
+            // A client that does not read cannot answer; the limit on stalls ends the connection.
             connection.since = self.time.now();
             return;
         }
@@ -116,7 +116,8 @@ impl Engine {
         self.send_later(receiver);
     }
 
-    /// Nothing was sent to a client after `since`: proxies and clients want to see that somebody is there.
+    /// Sends a heartbeat through a receiver that got nothing after `since`: proxies close silent connections, and clients
+    /// expect a frame.
     pub(super) fn beat(&mut self, key: Key<Session>, receiver: Key<Connection>, since: Millis) {
         let Some(session) = self.sessions.get_mut(key) else { return };
         if session.since > since {
@@ -124,7 +125,7 @@ impl Engine {
         }
         session.since = self.time.now();
         let speaks_sockjs = session.transport != Transport::RawWebSocket;
-        // What waits already will show it, or the stall will end it.
+        // A stalled receiver has bytes to read already, or the limit on stalls ends it.
         if speaks_sockjs && self.connections.get(receiver).is_some_and(|it| it.pace.is_open()) {
             self.emit(receiver, Frame::Whole(HEARTBEAT_FRAME));
         }

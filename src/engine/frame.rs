@@ -72,7 +72,7 @@ impl Frame<'_> {
                 out.write_long(length, pool, |out| {
                     rewrite(out, &mut once(MESSAGES_START).chain(queue.slices()).chain(once(MESSAGES_END)));
                 });
-                queue.clear(pool);
+                queue.give_back(pool);
             }
         }
         size

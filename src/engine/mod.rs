@@ -3,31 +3,47 @@
 //! In go connections, bytes, ends of streams and the time; out come bytes to send, connections to drop and the next
 //! deadline. Everything between happens here, so that every race is a unit test with a made-up clock.
 //!
-//! The files, from the top; each calls methods of itself and of those below it, and never one above:
+//! # A turn
 //!
-//! | file | what happens there |
+//! 1. [`Engine::begin_turn`]: the application hears of events that the last turn left over.
+//! 2. [`Engine::go_on`]: input that was put off in the last turn goes on, one connection after the other.
+//! 3. [`Engine::accept`], [`Engine::receive`], [`Engine::writable`]: connections and bytes arrive. Each unit of input (a
+//!    request, a frame) is dealt with whole; what the handlers send is queued.
+//! 4. [`Engine::advance`]: timers that are over run out.
+//! 5. [`Engine::next_order`]: the flush. Queues become frames, frames become writes, and [`Engine::sent`] says what left.
+//!
+//! # The files
+//!
+//! From the top; each file calls methods of itself and of those below it, and never one above (a test sees to it):
+//!
+//! | file | content |
 //! |---|---|
-//! | `turn` | the order of one turn; what the driver hands over, and what it is told to do |
+//! | `turn` | the order of one turn: the calls of the driver, and the orders for it |
 //! | `shutdown` | the end of the server |
-//! | `input` | bytes → one HTTP request or WebSocket message at a time; what is incomplete waits in the inbox |
+//! | `input` | bytes → one HTTP request or WebSocket frame at a time; incomplete units wait in the inbox |
 //! | `routing` | request → endpoint → what is asked of it |
 //! | `upgrade` | the WebSocket handshake |
-//! | `dispatch` | the only caller of the application: messages, openings, closes, its timers; a share of them in each turn |
+//! | `dispatch` | the only caller of the application: messages, openings, closes, its timers, each within the turn's budget |
 //! | `expiry` | a wait is over: a heartbeat, a ping, an end |
-//! | `output` | what follows when the last byte of an outbox has left |
-//! | `receivers` | what waits in a session → one frame → the framing of its transport → an outbox |
+//! | `output` | bytes have left: what follows the last byte of an outbox |
+//! | `receivers` | the messages of a session → one frame → the receiver's outbox; which receiver a session keeps |
 //! | `answers` | response heads, and whole answers |
 //! | `sending` | messages from the application: to one session, or to all of an endpoint |
 //! | `connections` | connections are taken in, kept alive behind an answer, ended, dropped |
-//! | `backpressure` | whether more may be read or queued now |
+//! | `backpressure` | whether a message may be queued, and more input read |
 //! | `registry` | endpoints and sessions are found, created, closed, forgotten |
-//! | `waits` | when each wait is over, and the timers that say so |
-//! | `endpoint`, `connection`, `session`, `chain`, `memory` | what there is, and what it holds |
-//! | `clock`, `options`, `counters` | values |
+//! | `waits` | when each wait is over, and the timers for them |
+//! | `memory`, `queues`, `counters` | the account of memory with the spare buffers; deferred work; figures |
+//! | `application`, `endpoint` | the interface of the handlers; one mounted service |
+//! | `connection`, `reading`, `writing` | a connection: its two halves, and the rules that couple them |
+//! | `session` | a session |
+//! | `source`, `pace`, `frame`, `byte_queue` | the parts of both: input, the client's reading, one SockJS frame, queued bytes |
+//! | `pool`, `budget`, `options`, `work`, `time` | values: spare buffers, limits of memory, options, the budget of a turn, the clock |
 //!
-//! Two rules make re-entrancy simple. What a handler calls only changes state and queues, and never calls a handler.
-//! What it caused to end is told from `Engine::notify`, after each unit of input; a session's slot is freed after its
-//! close was told.
+//! # Re-entrancy
+//!
+//! Two rules make it simple. A call from a handler only changes state and queues, and never calls a handler. Closes that such a
+//! call causes are told from `Engine::notify`, behind each unit of input; the slot of a session is freed behind its close.
 
 mod answers;
 mod application;

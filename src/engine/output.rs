@@ -1,4 +1,4 @@
-//! Outboxes → the reactor; and what follows when the last byte has left.
+//! Bytes have left: how a client reads, and what follows when the last byte of an outbox has left.
 
 use super::waits::client_can_answer;
 
@@ -9,7 +9,7 @@ use super::session::Awaited;
 use super::turn::Order;
 use crate::collections::Key;
 
-/// Bytes of which it matters when exactly they were written.
+/// From so many bytes on it matters when exactly they were written.
 const READ_SLOWLY: usize = 16 << 10;
 
 impl Engine {
@@ -17,7 +17,7 @@ impl Engine {
         let Some(connection) = self.connections.get_mut(key) else { return };
         self.counters.bytes_out += count as u64;
         connection.outbox.advance(count, &mut self.memory.pool);
-        // A few bytes take no time that matters.
+        // The clock costs more than a few bytes can matter.
         let now = if count < READ_SLOWLY { self.time.now() } else { self.time.read() };
         connection.pace.note_written(count, now, self.options.slowest_client);
         if connection.outbox.is_empty() {

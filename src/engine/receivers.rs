@@ -1,4 +1,4 @@
-//! What a session has for its client → one frame → the framing of the transport → the receiver's outbox.
+//! The messages of a session → one frame → the framing of the transport → the receiver's outbox.
 //!
 //! A polling receiver ends with its first frame, a streaming one at the response limit, a WebSocket with its session.
 
@@ -62,7 +62,7 @@ impl Engine {
             }
         });
         let keep_alive = exchange.keep_alive;
-        // From here on the session's timer watches.
+        // From here on the timer of the session watches over the wait.
         self.time.timers.cancel(&mut connection.timer);
         let stream = Stream { session, transport, chunked, keep_alive, sent: 0 };
         connection.begin_stream(stream, self.time.now());
@@ -91,7 +91,7 @@ impl Engine {
         }
     }
 
-    /// Puts everything that a session has for its client into the receiver, if one is there and takes it.
+    /// Puts everything that a session has for its client into the receiver, if there is one whose socket takes it.
     pub(super) fn flush_session(&mut self, key: Key<Session>) {
         let Some(session) = self.sessions.get_mut(key) else { return };
         let Some(receiver) = session.receiver else {
@@ -100,15 +100,15 @@ impl Engine {
         };
         let Some(connection) = self.connections.get(receiver) else { return };
         if !connection.pace.is_open() || matches!(connection.writing(), Writing::Last { .. }) {
-            // What waits is packed into one frame when the client reads again, or comes again.
+            // The queue becomes one frame when the client reads again, or comes with the next receiver.
             session.queue.shrink();
             return self.memory.book_session(session);
         }
         self.emit_all(key);
     }
 
-    /// The same whether or not the receiver takes it now: the messages that wait in one frame, and the close frame of a session
-    /// that is closed.
+    /// The same whether or not the socket takes it now: all queued messages in one frame, and the close frame of a closed
+    /// session.
     pub(super) fn emit_all(&mut self, key: Key<Session>) {
         let Some(session) = self.sessions.get_mut(key) else { return };
         let Some(receiver) = session.receiver else { return };
@@ -156,7 +156,7 @@ impl Engine {
         }
     }
 
-    /// A frame for a receiver that never becomes its session's: the session is another's, or gone.
+    /// Closes a receiver that its session does not take: another one is attached, or the session is gone.
     pub(super) fn turn_away(&mut self, key: Key<Connection>, code: u16, reason: &str) {
         let mut frame = self.memory.pool.take(0);
         write_close_frame(&mut frame, code, reason);
@@ -170,8 +170,8 @@ impl Engine {
 }
 
 impl Engine {
-    /// Another receiver for a session that is there. Whether it is the only one is known once the reactor has looked
-    /// at the socket of the first: a client that hung up before it came back is not told that it is still there.
+    /// Another receiver for a session that is there. Whether it is the only one is known when the driver has looked at the socket
+    /// of the first: a client that hung up before it came back must not be refused because of its own first receiver.
     pub(super) fn attach_or_wait(&mut self, key: Key<Connection>, session: Key<Session>) {
         self.note_request(session);
         match self.sessions.get(session).and_then(|session| session.receiver) {
@@ -208,13 +208,14 @@ impl Engine {
             }
             let Some(connection) = self.connections.get(key) else { continue };
             if connection.source.has_ended() && connection.writing().is_http_receiver() {
-                // Its client has left meanwhile.
+                // Its client has hung up while the driver looked at the first receiver.
                 self.end_receiver(key);
             }
         }
     }
 
-    /// A first receiver whose client has hung up, but is here with a second: what has not left cannot have been read.
+    /// Gives up a first receiver whose client has hung up, and is here with a second one: the client cannot have read bytes
+    /// that have not left.
     pub(super) fn give_up_first_receiver(&mut self, session: Key<Session>, second: Key<Connection>) {
         let Some(first) = self.sessions.get(session).and_then(|session| session.receiver) else { return };
         if first == second || !self.connections.get(first).is_some_and(|it| it.source.has_ended()) {
@@ -234,8 +235,8 @@ impl Engine {
         self.arm_session(session);
     }
 
-    /// The client of a receiver has hung up. How packets and turns were cut must not matter: what the session has for it by
-    /// now may end the response; and whose receiver it is may be open until the end of the turn.
+    /// The client of a receiver has hung up. How packets and turns were cut must not matter: messages that the session has by now
+    /// may end the response as they should; and whether the session takes this receiver may be open until the flush.
     pub(super) fn end_receiver(&mut self, key: Key<Connection>) {
         let Some(session) = self.connections.get(key).and_then(Connection::session) else { return };
         let is_settled = self.sessions.get(session).is_some_and(|session| session.receiver == Some(key));
@@ -250,8 +251,8 @@ impl Engine {
         }
     }
 
-    /// The same of a client that sent more before than is welcome now: a response that is under way cannot reach its end
-    /// any more. Everybody else's end is seen behind what it sent.
+    /// The same where the end stands behind bytes that are not welcome now: a response that is under way cannot reach its client
+    /// any more. For all other connections the end is dealt with behind those bytes.
     pub(super) fn end_behind_unread(&mut self, key: Key<Connection>) {
         if self.connections.get(key).is_some_and(|it| it.writing().is_http_receiver()) {
             self.end_receiver(key);
@@ -267,8 +268,8 @@ impl Engine {
     ) {
         let session = self.connections.get(key).and_then(Connection::session);
         if let Some(session) = session {
-            // What was sent before leaves before, though the client may not read just now: how frames were cut into
-            // packets must not matter.
+            // Messages that were sent before the close leave before it, even if the client does not read just now: how frames were
+            // cut into packets must not matter.
             self.emit_all(session);
         }
         let Some(connection) = self.connections.get_mut(key) else { return };
@@ -283,7 +284,7 @@ impl Engine {
         }
     }
 
-    /// Fails a WebSocket for what its client did: a close frame with the code, and no more is read (RFC 6455 §7.1.7).
+    /// Fails a WebSocket whose client broke a rule: sends a close frame with the code, and reads no more (RFC 6455 §7.1.7).
     pub(super) fn fail_websocket(&mut self, key: Key<Connection>, code: u16, reason: &str) {
         self.note_refusal(key, code);
         self.end_websocket(key, Some(code), reason, Close::new(code, reason, Cause::Protocol));

@@ -10,7 +10,7 @@ use crate::collections::Key;
 use crate::sockjs::{Route, Transport};
 use crate::websocket::close::{self};
 
-/// What a receiver is told whose session was interrupted, or has gone while it came.
+/// The close frame of a receiver whose session was interrupted, or has gone while the receiver came.
 pub(super) const INTERRUPTED: (u16, &str) = (1002, "Connection interrupted");
 
 impl Engine {
@@ -98,7 +98,7 @@ impl Engine {
     }
 
     /// The client of a session made a request for it. Where a streaming response is under way, nothing else shows that its
-    /// client is still there: what it does not read fits into the buffers of operating systems for long.
+    /// client is still there: unread bytes fit into the buffers of operating systems for long.
     pub(super) fn note_request(&mut self, key: Key<Session>) {
         let Some(receiver) = self.sessions.get(key).and_then(|session| session.receiver) else { return };
         if let Some(receiver) = self.connections.get_mut(receiver) {
@@ -111,8 +111,8 @@ impl Engine {
         self.close_session(key, Close::new(code, reason, Cause::Application))
     }
 
-    /// Ends a session. What waits goes out, then the close frame; the application hears of it once. `false`: it was
-    /// closed already.
+    /// Ends a session. Its queue goes out, then the close frame; the application hears of it once. `false`: it was closed
+    /// already.
     pub fn close_session(&mut self, key: Key<Session>, close: Close) -> bool {
         let Some(session) = self.sessions.get_mut(key) else { return false };
         if !session.close(close) {
@@ -144,17 +144,17 @@ impl Engine {
     pub(super) fn receiver_broke_off(&mut self, key: Key<Session>, receiver: Key<Connection>) {
         let Some(session) = self.sessions.get_mut(key) else { return };
         if session.receiver.is_some_and(|current| current != receiver) {
-            // It was turned away, or its client has come back already on another connection.
+            // This receiver was turned away, or its client has come back already on another connection.
             return;
         }
-        session.queue.clear(&mut self.memory.pool);
+        session.queue.give_back(&mut self.memory.pool);
         self.memory.book_session(session);
         let code = if session.id.is_some() { INTERRUPTED.0 } else { close::ABNORMAL };
         self.close_session(key, Close::new(code, INTERRUPTED.1, Cause::Interrupted));
         self.detach(key, receiver, self.time.now());
     }
 
-    /// No receiver came in time, or none will: nobody can find the session any more.
+    /// No receiver came in time, or none will: later receivers do not find the session any more.
     pub(super) fn expire_session(&mut self, key: Key<Session>) {
         self.close_session(key, Close::new(close::ABNORMAL, "Session expired", Cause::Expired));
         if let Some(session) = self.sessions.get_mut(key) {
@@ -163,13 +163,13 @@ impl Engine {
         self.release(key);
     }
 
-    /// Frees the slot of a session of which nothing is left to do or to tell.
+    /// Frees the slot of a session that is over.
     pub(super) fn release(&mut self, key: Key<Session>) {
         let Some(session) = self.sessions.get_mut(key) else { return };
         if !session.is_over() {
             return;
         }
-        session.queue.clear(&mut self.memory.pool);
+        session.queue.give_back(&mut self.memory.pool);
         self.memory.book_session(session);
         self.time.timers.cancel(&mut session.timer);
         let (number, has_id, transport) = (session.endpoint, session.id.is_some(), session.transport);

@@ -1,4 +1,4 @@
-//! One session: its state, what waits for its client, and the words with which it ends.
+//! One session: its state, the queue for its client, and how it ended.
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ pub struct Session {
     pub(super) endpoint: u16,
     pub(super) transport: Transport,
     pub(super) state: State,
-    /// The client's secret name for it; WebSocket sessions have none, for nobody can look them up.
+    /// The client's secret name for it. WebSocket sessions have none: no second request looks for them.
     pub(super) id: Option<Box<str>>,
     /// The connection that carries frames to the client now.
     pub(super) receiver: Option<Key<Connection>>,
@@ -71,7 +71,7 @@ impl Hashed for Session {
     }
 }
 
-/// What whoever was told `Full` is to be told of.
+/// The event of which a handler that was told `Full` is to be told.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Awaited {
     Nothing,
@@ -85,7 +85,7 @@ pub(super) enum Awaited {
 pub(super) enum State {
     /// The application may send, and hears messages.
     Open,
-    /// Over. What waits goes out, then the close frame.
+    /// Over. The queue goes out, then the close frame.
     Closed { close: Arc<Close>, remaining: Remaining },
 }
 
@@ -193,11 +193,11 @@ pub struct Close {
     pub code: u16,
     /// The reason beside the code.
     pub reason: String,
-    /// Who or what ended it.
+    /// The cause of the end.
     pub cause: Cause,
 }
 
-/// Who or what ended a session.
+/// The cause of a session's end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Cause {

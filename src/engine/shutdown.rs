@@ -1,4 +1,4 @@
-//! The end of the server: every session is told, and what is left is cut.
+//! The end of the server: every session is closed, and connections that are still there at the end are cut.
 
 use super::application::Application;
 use super::pace::{Flow, Stamp};
@@ -8,8 +8,8 @@ use super::writing::Writing;
 use super::{Engine, Stage};
 
 impl Engine {
-    /// Begins the end: no new connections or sessions, every session is closed with this code and reason, connections
-    /// end behind what they are at, and the waits of the closing handshakes are short from now on.
+    /// Begins the end: no new connections or sessions, every session is closed with this code and reason, connections end
+    /// behind their request, and the waits of the closing handshakes are short from now on.
     pub fn stop(&mut self, code: u16, reason: &str, application: &mut dyn Application) {
         self.stage = Stage::Stopping;
         self.time.read();
@@ -28,8 +28,8 @@ impl Engine {
         let keys: Vec<_> = self.connections.iter().map(|(key, _)| key).collect();
         for key in keys {
             let Some(connection) = self.connections.get_mut(key) else { continue };
-            // Its last chance is a short one, but it begins now: for a request that is on its way, or not here whole, for a
-            // client between two polls, which comes for the close frame, and for one that was to read much first.
+            // The last wait is short, but it begins now: a request may be on its way, or not here whole; a client between two
+            // polls comes for the close frame; another client had much to read first.
             connection.since = self.time.now();
             if let Flow::Stalled(since) = &mut connection.pace.flow {
                 *since = Stamp::new(self.time.now());
@@ -38,7 +38,7 @@ impl Engine {
                 && !awaits_receivers
                 && connection.inbox.is_empty()
             {
-                // No client needs it any more.
+                // No session is without a receiver, so that no client comes back for a close frame on this connection.
                 connection.close();
                 self.send_later(key);
             }
@@ -52,7 +52,7 @@ impl Engine {
         self.connections.is_empty() && self.sessions.is_empty()
     }
 
-    /// Cuts what is left, sessions and connections, and says how many of each.
+    /// Cuts the sessions and connections that are still there, and says how many of each.
     pub fn cut(&mut self, application: &mut dyn Application) -> (usize, usize) {
         let left = (self.sessions.len(), self.connections.len());
         let keys: Vec<_> = self.connections.iter().map(|(key, _)| key).collect();
@@ -63,12 +63,12 @@ impl Engine {
         for key in keys {
             self.expire_session(key);
         }
-        // Those that were left for the sake of a session.
+        // Connections whose messages were being told were left until their sessions closed.
         let keys: Vec<_> = self.connections.iter().map(|(key, _)| key).collect();
         for key in keys {
             self.drop_connection(key);
         }
-        // No client is left to be sent anything.
+        // No connection is left to which a flush could write.
         self.turn.flush_due = false;
         self.memory.budget.begin_flush();
         self.turn.work.begin_turn();

@@ -1,4 +1,4 @@
-//! The time at which things happen: told by the driver's clock, and read again whenever a wait begins.
+//! The time: read from the driver's clock, and read again whenever a wait begins. And the timers.
 //!
 //! A callback of the application may take long, and the process may be stopped at any point. So the time is not taken
 //! once for a turn: it is read behind every callback, and again where a wait for a client begins, so that the time

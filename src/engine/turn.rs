@@ -1,6 +1,6 @@
-//! The order of one turn, written down once: what the driver does, and what it is told to do.
+//! The order of one turn, written down once: the calls that a driver makes, and the orders that it carries out.
 //!
-//! A driver has sockets and nothing else to know. In each turn it
+//! A driver owns the sockets and knows nothing else. In each turn it
 //!
 //! 1. begins it ([`Engine::begin_turn`]) and carries out orders: the program may have sent much since the last turn, and
 //!    some of what that turn brought about may be left over;
@@ -9,9 +9,9 @@
 //! 4. says up to which time everything that had arrived was handed over ([`Engine::advance`]);
 //! 5. carries out orders: everything that the turn brought about leaves, in one write for each connection.
 //!
-//! Orders are carried out after each call of 2 and 3, too ([`Engine::next_order`] until there is none): mostly there is
-//! none, but where queues have grown for want of a flush it cannot wait for the end of the turn. Then the driver sleeps
-//! until the [next deadline](Engine::next_deadline).
+//! Orders are carried out after each call of 2 and 3, too ([`Engine::next_order`] until there is none). Mostly there is
+//! none; but where queues have grown only for want of a flush, the flush cannot wait for the end of the turn. Then the driver
+//! sleeps until the [next deadline](Engine::next_deadline).
 
 use super::connection::Connection;
 use super::source::Source;
@@ -20,13 +20,13 @@ use super::work::Flush;
 use super::{Application, Engine, Millis};
 use crate::collections::Key;
 
-/// What came of a connection's socket.
+/// What a driver read from the socket of a connection.
 pub enum Arrival<'b> {
     /// Bytes. They are rewritten in place: unmasked, and decoded.
     Bytes(&'b mut [u8]),
     /// The end of the stream.
     End,
-    /// The end of the stream, behind bytes that are not read while they are not welcome.
+    /// The end of the stream, behind bytes that the driver left in the socket.
     EndBehindUnread,
     /// The connection is broken: reset, or failed in another way.
     Failure,
@@ -37,7 +37,7 @@ pub enum Arrival<'b> {
 pub enum Order {
     /// Read once more: is its client still there? The end of the stream may stand behind the last byte.
     Probe(Key<Connection>),
-    /// Write what [`Engine::outgoing`] has, and say what came of it.
+    /// Write the bytes of [`Engine::outgoing`], and report the result by [`Engine::sent`].
     Write(Key<Connection>),
     /// Read on, in the next turn: bytes are welcome again.
     Read(Key<Connection>),
@@ -108,15 +108,15 @@ impl Engine {
         }
     }
 
-    /// The turn is over: lets everything happen that is due, and a flush is due with it. What is caused by it may make a
-    /// flush due before all of it has happened, and then the rest is for the next turn. Clients are judged for their
-    /// silence `until` a time: the one by which everything that had arrived was handed over.
+    /// Ends the turn: lets everything happen that is due, and makes a flush due. Work that this causes may make a flush due
+    /// before everything has happened; the rest is for the next turn then. Clients are judged for their silence `until` a
+    /// time: the one by which everything that had arrived was handed over.
     pub fn advance(&mut self, until: Millis, application: &mut dyn Application) {
         self.tick(until, application);
         self.turn.flush_due = true;
     }
 
-    /// What the driver is to do next; `None`: nothing before the next call.
+    /// The next order for the driver; `None`: there is none before the next call.
     pub fn next_order(&mut self, application: &mut dyn Application) -> Option<Order> {
         loop {
             match self.turn.flush {
@@ -129,7 +129,7 @@ impl Engine {
                     self.settle(application);
                     self.turn.flush = Flush::Writing;
                 }
-                // The rest leaves first in the next turn.
+                // A flush of so many writes would hold arrivals for too long: the rest leaves first in the next turn.
                 Flush::Writing if self.turn.work.is_overdone() => return None,
                 Flush::Writing => {
                     let order = self.next_write();
@@ -157,12 +157,13 @@ impl Engine {
 }
 
 impl Engine {
-    /// How many connections have something left over; see [`Engine::go_on`].
+    /// How many connections go on in the next turn; see [`Engine::go_on`].
     pub fn postponed(&self) -> usize {
         self.queues.postponed.len()
     }
 
-    /// Goes on with what a connection sent that was left over in the last turn; `false`: with none, or no more in this turn.
+    /// Goes on with the input of one connection that was left over in the last turn. `false`: no connection is left, or the half
+    /// of the turn that is for them is used up.
     pub fn go_on(&mut self, application: &mut dyn Application) -> bool {
         if self.turn.left_over == 0 || self.turn.work.is_half_done() {
             return false;
@@ -194,8 +195,8 @@ impl Engine {
         self.resume_reading(key);
     }
 
-    /// The client sends no more. What it asked for before is answered; a receiver's response that does not end with this
-    /// turn was broken off. In either case what was answered so far goes out.
+    /// The client sends no more. Its requests before the end are answered; a receiver's response that does not end with this
+    /// turn was broken off. In either case the answers so far go out.
     pub(super) fn end_of_stream(&mut self, key: Key<Connection>, application: &mut dyn Application) {
         let Some(connection) = self.connections.get_mut(key) else { return };
         connection.source = Source::Ended;
@@ -211,7 +212,7 @@ impl Engine {
         self.notify(application);
     }
 
-    /// What waits in the inbox of a connection for no more than the last byte before it is dealt with.
+    /// Deals with units in the inbox of a connection that wait for nothing but the last byte of the outbox.
     pub(super) fn hear_out(&mut self, key: Key<Connection>, application: &mut dyn Application) {
         let Some(connection) = self.connections.get(key) else { return };
         if !connection.is_postponed && !connection.inbox.is_empty() {
@@ -220,16 +221,15 @@ impl Engine {
         }
     }
 
-    /// Whether something is to be told or sent, so that the next turn should be at once.
+    /// Whether a notice or bytes wait for a turn, so that the next one should be at once.
     pub fn is_pending(&self) -> bool {
         let told = self.queues.drained.is_empty() && self.queues.notices.is_empty();
         let sent = self.queues.unsent.is_empty() && self.queues.unflushed.is_empty();
-        // A flush that had more to do than its turn goes on.
+        // A flush that had more to do than its turn allows goes on in the next.
         !(told && sent && self.queues.postponed.is_empty() && self.turn.flush == Flush::Idle)
     }
 
-    /// Lets everything happen that is due; what is caused by it may make a flush due, and then the rest is for the next
-    /// turn.
+    /// Lets everything happen that is due, until a flush is due; the rest is for the next turn then.
     pub(super) fn tick(&mut self, until: Millis, application: &mut dyn Application) {
         self.turn.work.begin_ends();
         self.notify_drained(application);
@@ -247,14 +247,14 @@ impl Engine {
         }
     }
 
-    /// So many bytes have left. If the socket took less than there was, it is `blocked` until it says otherwise.
+    /// The socket of a connection took so many bytes. If it took less than there was, it is `blocked` until it becomes writable.
     pub fn sent(&mut self, key: Key<Connection>, count: usize, blocked: bool) {
         self.note_sent(key, count, blocked);
         self.book_connection(key);
         self.resume_reading(key);
     }
 
-    /// Everything that waits goes into frames, and everything that followed is told.
+    /// Puts all queued messages into frames, and tells the application of everything that this caused.
     pub(super) fn settle(&mut self, application: &mut dyn Application) {
         self.turn.flush_due = false;
         self.memory.budget.begin_flush();
@@ -272,7 +272,7 @@ impl Engine {
         self.settle_waiting_for_memory();
     }
 
-    /// Whether nothing is left to be framed, told or sent in this turn.
+    /// Whether this turn has nothing more to frame, to tell or to send.
     pub(super) fn is_settled(&self) -> bool {
         let is_sent = self.queues.unsent.is_empty() && self.queues.unflushed.is_empty();
         let is_told =

@@ -42,7 +42,7 @@ impl Engine {
         let session = self.create_session(number, transport, None);
         if let Some(connection) = self.connections.get_mut(exchange.key) {
             connection.begin_websocket(session, self.time.now());
-            // From here on the session's timer watches.
+            // From here on the timer of the session watches over the wait.
             self.time.timers.cancel(&mut connection.timer);
         }
         self.send_later(exchange.key);
@@ -54,7 +54,7 @@ impl Engine {
         if error.status() != 426 {
             return self.answer_error(exchange, error.status(), error.body());
         }
-        // The one refusal that says what would be welcome (RFC 6455 §4.4, RFC 9110 §15.5.22).
+        // This refusal names the versions that are spoken here (RFC 6455 §4.4, RFC 9110 §15.5.22).
         let label = Label { upgrade: true, ..self.error_label(exchange) };
         self.answer_with(exchange, 426, label, |head| {
             head.header("Sec-WebSocket-Version", handshake::SUPPORTED_VERSIONS).body(error.body().as_bytes());
@@ -73,7 +73,7 @@ impl Engine {
     }
 }
 
-/// What the handshake must know of a request.
+/// The parts of a request on which the handshake depends.
 fn offer<'r>(exchange: &Exchange<'r>) -> Offer<'r> {
     let request = exchange.request;
     Offer {

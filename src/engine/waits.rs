@@ -1,9 +1,9 @@
-//! What each wait means: one timer for each connection and each session, and what its state says of its deadline.
+//! Waits: one timer for each connection and each session, and the deadline that follows from its state.
 //!
 //! Timers are lazy. A wait that moves back (activity on a connection, a frame on a receiver) only notes the time; the
-//! timer runs out as it was armed, finds that it is early, and is armed for what is left.
+//! timer runs out as it was armed, finds that it is early, and is armed for the rest of the wait.
 //!
-//! Beside them stand the application's timers, on a wheel of their own: they ring on time, while the server's own judge
+//! Beside them stand the application's timers, on a wheel of their own: they are on time, while the server's own timers judge
 //! clients, and wait until everything that had arrived was read.
 
 use super::connection::Connection;
@@ -38,7 +38,7 @@ impl Engine {
         }
     }
 
-    /// How long a client may take nothing of what waits for it.
+    /// How long a client may take no byte of its outbox.
     pub(super) fn longest_stall(&self) -> Millis {
         let wait = millis(self.options.write_stall);
         if self.stage == Stage::Stopping { wait.min(LAST_STALL) } else { wait }
@@ -89,8 +89,8 @@ pub fn sooner<T: Ord>(one: Option<T>, other: Option<T>) -> Option<T> {
     }
 }
 
-/// How long a connection may stay in its phase. While an answer is on its way out the client is not the one to hurry:
-/// whether it reads at all is the stall's affair.
+/// How long a connection may stay as it is. While an answer is on its way out the client cannot go on: then only the limit on
+/// stalls holds.
 pub(super) fn patience(options: &ServerOptions, stage: Stage, connection: &Connection) -> Option<Millis> {
     let patience = match (connection.writing(), connection.reading()) {
         (Writing::Shut, _) => options.close_timeout,
@@ -107,7 +107,7 @@ pub(super) fn patience(options: &ServerOptions, stage: Stage, connection: &Conne
     Some(hurried(millis(patience), stage))
 }
 
-/// A server that stops waits for nobody for long.
+/// A server that stops waits for no client for long.
 pub(super) fn hurried(wait: Millis, stage: Stage) -> Millis {
     match stage {
         Stage::Serving => wait,
@@ -118,10 +118,10 @@ pub(super) fn hurried(wait: Millis, stage: Stage) -> Millis {
 /// How long a client may take for its part of the closing handshake while the server stops, in milliseconds.
 pub(super) const LAST_WAIT: Millis = 500;
 
-/// How long it may take no byte of it.
+/// How long a client may take no byte while the server stops, in milliseconds.
 pub(super) const LAST_STALL: Millis = 1000;
 
-/// What a session waits for next.
+/// When the next wait of a session is over: for its client, or for the next heartbeat.
 pub(super) fn deadline(
     session: &Session,
     connection: Option<&Connection>,
@@ -147,7 +147,7 @@ pub(super) fn deadline(
         Ping::Sent if connection.pace.is_open() => {
             Some(connection.since.saturating_add(endpoint.pong_timeout))
         }
-        // The ping, or what the client must read before it can answer, has not left.
+        // The ping, or bytes that the client must read before it can answer, have not left.
         Ping::Queued | Ping::Sent => None,
     };
     sooner(liveness, Some(heartbeat))
@@ -161,7 +161,7 @@ pub(super) fn last_byte_deadline(
 ) -> Option<Millis> {
     match connection.pace.flow {
         Flow::Stalled(_) => Some(connection.since.saturating_add(hurried(endpoint.disconnect_delay, stage))),
-        // It leaves in this turn.
+        // The last byte leaves in this turn.
         Flow::Open => None,
     }
 }
@@ -201,8 +201,8 @@ pub(super) fn ahead(now: Millis, delay: Millis) -> Millis {
     now.saturating_add(delay.max(1))
 }
 
-/// From when on the client can be waited for: it must first read what is on its way to it. A server that stops does not wait
-/// so long.
+/// When a wait for the client begins: it must first read the bytes that are on their way to it. A server that stops does not
+/// wait so long.
 pub(super) fn client_can_answer(connection: &Connection, now: Millis, stage: Stage) -> Millis {
     match stage {
         Stage::Serving => connection.pace.read_by(now),

@@ -1,8 +1,7 @@
-//! The work of one turn, over all clients together: what is left over is first in the next turn (contract, rule 12.14).
+//! The budget of work of one turn, over all clients together: the rest is first in the next turn (contract, rule 12.14).
 //!
-//! Work is counted in messages that are queued for a client, about 60 ns each on a common machine; what else a turn does is
-//! worth so many of them. A turn has a budget of some 20 ms, and each connection a share of it, so that one of them cannot
-//! take all.
+//! The unit of work is one message that is queued for a client, about 60 ns on a common machine; everything else costs so many
+//! of them. A turn has a budget of some 20 ms, and each connection a share of it, so that one of them cannot take all.
 
 /// The work of a turn.
 const TURN: u64 = 192 << 10;

@@ -214,7 +214,7 @@ fn a_failed_connection_holds_nothing_of_a_session() {
     for make in [|| polling(true), || streaming(true), websocket, || last(true)] {
         let mut it = make();
         assert_eq!(it.session(), Some(session()));
-        it.outbox.clear(&mut Pool::default());
+        it.outbox.give_back(&mut Pool::default());
         assert!(it.fail(false));
         assert_eq!(it.session(), None);
         assert_eq!(it.footprint(), Footprint::default());

@@ -1,7 +1,7 @@
 //! Bytes from the socket → one request or message at a time.
 //!
-//! A unit that lies whole in the read buffer is dealt with where it lies; only what is incomplete, or must wait for
-//! an answer before it, is kept in the connection's inbox. How bytes were cut into packets never matters.
+//! A unit that lies whole in the read buffer is dealt with where it lies; only units that are incomplete, or must wait for
+//! an answer before them, are kept in the connection's inbox. How bytes were cut into packets never matters.
 
 mod requests;
 mod websocket;
@@ -14,7 +14,7 @@ use super::{Application, Engine};
 use crate::collections::Key;
 use crate::websocket::close;
 
-/// What became of the front of the input.
+/// The result of one look at the front of the input.
 enum Step {
     /// So many bytes are dealt with; what follows is the next unit.
     Took(usize),
@@ -37,7 +37,7 @@ impl Engine {
         if connection.inbox.is_empty() {
             let keep = self.consume(key, bytes, application);
             if let (false, Some(connection)) = (keep.is_empty(), self.connections.get_mut(key)) {
-                // Of its own size: it may be a byte that stays for long.
+                // Copied at its own size: a single byte may stay for long.
                 connection.inbox = bytes.get(keep).unwrap_or_default().to_vec();
             }
         } else {
@@ -64,15 +64,15 @@ impl Engine {
         self.book_connection(key);
     }
 
-    /// Where there is too much input, who adds to it must go: an unfinished request is answered, an unfinished message
-    /// fails its WebSocket.
+    /// Where the server holds too much input, the connection that has just added to it ends: an unfinished request is answered,
+    /// an unfinished message fails its WebSocket.
     pub(super) fn check_memory(&mut self, key: Key<Connection>, application: &mut dyn Application) {
         if !self.is_input_over() {
             return;
         }
         let Some(connection) = self.connections.get(key) else { return };
         if connection.is_postponed {
-            // It came whole, and waits for its turn.
+            // Its units are whole, and wait for the next turn only.
             return;
         }
         let is_empty = connection.inbox.is_empty();
@@ -82,9 +82,9 @@ impl Engine {
                 self.fail_websocket(key, close::TRY_AGAIN_LATER, "The server is out of memory");
             }
             _ if is_empty => return,
-            // Requests behind an answer that is under way: there is no way to say so in between.
+            // Pipelined requests: a refusal cannot go out before the answer that is under way.
             Reading::First | Reading::Next | Reading::Delivering { .. } => self.drop_connection(key),
-            // An incomplete header.
+            // Incomplete headers, for which no answer exists.
             Reading::Proxied | Reading::Frames { .. } | Reading::Discarded(_) => self.drop_connection(key),
             Reading::Ignored => return,
         }

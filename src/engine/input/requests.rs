@@ -10,8 +10,8 @@ use crate::engine::{Application, Engine};
 use crate::http::{self, BodyDecoder, HeaderStorage, HttpError, Progress};
 
 impl Engine {
-    /// Reads what a load balancer says of its client. A connection that begins otherwise does not come from one: there
-    /// is nobody to answer.
+    /// Reads the header in which a load balancer names its client. A connection that begins otherwise does not come from the
+    /// balancer, and gets no answer.
     pub(super) fn consume_proxy_header(&mut self, key: Key<Connection>, input: &[u8]) -> Step {
         let Some(connection) = self.connections.get_mut(key) else { return Step::Keep(0) };
         match http::proxy::parse(input) {
@@ -28,7 +28,7 @@ impl Engine {
         }
     }
 
-    /// Reads a request, as far as it is there.
+    /// Reads a request, as far as it has arrived.
     pub(super) fn consume_request(
         &mut self,
         key: Key<Connection>,
@@ -52,7 +52,7 @@ impl Engine {
         }
     }
 
-    /// Reads a head that is there, and what is there of the body behind it; a whole request is handled.
+    /// Reads a whole head, and the body behind it as far as it has arrived; a whole request is handled.
     fn consume_head(
         &mut self,
         key: Key<Connection>,

@@ -18,7 +18,7 @@ use crate::websocket::message::Event;
 const HEADER: usize = 2;
 
 impl Engine {
-    /// Reads one WebSocket frame, as far as it is there; a whole message is dispatched.
+    /// Reads one WebSocket frame, as far as it has arrived; a whole message is dispatched.
     pub(super) fn consume_frame(
         &mut self,
         key: Key<Connection>,
@@ -34,7 +34,7 @@ impl Engine {
         let step = match decoder.decode(input, limit, &mut self.buffers.assembly) {
             Ok((0, Event::NeedMore)) => Step::Keep(input.len()),
             Ok((used, event)) => {
-                // Its messages count for themselves.
+                // Control frames cost work too; the messages of a data frame are counted where they are told.
                 if let Event::Ping(_) | Event::Pong = event {
                     self.turn.work.note_unit();
                 }
@@ -70,7 +70,7 @@ impl Engine {
         if raw { endpoint.options.message_size } else { endpoint.payload_limit() }
     }
 
-    /// What a frame of a SockJS session amounts to; on a raw WebSocket, a control frame.
+    /// Acts on a frame of a SockJS session, or on a control frame of a raw WebSocket.
     fn take_event(
         &mut self,
         key: Key<Connection>,
@@ -108,7 +108,7 @@ impl Engine {
         }
     }
 
-    /// Our close frame is out: everything but the client's is thrown away (RFC 6455 §7.1.1).
+    /// Our close frame is out: all frames of the client but its close frame are thrown away (RFC 6455 §7.1.1).
     pub(super) fn discard_until_close(&mut self, key: Key<Connection>, input: &[u8]) -> Step {
         let Some(connection) = self.connections.get_mut(key) else { return Step::Keep(0) };
         match connection.discard(input) {
