@@ -1,6 +1,5 @@
 //! Connections: taken in, kept alive behind an answer, ended, dropped.
 
-use std::io::IoSlice;
 use std::net::SocketAddr;
 
 use super::budget::Purpose;
@@ -10,14 +9,9 @@ use super::queues::Notice;
 use super::reading::Rest;
 use super::session::{Cause, Close, Session};
 use super::turn::Order;
-use super::waits::client_can_answer;
-use super::writing::Writing;
 use super::{Engine, Stage};
 use crate::collections::Key;
 use crate::websocket::close;
-
-/// Slices of one write. Further ones leave in the next.
-pub(super) const SLICES: usize = 64;
 
 /// The head of an answer at most, with what it echoes.
 const HEAD: usize = 3 << 10;
@@ -64,47 +58,10 @@ impl Engine {
         self.queues.notices.push_back(Notice::Refused(peer, status));
     }
 
-    /// A connection has something for its socket, or something that must follow the last byte.
-    pub(super) fn send_later(&mut self, key: Key<Connection>) {
-        self.queues.unsent.push_back(&mut self.connections, key);
-        self.book_connection(key);
-    }
-
     /// Books what a connection holds, after it was touched.
     pub(super) fn book_connection(&mut self, key: Key<Connection>) {
         if let Some(connection) = self.connections.get_mut(key) {
             self.memory.book_connection(connection);
-        }
-    }
-
-    /// Calls `write` with the bytes of an outbox, in as many slices as one write takes. `None`: it is empty.
-    pub fn outgoing<R>(&self, key: Key<Connection>, write: impl FnOnce(&[IoSlice<'_>]) -> R) -> Option<R> {
-        let outbox = &self.connections.get(key)?.outbox;
-        if let Some(bytes) = outbox.as_slice() {
-            return (!bytes.is_empty()).then(|| write(&[IoSlice::new(bytes)]));
-        }
-        let mut slices = [IoSlice::new(&[]); SLICES];
-        let mut count = 0;
-        for (slice, bytes) in slices.iter_mut().zip(outbox.slices()) {
-            *slice = IoSlice::new(bytes);
-            count += 1;
-        }
-        slices.get(..count).filter(|slices| !slices.is_empty()).map(write)
-    }
-
-    /// The socket takes bytes again.
-    pub fn writable(&mut self, key: Key<Connection>) {
-        if self.connections.get(key).is_some_and(|connection| !connection.outbox.is_empty()) {
-            self.send_later(key);
-        }
-    }
-
-    /// Puts off the input of a connection to the next turn.
-    pub(super) fn postpone(&mut self, key: Key<Connection>) {
-        if let Some(connection) = self.connections.get_mut(key)
-            && !std::mem::replace(&mut connection.is_postponed, true)
-        {
-            self.queues.postponed.push_back(key);
         }
     }
 
@@ -121,41 +78,6 @@ impl Engine {
             *place = Some(rest);
         }
         self.book_connection(key);
-    }
-
-    /// The answer is in the outbox: behind it comes the next request, or the end.
-    pub(super) fn finish_response(&mut self, key: Key<Connection>, keep_alive: bool) {
-        let Some(connection) = self.connections.get_mut(key) else { return };
-        connection.answered(keep_alive, self.time.now());
-        match keep_alive {
-            true if connection.inbox.is_empty() => {}
-            true => self.postpone(key),
-            false => self.drop_inbox(key),
-        }
-        self.send_later(key);
-        self.arm_connection(key);
-    }
-
-    /// The client's turn begins: the last byte of the outbox has left.
-    pub(super) fn begin_wait(&mut self, key: Key<Connection>) {
-        let Some(connection) = self.connections.get_mut(key) else { return };
-        connection.since = client_can_answer(connection, self.time.read(), self.stage);
-        self.arm_connection(key);
-    }
-
-    /// The end of a response is in the outbox, and its client takes nothing now: the session waits for as long as a client
-    /// needs that reads at the slowest rate, from the last byte that it took. (A stall may last longer, but the session must
-    /// not depend on whether the server or the operating system holds the bytes.)
-    pub(super) fn await_reader(&mut self, key: Key<Connection>) {
-        let Some(connection) = self.connections.get_mut(key) else { return };
-        if let (Writing::Last { session: Some(session), .. }, Flow::Stalled(_)) =
-            (connection.writing(), connection.pace.flow)
-        {
-            let session = *session;
-            let (unsent, now) = (connection.outbox.len(), self.time.read());
-            connection.since = connection.pace.read_with(unsent, now, self.options.slowest_client);
-            self.arm_session(session);
-        }
     }
 
     pub(super) fn drop_inbox(&mut self, key: Key<Connection>) {

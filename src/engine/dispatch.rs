@@ -7,11 +7,11 @@
 use super::answers::Exchange;
 use super::application::Application;
 use super::connection::{Connection, Delivered};
-use super::frame::Frame;
 use super::queues::Notice;
 use super::reading::Rest;
 use super::session::Session;
 use super::time::Alarm;
+use super::writing::Frame;
 use super::{Engine, Event, Message, Stage};
 use crate::collections::Key;
 use crate::sockjs::{Messages, OPEN_FRAME, Route, Transport};

@@ -1,11 +1,11 @@
 //! What happens when a wait is over: a heartbeat, a ping, or the end of a connection or a session.
 
 use super::connection::Connection;
-use super::frame::Frame;
 use super::pace::Flow;
 use super::reading::Reading;
 use super::session::{Cause, Close, Session};
 use super::waits::{deadline, is_silent, patience, pong_is_overdue};
+use super::writing::Frame;
 use super::writing::{Ping, Socket, Writing};
 use super::{Engine, Millis};
 use crate::collections::Key;

@@ -25,11 +25,11 @@
 //! | `upgrade` | the WebSocket handshake |
 //! | `dispatch` | the only caller of the application: messages, openings, closes, its timers, each within the turn's budget |
 //! | `expiry` | a wait is over: a heartbeat, a ping, an end |
-//! | `output` | bytes have left: what follows the last byte of an outbox |
 //! | `receivers` | the messages of a session → one frame → the receiver's outbox; which receiver a session keeps |
 //! | `answers` | response heads, and whole answers |
 //! | `sending` | messages from the application: to one session, or to all of an endpoint |
-//! | `connections` | connections are taken in, kept alive behind an answer, ended, dropped |
+//! | `output` | outboxes → the driver, and what follows the last byte |
+//! | `connections` | connections are taken in, ended, dropped |
 //! | `backpressure` | whether a message may be queued, and more input read |
 //! | `registry` | endpoints and sessions are found, created, closed, forgotten |
 //! | `waits` | when each wait is over, and the timers for them |
@@ -37,7 +37,7 @@
 //! | `application`, `endpoint` | the interface of the handlers; one mounted service |
 //! | `connection`, `reading`, `writing` | a connection: its two halves, and the rules that couple them |
 //! | `session` | a session |
-//! | `source`, `pace`, `frame`, `byte_queue` | the parts of both: input, the client's reading, one SockJS frame, queued bytes |
+//! | `source`, `pace`, `byte_queue` | the parts of both: where input comes from, how the client reads, queued bytes |
 //! | `pool`, `budget`, `options`, `work`, `time` | values: spare buffers, limits of memory, options, the budget of a turn, the clock |
 //!
 //! # Re-entrancy
@@ -56,7 +56,6 @@ mod counters;
 mod dispatch;
 mod endpoint;
 mod expiry;
-mod frame;
 mod input;
 mod memory;
 mod options;

@@ -1,18 +1,45 @@
 //! Bytes have left: how a client reads, and what follows when the last byte of an outbox has left.
 
-use super::waits::client_can_answer;
+use std::io::IoSlice;
 
 use super::Engine;
 use super::connection::{Connection, Following};
 use super::pace::{Flow, Stamp};
-use super::session::Awaited;
+use super::session::{Awaited, Session};
 use super::turn::Order;
+use super::waits::client_can_answer;
+use super::writing::Writing;
 use crate::collections::Key;
 
 /// From so many bytes on it matters when exactly they were written.
 const READ_SLOWLY: usize = 16 << 10;
 
+/// Slices of one write. Further ones leave in the next.
+const SLICES: usize = 64;
+
 impl Engine {
+    /// Calls `write` with the bytes of an outbox, in as many slices as one write takes. `None`: it is empty.
+    pub fn outgoing<R>(&self, key: Key<Connection>, write: impl FnOnce(&[IoSlice<'_>]) -> R) -> Option<R> {
+        let outbox = &self.connections.get(key)?.outbox;
+        if let Some(bytes) = outbox.as_slice() {
+            return (!bytes.is_empty()).then(|| write(&[IoSlice::new(bytes)]));
+        }
+        let mut slices = [IoSlice::new(&[]); SLICES];
+        let mut count = 0;
+        for (slice, bytes) in slices.iter_mut().zip(outbox.slices()) {
+            *slice = IoSlice::new(bytes);
+            count += 1;
+        }
+        slices.get(..count).filter(|slices| !slices.is_empty()).map(write)
+    }
+
+    /// The socket takes bytes again.
+    pub fn writable(&mut self, key: Key<Connection>) {
+        if self.connections.get(key).is_some_and(|connection| !connection.outbox.is_empty()) {
+            self.send_later(key);
+        }
+    }
+
     pub(super) fn note_sent(&mut self, key: Key<Connection>, count: usize, blocked: bool) {
         let Some(connection) = self.connections.get_mut(key) else { return };
         self.counters.bytes_out += count as u64;
@@ -72,12 +99,63 @@ impl Engine {
     }
 
     /// A session's receiver takes more.
-    fn go_on_with(&mut self, key: Key<super::Session>) {
+    fn go_on_with(&mut self, key: Key<Session>) {
         let Some(session) = self.sessions.get(key) else { return };
         if !session.queue.is_empty() || !session.is_open() {
             self.queues.unflushed.push_back(&mut self.sessions, key);
         } else if session.awaited == Awaited::Drain {
             self.settle_drain(key);
+        }
+    }
+
+    /// If somebody was told `Full`, and nothing waits any more: they are told, once.
+    pub(super) fn settle_drain(&mut self, key: Key<Session>) {
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        if session.awaited != Awaited::Drain || !session.queue.is_empty() {
+            return;
+        }
+        let receiver = session.receiver.and_then(|receiver| self.connections.get(receiver));
+        if receiver.is_none_or(|it| it.pace.is_open() && it.outbox.is_empty()) {
+            session.awaited = Awaited::Nothing;
+            self.queues.drained.push_back(key);
+        }
+    }
+}
+
+/// What follows an answer, and the waits behind it.
+impl Engine {
+    /// The answer is in the outbox: behind it comes the next request, or the end.
+    pub(super) fn finish_response(&mut self, key: Key<Connection>, keep_alive: bool) {
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        connection.answered(keep_alive, self.time.now());
+        match keep_alive {
+            true if connection.inbox.is_empty() => {}
+            true => self.postpone(key),
+            false => self.drop_inbox(key),
+        }
+        self.send_later(key);
+        self.arm_connection(key);
+    }
+
+    /// The client's turn begins: the last byte of the outbox has left.
+    pub(super) fn begin_wait(&mut self, key: Key<Connection>) {
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        connection.since = client_can_answer(connection, self.time.read(), self.stage);
+        self.arm_connection(key);
+    }
+
+    /// The end of a response is in the outbox, and its client takes nothing now: the session waits for as long as a client
+    /// needs that reads at the slowest rate, from the last byte that it took. (A stall may last longer, but the session must
+    /// not depend on whether the server or the operating system holds the bytes.)
+    pub(super) fn await_reader(&mut self, key: Key<Connection>) {
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        if let (Writing::Last { session: Some(session), .. }, Flow::Stalled(_)) =
+            (connection.writing(), connection.pace.flow)
+        {
+            let session = *session;
+            let (unsent, now) = (connection.outbox.len(), self.time.read());
+            connection.since = connection.pace.read_with(unsent, now, self.options.slowest_client);
+            self.arm_session(session);
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 
+use super::Engine;
 use super::connection::{Connection, Unsent};
 use super::session::{Session, Unflushed};
 use super::turn::Order;
@@ -38,4 +39,21 @@ pub(super) enum Notice {
     Accepted(Option<SocketAddr>),
     Refused(Option<SocketAddr>, u16),
     Closed(Key<Session>),
+}
+
+impl Engine {
+    /// A connection has something for its socket, or something that must follow the last byte.
+    pub(super) fn send_later(&mut self, key: Key<Connection>) {
+        self.queues.unsent.push_back(&mut self.connections, key);
+        self.book_connection(key);
+    }
+
+    /// Puts off the input of a connection to the next turn.
+    pub(super) fn postpone(&mut self, key: Key<Connection>) {
+        if let Some(connection) = self.connections.get_mut(key)
+            && !std::mem::replace(&mut connection.is_postponed, true)
+        {
+            self.queues.postponed.push_back(key);
+        }
+    }
 }

@@ -5,9 +5,9 @@
 use super::Engine;
 use super::answers::{Exchange, Label};
 use super::connection::Connection;
-use super::frame::Frame;
 use super::registry::INTERRUPTED;
 use super::session::{Cause, Close, Session, State};
+use super::writing::Frame;
 use super::writing::{Poll, Stream, Writing};
 use crate::collections::Key;
 use crate::http;

@@ -195,19 +195,6 @@ impl Engine {
             _ => true,
         }
     }
-
-    /// If somebody was told `Full`, and nothing waits any more: they are told, once.
-    pub(super) fn settle_drain(&mut self, key: Key<Session>) {
-        let Some(session) = self.sessions.get_mut(key) else { return };
-        if session.awaited != Awaited::Drain || !session.queue.is_empty() {
-            return;
-        }
-        let receiver = session.receiver.and_then(|receiver| self.connections.get(receiver));
-        if receiver.is_none_or(|it| it.pace.is_open() && it.outbox.is_empty()) {
-            session.awaited = Awaited::Nothing;
-            self.queues.drained.push_back(key);
-        }
-    }
 }
 
 /// Bytes of an escape for one byte of text: `\u0001`.
