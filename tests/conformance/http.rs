@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use sockjs_server::{EndpointOptions, ServerOptions, Session};
 
-use crate::client::Target;
-use crate::client::http::Connection;
 use crate::rule::{Rule, here, rule};
 use crate::support::TestServer;
+use crate::support::client::Client;
+use crate::support::target::Target;
 
 pub const RULES: &[Rule] = &[
     rule("10", "§9.3: a connection persists from answer to answer, errors included", persistence),
@@ -118,7 +118,7 @@ fn http10_without_host(target: &Target) {
 }
 
 /// A request whose body is sent as it is written here.
-fn chunked(connection: &mut Connection, path: &str, body: &str) -> u16 {
+fn chunked(connection: &mut Client, path: &str, body: &str) -> u16 {
     let head = connection.bytes_of("GET", path, "Transfer-Encoding: chunked\r\n", b"");
     let head = String::from_utf8(head).expect("text").replacen("GET", "POST", 1);
     connection.send_if_wanted(head + body);

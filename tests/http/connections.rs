@@ -2,7 +2,7 @@
 
 use crate::support::TestServer;
 use crate::support::client::Client;
-use crate::{GREETING, LAST, conversation, read_answer, statuses};
+use crate::{GREETING, LAST, conversation, statuses};
 
 // Persistent connections and pipelining (RFC 9112 §9.3).
 
@@ -30,7 +30,7 @@ fn pipelined_requests_are_answered_in_order() {
     }
     client.send(bytes);
     for (method, target, _, status, body) in requests {
-        let answer = read_answer(&mut client, method);
+        let answer = client.answer_to(method);
         assert_eq!((answer.status, &*answer.body), (status, body.as_bytes()), "{method} {target}");
     }
     assert_eq!(server.counters().requests, requests.len() as u64);
@@ -46,13 +46,13 @@ fn pipelined_requests_wait_behind_a_pending_poll() {
     receiver.request("POST", "/echo/000/s/xhr", "", b"").send(LAST);
     server.wait_for("the poll", |counters| counters.requests == 2);
     assert_eq!(sender.ask("POST", "/echo/000/s/xhr_send", "", b"[\"one\"]").status, 204);
-    assert_eq!(read_answer(&mut receiver, "POST").text(), "a[\"one\"]\n");
-    assert_eq!(read_answer(&mut receiver, "GET").text(), GREETING);
+    assert_eq!(receiver.answer().text(), "a[\"one\"]\n");
+    assert_eq!(receiver.answer().text(), GREETING);
     // The second poll is under way now, and the last request behind it waits.
     server.wait_for("the second poll", |counters| counters.requests == 5);
     assert_eq!(sender.ask("POST", "/echo/000/s/xhr_send", "", b"[\"two\"]").status, 204);
-    assert_eq!(read_answer(&mut receiver, "POST").text(), "a[\"two\"]\n");
-    assert_eq!(read_answer(&mut receiver, "GET").text(), GREETING);
+    assert_eq!(receiver.answer().text(), "a[\"two\"]\n");
+    assert_eq!(receiver.answer().text(), GREETING);
     receiver.expect_end();
 }
 
@@ -61,9 +61,9 @@ fn pipelined_requests_wait_behind_a_stream() {
     let server = TestServer::echo();
     let mut client = Client::connect(server.address);
     client.request("POST", "/close/000/s/xhr_streaming", "", b"").send(LAST);
-    let stream = read_answer(&mut client, "POST");
+    let stream = client.answer();
     assert_eq!(&stream.body[2049..], b"o\nc[3000,\"Go away!\"]\n");
-    assert_eq!(read_answer(&mut client, "GET").text(), GREETING);
+    assert_eq!(client.answer().text(), GREETING);
     client.expect_end();
 }
 
@@ -101,13 +101,13 @@ fn http_1_0_closes_unless_asked_to_keep_alive() {
     ] {
         let mut client = Client::connect(server.address);
         client.send(format!("GET /echo HTTP/1.0\r\n{headers}\r\n"));
-        let answer = read_answer(&mut client, "GET");
+        let answer = client.answer();
         assert_eq!(answer.text(), GREETING);
         let said = answer.header("Connection").expect("HTTP/1.0 is always told");
         assert_eq!(said, if closes { "close" } else { "keep-alive" }, "{headers:?}");
         if !closes {
             client.send("GET /echo HTTP/1.0\r\n\r\n");
-            assert_eq!(read_answer(&mut client, "GET").text(), GREETING);
+            assert_eq!(client.answer().text(), GREETING);
         }
         client.expect_end();
     }
@@ -118,16 +118,16 @@ fn a_poll_of_http_1_0_has_a_length_and_may_be_kept_alive() {
     let server = TestServer::echo();
     let mut client = Client::connect(server.address);
     client.send("POST /echo/000/s/xhr HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
-    let answer = read_answer(&mut client, "POST");
+    let answer = client.answer();
     assert_eq!(answer.header("Content-Length"), Some("2"));
     assert_eq!(answer.header("Transfer-Encoding"), None);
     assert_eq!((answer.text(), answer.header("Connection")), ("o\n", Some("keep-alive")));
     client.send(
         "POST /echo/000/s/xhr_send HTTP/1.0\r\nConnection: keep-alive\r\nContent-Length: 5\r\n\r\n[\"x\"]",
     );
-    assert_eq!(read_answer(&mut client, "POST").status, 204);
+    assert_eq!(client.answer().status, 204);
     client.send("POST /echo/000/s/xhr HTTP/1.0\r\n\r\n");
-    assert_eq!(read_answer(&mut client, "POST").text(), "a[\"x\"]\n");
+    assert_eq!(client.answer().text(), "a[\"x\"]\n");
     client.expect_end();
 }
 
@@ -146,7 +146,7 @@ fn a_stream_of_http_1_0_has_no_framing_and_ends_with_its_connection() {
             let request =
                 if headers.is_empty() { request.to_owned() } else { request.replace("/000/", "/000/k") };
             client.send(format!("{request} HTTP/1.0\r\n{headers}\r\n"));
-            let answer = read_answer(&mut client, "GET");
+            let answer = client.answer();
             assert_eq!(answer.header("Transfer-Encoding"), None);
             assert_eq!(answer.header("Content-Length"), None);
             assert_eq!(answer.header("Connection"), Some("close"));
@@ -205,7 +205,7 @@ fn head_of_a_receiver_claims_no_length() {
         let mut answer = client.ask("HEAD", target, "", b"");
         assert_eq!(answer.header("Content-Length"), None, "{target}");
         // All else is as GET has it, but for the poll's length.
-        let mut fields = Client::connect(server.address).request("GET", target, "", b"").read_head().headers;
+        let mut fields = Client::connect(server.address).request("GET", target, "", b"").head().headers;
         for fields in [&mut fields, &mut answer.headers] {
             fields.retain(|(name, _)| !["Date", "Content-Length", "Transfer-Encoding"].contains(&&**name));
         }
@@ -220,7 +220,7 @@ fn expect(client: &mut Client, target: &str, version: &str, headers: &str) -> u1
     client.send(format!(
         "POST {target} HTTP/{version}\r\nHost: localhost\r\nExpect: 100-continue\r\n{headers}\r\n"
     ));
-    client.read_head().status
+    client.head().status
 }
 
 #[test]
@@ -230,10 +230,10 @@ fn a_body_is_invited_when_it_is_waited_for() {
     assert_eq!(client.ask("POST", "/echo/000/s/xhr", "", b"").text(), "o\n");
     assert_eq!(expect(&mut client, "/echo/000/s/xhr_send", "1.1", "Content-Length: 5\r\n"), 100);
     client.send("[\"x\"]");
-    assert_eq!(client.read_head().status, 204);
+    assert_eq!(client.head().status, 204);
     assert_eq!(expect(&mut client, "/echo/000/s/xhr_send", "1.1", "Transfer-Encoding: chunked\r\n"), 100);
     client.send("5\r\n[\"y\"]\r\n0\r\n\r\n");
-    assert_eq!(client.read_head().status, 204);
+    assert_eq!(client.head().status, 204);
     assert_eq!(client.ask("POST", "/echo/000/s/xhr", "", b"").text(), "a[\"x\",\"y\"]\n");
     // Where there is nothing to wait for, nobody is invited.
     assert_eq!(expect(&mut client, "/echo/000/s/xhr_send", "1.1", "Content-Length: 0\r\n"), 500);
@@ -243,7 +243,7 @@ fn a_body_is_invited_when_it_is_waited_for() {
                    Content-Length: 5\r\n\r\n[\"z\"]";
     for cut in [request.len(), request.len() - 1] {
         server.feed(&mut client, request.as_bytes(), [cut]);
-        assert_eq!(client.read_head().status, 204, "cut at {cut}");
+        assert_eq!(client.head().status, 204, "cut at {cut}");
     }
 }
 
@@ -263,7 +263,7 @@ fn a_body_that_will_not_be_taken_is_not_invited() {
     let mut client = Client::connect(server.address);
     let request = "POST /nowhere HTTP/1.0\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\nbody";
     server.feed(&mut client, request.as_bytes(), [request.len() - 4]);
-    assert_eq!(client.read_head().status, 404);
+    assert_eq!(client.head().status, 404);
 }
 
 #[test]

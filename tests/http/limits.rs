@@ -126,7 +126,7 @@ fn a_body_that_takes_too_long_is_answered_as_its_route_answers() {
     let server = with_options(|options| options.body_timeout = Duration::from_millis(60));
     let mut client = Client::connect(server.address);
     client.send("POST /cookie_needed_echo/000/s/xhr_send HTTP/1.1\r\nHost: a\r\nOrigin: http://o\r\nContent-Length: 5\r\n\r\n[");
-    let answer = client.read_head();
+    let answer = client.head();
     assert_eq!(answer.status, 408);
     assert_eq!(answer.header("access-control-allow-origin"), Some("http://o"));
     assert_eq!(answer.header("set-cookie"), Some("JSESSIONID=dummy; path=/"));
@@ -188,7 +188,7 @@ fn idle_time_is_not_the_next_heads() {
     server.wait_for("it to be read", |counters| counters.accepted == 3 && counters.connections == 2);
     idle.send("G");
     // Who began later has later until.
-    assert_eq!(idle.read_head().status, 408);
+    assert_eq!(idle.head().status, 408);
     assert!(!earlier.is_quiet());
-    assert_eq!(earlier.read_head().status, 408);
+    assert_eq!(earlier.head().status, 408);
 }

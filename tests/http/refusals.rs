@@ -2,7 +2,7 @@
 
 use crate::support::TestServer;
 use crate::support::client::Client;
-use crate::{GREETING, LAST, conversation, read_answer, statuses};
+use crate::{GREETING, LAST, conversation, statuses};
 
 /// What comes before, and is answered.
 const GOOD: &str = "GET /echo HTTP/1.1\r\nHost: a\r\n\r\n";
@@ -197,7 +197,7 @@ fn a_host_follows_its_grammar() {
     let mut client = Client::connect(server.address);
     for host in ["a", "A.b-c_d~e", "127.0.0.1:8081", "[::1]", "[2001:db8::1]:80", "a:", "%41", "a  ", "\ta"] {
         client.send(format!("GET /echo HTTP/1.1\r\nHost:{host}\r\n\r\n"));
-        assert_eq!(read_answer(&mut client, "GET").text(), GREETING, "{host:?}");
+        assert_eq!(client.answer().text(), GREETING, "{host:?}");
     }
 }
 
@@ -215,7 +215,7 @@ fn white_space_around_values_and_empty_lines_before_requests_are_fine() {
         "Host: a\r\nX:\r\nY: \r\nContent-Length: 5\r\n\r\n[\"x\"]",
     ] {
         client.send(format!("\r\n\r\nPOST /echo/000/s/xhr_send HTTP/1.1\r\n{head}"));
-        assert_eq!(read_answer(&mut client, "POST").status, 204, "{head:?}");
+        assert_eq!(client.answer().status, 204, "{head:?}");
     }
     assert_eq!(server.counters().messages_in, 6);
 }

@@ -7,7 +7,6 @@ mod support;
 
 mod neighbour;
 mod process;
-mod wire;
 
 mod blocking;
 mod bombs;

@@ -28,7 +28,7 @@ fn a_head_has_its_time() {
     let mut neighbour = Neighbour::of(server.address);
     expect_wait(|| {
         let mut slow = Client::connect(server.address);
-        assert_eq!(slow.send("GET /echo HT").read_head().status, 408);
+        assert_eq!(slow.send("GET /echo HT").head().status, 408);
     });
     expect_wait(|| Client::connect(server.address).expect_end());
     neighbour.expect_service("a slow head");
@@ -42,7 +42,7 @@ fn a_body_has_its_time() {
         let mut slow = Client::connect(server.address);
         expect_wait(|| {
             let head = "POST /echo/000/s/xhr_send HTTP/1.1\r\nHost: a\r\n";
-            assert_eq!(slow.send(format!("{head}{framing}")).read_head().status, 408);
+            assert_eq!(slow.send(format!("{head}{framing}")).head().status, 408);
         });
     }
     neighbour.expect_service("slow bodies");

@@ -52,11 +52,11 @@ fn beyond_the_most_connections_accepting_pauses() {
     }
     let [first, second, third] = &mut clients;
     for client in [&mut *first, second] {
-        assert_eq!(client.read_head().status, 200);
+        assert_eq!(client.head().status, 200);
     }
     assert_eq!(server.counters().accepted, 2);
     first.hang_up();
-    assert_eq!(third.read_head().status, 200);
+    assert_eq!(third.head().status, 200);
     assert_eq!(server.counters().accepted, 3);
 }
 
@@ -71,7 +71,7 @@ fn beyond_the_most_sessions_receivers_get_503() {
     assert_eq!(client.ask("POST", "/echo/000/b/xhr_send", "", b"[]").status, 404);
     let mut refused = Client::connect(server.address);
     refused.send(handshake("/echo/websocket", ""));
-    assert_eq!(refused.read_head().status, 503);
+    assert_eq!(refused.head().status, 503);
     // Another endpoint has room of its own, and so has this one when a session has ended.
     assert_eq!(client.ask("POST", "/broadcast/000/a/xhr", "", b"").status, 200);
     drop(socket);
@@ -125,6 +125,6 @@ fn a_slow_reader_gets_all_that_came_before_the_close() {
     slow.upgrade("/generous/websocket").send(text("all"));
     let mut clock = Client::connect(server.address);
     clock.upgrade("/generous/websocket").send(text("clock")).expect_text("it is time");
-    assert_eq!(slow.read_frame().1.len(), LARGE);
+    assert_eq!(slow.frame().1.len(), LARGE);
     assert_eq!(slow.expect_close(3000), "Go away!");
 }

@@ -39,7 +39,7 @@ impl Flood {
         let writes = std::thread::spawn(move || while writer.write_all(&bytes).is_ok() {});
         let reads = std::thread::spawn(move || {
             while client.fill() {
-                client.buffer.clear();
+                client.take(client.buffered().len());
             }
         });
         let risen = server.counters().bytes_in + (1 << 20);

@@ -5,7 +5,12 @@
 pub mod client;
 pub mod frames;
 pub mod programs;
+pub mod receiver;
 pub mod recorder;
+pub mod sockjs;
+pub mod target;
+pub mod websocket;
+pub mod wire;
 
 #[path = "../../src/bin/sockjs-echo/endpoints.rs"]
 pub mod endpoints;
