@@ -1,4 +1,4 @@
-//! How many there may be: the last one is served, the next one has its answer, and those who are there go on.
+//! How many there may be: the last one is served, the next one has its answer, and those who are there go on (rule 12.4).
 
 use crate::support::client::Client;
 use crate::support::frames::HANDSHAKE;
@@ -24,7 +24,14 @@ fn an_endpoint_has_so_many_sessions() {
         assert_eq!(answer.status, 503, "{transport:?}");
         neighbour.expect_service("sessions beyond the limit");
     }
-    drop(sessions);
+    // A send request asks for no room; another endpoint has room of its own, and this one when a session has ended.
+    let mut client = Client::connect(server.address);
+    assert_eq!(client.ask("POST", "/echo/000/beyond/xhr_send", "", b"[]").status, 404);
+    assert_eq!(client.ask("POST", "/broadcast/000/a/xhr", "", b"").status, 200);
+    let [websocket, _others @ ..] = sessions;
+    drop(websocket);
+    server.wait_for("room", |counters| counters.closed == 1);
+    assert_eq!(client.ask("POST", "/echo/000/beyond/xhr", "", b"").status, 200);
 }
 
 /// Beyond `connections` accepting pauses: who is there does not notice, and who comes is served when one leaves.
@@ -43,8 +50,10 @@ fn a_server_has_so_many_connections() {
         client.request("GET", "/echo", "", b"");
     }
     neighbour.expect_echo("clients that wait outside");
+    let accepted = server.counters().accepted;
     assert_eq!(server.counters().connections, 10);
     assert!(beyond.iter().all(Client::is_quiet));
+    assert_eq!(server.counters().accepted, accepted);
     drop(inside);
     for mut client in beyond {
         assert_eq!(client.head().status, 200);
