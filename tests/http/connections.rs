@@ -7,36 +7,6 @@ use crate::{GREETING, LAST, conversation, statuses};
 // Persistent connections and pipelining (RFC 9112 §9.3).
 
 #[test]
-fn pipelined_requests_are_answered_in_order() {
-    let server = TestServer::echo();
-    let mut client = Client::connect(server.address);
-    let requests = [
-        ("GET", "/echo", "", 200, GREETING),
-        ("POST", "/echo/000/a/xhr", "", 200, "o\n"),
-        ("POST", "/echo/000/a/xhr_send", "[\"x\"]", 204, ""),
-        ("HEAD", "/echo", "", 200, ""),
-        ("POST", "/echo/000/a/xhr", "", 200, "a[\"x\"]\n"),
-        ("GET", "/nowhere", "", 404, "Not Found\n"),
-        ("POST", "/echo", "a body", 405, ""),
-        ("POST", "/echo/000/b/xhr_send", "[]", 404, "Unknown session."),
-        ("GET", "/echo/", "", 200, GREETING),
-    ];
-    let mut bytes = String::new();
-    for (method, target, body, ..) in requests {
-        let length = body.len();
-        bytes += &format!(
-            "{method} {target} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n\r\n{body}"
-        );
-    }
-    client.send(bytes);
-    for (method, target, _, status, body) in requests {
-        let answer = client.answer_to(method);
-        assert_eq!((answer.status, &*answer.body), (status, body.as_bytes()), "{method} {target}");
-    }
-    assert_eq!(server.counters().requests, requests.len() as u64);
-}
-
-#[test]
 fn pipelined_requests_wait_behind_a_pending_poll() {
     let server = TestServer::echo();
     let mut receiver = Client::connect(server.address);
@@ -54,17 +24,6 @@ fn pipelined_requests_wait_behind_a_pending_poll() {
     assert_eq!(receiver.answer().text(), "a[\"two\"]\n");
     assert_eq!(receiver.answer().text(), GREETING);
     receiver.expect_end();
-}
-
-#[test]
-fn pipelined_requests_wait_behind_a_stream() {
-    let server = TestServer::echo();
-    let mut client = Client::connect(server.address);
-    client.request("POST", "/close/000/s/xhr_streaming", "", b"").send(LAST);
-    let stream = client.answer();
-    assert_eq!(&stream.body[2049..], b"o\nc[3000,\"Go away!\"]\n");
-    assert_eq!(client.answer().text(), GREETING);
-    client.expect_end();
 }
 
 #[test]
@@ -131,58 +90,7 @@ fn a_poll_of_http_1_0_has_a_length_and_may_be_kept_alive() {
     client.expect_end();
 }
 
-#[test]
-fn a_stream_of_http_1_0_has_no_framing_and_ends_with_its_connection() {
-    let server = TestServer::echo();
-    for (request, expected) in [
-        ("POST /close/000/a/xhr_streaming", "\no\nc[3000,\"Go away!\"]\n"),
-        ("GET /close/000/b/eventsource", "data: o\r\n\r\ndata: c[3000,\"Go away!\"]\r\n\r\n"),
-        ("GET /close/000/c/htmlfile?c=f", "<script>\np(\"c[3000,\\\"Go away!\\\"]\");\n</script>\r\n"),
-    ] {
-        // Kept alive or not: a body without length ends with the connection.
-        for headers in ["", "Connection: keep-alive\r\n"] {
-            let mut client = Client::connect(server.address);
-            // Another id each time: the first session lingers.
-            let request =
-                if headers.is_empty() { request.to_owned() } else { request.replace("/000/", "/000/k") };
-            client.send(format!("{request} HTTP/1.0\r\n{headers}\r\n"));
-            let answer = client.answer();
-            assert_eq!(answer.header("Transfer-Encoding"), None);
-            assert_eq!(answer.header("Content-Length"), None);
-            assert_eq!(answer.header("Connection"), Some("close"));
-            assert!(answer.text().ends_with(expected), "{request}: {}", answer.text());
-            client.expect_end();
-        }
-    }
-}
-
 // HEAD (section 1; RFC 9110 §9.3.2).
-
-#[test]
-fn head_is_answered_where_get_is_and_touches_no_session() {
-    let server = TestServer::echo();
-    let mut client = Client::connect(server.address);
-    for (target, content_type) in [
-        ("/echo", "text/plain; charset=UTF-8"),
-        ("/echo/", "text/plain; charset=UTF-8"),
-        ("/echo/info", "application/json; charset=UTF-8"),
-        ("/echo/iframe.html", "text/html; charset=UTF-8"),
-        ("/echo/000/s/eventsource", "text/event-stream"),
-        ("/echo/000/s/htmlfile?c=f", "text/html; charset=UTF-8"),
-        ("/echo/000/s/jsonp?c=f", "application/javascript; charset=UTF-8"),
-    ] {
-        // Were there a body, the next answer could not be read.
-        let answer = client.ask("HEAD", target, "", b"");
-        assert_eq!((answer.status, answer.header("Content-Type")), (200, Some(content_type)), "{target}");
-        assert_eq!(client.ask("GET", "/echo", "", b"").text(), GREETING, "{target}");
-    }
-    assert_eq!((server.counters().opened, server.counters().sessions), (0, 0));
-    // A session that is there is not received from either: its message stays for the real receiver.
-    assert_eq!(client.ask("POST", "/echo/000/t/xhr", "", b"").text(), "o\n");
-    assert_eq!(client.ask("POST", "/echo/000/t/xhr_send", "", b"[\"x\"]").status, 204);
-    client.ask("HEAD", "/echo/000/t/jsonp?c=f", "", b"");
-    assert_eq!(client.ask("POST", "/echo/000/t/xhr", "", b"").text(), "a[\"x\"]\n");
-}
 
 #[test]
 fn head_has_the_fields_of_get() {

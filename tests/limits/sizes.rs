@@ -1,5 +1,5 @@
 //! Sizes, at their documented defaults: exactly as much passes, one byte more has its answer, and the neighbour goes
-//! on (section 12, rule 4; the table "Limits" of the crate's documentation).
+//! on (rule 12.4; the table "Limits" of the crate's documentation).
 
 use std::net::SocketAddr;
 
@@ -98,6 +98,29 @@ fn each_size_is_exact() {
         neighbour.expect_service(what);
     }
     assert_eq!(poller.head().status, 200);
+}
+
+/// What is beyond a limit is refused as soon as it is seen to be, or adds up to it: the rest need not come.
+#[test]
+fn a_size_beyond_its_limit_is_refused_before_the_rest_comes() {
+    let server = start(|_, _| ());
+    let mut neighbour = Neighbour::of(server.address);
+    for (what, bytes, status) in [
+        ("half a request line", format!("GET /{}", "x".repeat(9 << 10)), 414),
+        ("half a header section", format!("GET /echo HTTP/1.1\r\nA: {}", "x".repeat(17 << 10)), 431),
+        (
+            "a head",
+            format!("POST /other HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n", (1 << 20) + 1),
+            413,
+        ),
+        ("the size of a chunk", format!("{CHUNKED}{:x}\r\n", (1 << 20) + 1), 413),
+        ("extensions of many chunks", CHUNKED.to_owned() + &"1;of=many\r\nx\r\n".repeat(10_000), 400),
+        ("many trailers", format!("{CHUNKED}0\r\n{}", "Trailer: value\r\n".repeat(10_000)), 400),
+        ("empty lines before a request", "\r\n".repeat(10_000), 400),
+    ] {
+        assert_eq!(outcome(server.address, &bytes), (status, false), "{what}");
+        neighbour.expect_service(what);
+    }
 }
 
 #[test]

@@ -4,6 +4,7 @@
 
 pub mod client;
 pub mod frames;
+pub mod malformed;
 pub mod programs;
 pub mod receiver;
 pub mod recorder;
