@@ -7,7 +7,9 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use sockjs_server::{EndpointOptions, Handler, Request, SendError, ServerOptions, Session, Transport};
-use support::client::{Answer, Client};
+use support::client::Client;
+use support::frames::{frame, text, whole};
+use support::sockjs::SockJs;
 use support::{TestServer, endpoints};
 
 /// Each thread runs its clients one after the other.
@@ -130,20 +132,21 @@ fn converse(address: SocketAddr, transport: Transport, id: &str, count: usize) {
     let texts =
         (0..count).map(|number| format!("{number} %41</script>\u{2028}\r\n\0{}", "x".repeat(number * 700)));
     let texts: Vec<String> = texts.collect();
-    let mut heard = Vec::new();
-    let mut link = Link::open(address, "/echo", transport, id);
+    let mut session = SockJs::open(address, transport, &format!("/echo/0/{id}"));
     for text in &texts {
-        link.say(text);
-        while heard.len() < texts.len() && heard.last() != Some(text) {
-            heard.extend(link.hear());
-        }
+        session.send(&[text]);
+        session.expect(text);
     }
-    assert_eq!(heard, texts, "{transport:?}");
+}
+
+/// The connection of a session's receivers, as far as its `o`.
+fn open(address: SocketAddr, endpoint: &str, transport: Transport, id: &str) -> Client {
+    SockJs::open(address, transport, &format!("{endpoint}/0/{id}")).receiver.client
 }
 
 /// Asks for more than it ever reads, and stays.
 fn stall(address: SocketAddr, transport: Transport, id: &str) -> Client {
-    Link::open(address, "/flood", transport, id).receiver
+    open(address, "/flood", transport, id)
 }
 
 /// Begins something, and stays.
@@ -155,7 +158,7 @@ fn fall_silent(address: SocketAddr, random: &mut Random, id: &str) -> Client {
         2 => "POST /echo/0/0/xhr_send HTTP/1.1\r\nHost: a\r\nContent-Length: 99\r\n\r\n[\"",
         3 => "GET /echo HTTP/1.1\r\nHost: a\r\n\r\n",
         // It never answers a ping.
-        _ => return Link::open(address, "/echo", Transport::WebSocket, id).receiver,
+        _ => return open(address, "/echo", Transport::WebSocket, id),
     };
     client.send(begun);
     client
@@ -164,12 +167,12 @@ fn fall_silent(address: SocketAddr, random: &mut Random, id: &str) -> Client {
 /// Is gone in the middle of something.
 fn vanish(address: SocketAddr, transport: Transport, random: &mut Random, id: &str) {
     let endpoint = random.pick(&["/echo", "/flood", "/close", "/broadcast"]);
-    let mut link = Link::open(address, endpoint, transport, id);
+    let mut client = open(address, endpoint, transport, id);
     match random.below(4) {
         0 => {}
-        1 => link.receiver.hang_up(),
+        1 => client.hang_up(),
         2 => {
-            link.receiver.send(b"\x81half of something");
+            client.send(b"\x81half of something");
         }
         _ => {
             Client::connect(address).request("POST", &format!("{endpoint}/0/{id}/xhr"), "", b"");
@@ -191,9 +194,7 @@ fn flood_with_requests(address: SocketAddr, id: &str) {
     }
     for _ in 0..50 {
         for status in [200, 404] {
-            let mut answer = client.read_head();
-            client.read_body(&mut answer);
-            assert_eq!(answer.status, status, "answers come in the order of their requests");
+            assert_eq!(client.answer().status, status, "answers come in the order of their requests");
         }
     }
     assert_eq!(client.ask("POST", &poll, "", b"").text(), "o\n");
@@ -213,20 +214,15 @@ fn flood_with_requests(address: SocketAddr, id: &str) {
 
 /// Pings and messages without end, none of whose answers is read before the last was sent.
 fn flood_with_frames(address: SocketAddr) {
-    let mut link = Link::open(address, "/echo", Transport::WebSocket, "");
-    let mut wire = Vec::new();
-    for _ in 0..200 {
-        append_frame(&mut wire, 0x89, b"ping");
-        append_frame(&mut wire, 0x81, b"[\"m\"]");
-    }
-    link.receiver.send(&wire);
+    let mut client = open(address, "/echo", Transport::WebSocket, "flood");
+    client.send([frame(whole::PING, b"ping"), text("[\"m\"]")].concat().repeat(200));
     let (mut pongs, mut messages) = (0, 0);
     while pongs < 200 || messages < 200 {
-        match link.frame() {
-            (0x8a, payload) => pongs += usize::from(payload == b"ping"),
-            (0x81, payload) if payload == b"h" => {}
-            (0x81, payload) => messages += payload.iter().filter(|byte| **byte == b'm').count(),
-            (0x89, _) => {}
+        match client.frame() {
+            (whole::PONG, payload) => pongs += usize::from(payload == b"ping"),
+            (whole::TEXT, payload) if payload == b"h" => {}
+            (whole::TEXT, payload) => messages += payload.iter().filter(|byte| **byte == b'm').count(),
+            (whole::PING, _) => {}
             frame => panic!("{frame:?}"),
         }
     }
@@ -257,181 +253,23 @@ fn lie(address: SocketAddr, random: &mut Random, id: &str) {
     match random.below(requests.len() + frames.len()) {
         number if number < requests.len() => {
             let (request, status) = requests[number];
-            let answer = client.send(request).read_head();
+            let answer = client.send(request).head();
             assert_eq!(answer.status, status, "{request:?}");
             client.rest();
         }
         number => {
             let (frame, code) = frames[number - requests.len()];
-            let mut link = Link::open(address, "/echo", Transport::WebSocket, id);
-            link.receiver.send(frame);
+            let mut client = open(address, "/echo", Transport::WebSocket, id);
+            client.send(frame);
             let payload = loop {
                 // Heartbeats come when they come.
-                match link.frame() {
-                    (0x88, payload) => break payload,
-                    (0x89 | 0x81, _) => {}
+                match client.frame() {
+                    (whole::CLOSE, payload) => break payload,
+                    (whole::PING | whole::TEXT, _) => {}
                     frame => panic!("{frame:?}"),
                 }
             };
             assert_eq!(payload[..2], code.to_be_bytes(), "{frame:?}");
         }
     }
-}
-
-/// A session as its client sees it.
-struct Link {
-    address: SocketAddr,
-    transport: Transport,
-    base: String,
-    receiver: Client,
-    /// What a receiver's response brought beyond the messages asked for.
-    frames: Vec<String>,
-}
-
-impl Link {
-    /// Opens a session, as far as its `o`.
-    fn open(address: SocketAddr, endpoint: &str, transport: Transport, id: &str) -> Self {
-        let base = format!("{endpoint}/0/{id}");
-        let mut link =
-            Self { address, transport, base, receiver: Client::connect(address), frames: Vec::new() };
-        match transport {
-            Transport::RawWebSocket => link.upgrade(&format!("{endpoint}/websocket")),
-            Transport::WebSocket => {
-                link.upgrade(&format!("{endpoint}/0/{id}x/websocket"));
-                assert_eq!(link.frame(), (0x81, b"o".to_vec()));
-            }
-            _ => {
-                link.receive();
-                assert_eq!(link.next_frame().as_deref(), Some("o"));
-            }
-        }
-        link
-    }
-
-    fn upgrade(&mut self, path: &str) {
-        let headers = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
-                       Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
-        assert_eq!(self.receiver.request("GET", path, headers, b"").read_head().status, 101);
-    }
-
-    /// Makes the receiver one again.
-    fn receive(&mut self) {
-        let (method, target) = match self.transport {
-            Transport::XhrPolling => ("POST", "xhr"),
-            Transport::XhrStreaming => ("POST", "xhr_streaming"),
-            Transport::EventSource => ("GET", "eventsource"),
-            Transport::HtmlFile => ("GET", "htmlfile?c=call"),
-            Transport::JsonpPolling => ("GET", "jsonp?c=call"),
-            Transport::WebSocket | Transport::RawWebSocket => return,
-        };
-        self.receiver.request(method, &format!("{}/{target}", self.base), "", b"");
-        let mut answer = self.receiver.read_head();
-        assert_eq!(answer.status, 200, "{answer:?}");
-        if self.transport.is_polling() {
-            self.receiver.read_body(&mut answer);
-            self.frames.push(self.unwrap(answer.text()));
-        } else {
-            self.receiver.chunk().expect("a prelude");
-        }
-    }
-
-    /// The next frame of an HTTP receiver; `None`: its response has ended.
-    fn next_frame(&mut self) -> Option<String> {
-        if self.transport.is_polling() {
-            return self.frames.pop();
-        }
-        let chunk = self.receiver.chunk()?;
-        Some(self.unwrap(std::str::from_utf8(&chunk).expect("only UTF-8 goes out")))
-    }
-
-    fn unwrap(&self, wire: &str) -> String {
-        let inside = |before: &str, after: &str| {
-            let inside = wire.strip_prefix(before).and_then(|wire| wire.strip_suffix(after));
-            inside.unwrap_or_else(|| panic!("{:?}: {wire:?}", self.transport)).to_owned()
-        };
-        match self.transport {
-            Transport::EventSource => inside("data: ", "\r\n\r\n").replace("%25", "%"),
-            Transport::HtmlFile => {
-                serde_json::from_str(&inside("<script>\np(", ");\n</script>\r\n")).expect("p(…)")
-            }
-            Transport::JsonpPolling => serde_json::from_str(&inside("/**/call(", ");\r\n")).expect("call(…)"),
-            _ => inside("", "\n"),
-        }
-    }
-
-    fn say(&mut self, text: &str) {
-        let json = serde_json::to_string(&[text]).expect("strings are JSON");
-        let mut wire = Vec::new();
-        match self.transport {
-            Transport::RawWebSocket => append_frame(&mut wire, 0x81, text.as_bytes()),
-            Transport::WebSocket => append_frame(&mut wire, 0x81, json.as_bytes()),
-            transport => {
-                let (action, status) = match transport {
-                    Transport::JsonpPolling => ("jsonp_send", 200),
-                    _ => ("xhr_send", 204),
-                };
-                let target = format!("{}/{action}", self.base);
-                let answer: Answer = Client::connect(self.address).ask("POST", &target, "", json.as_bytes());
-                assert_eq!(answer.status, status, "{answer:?}");
-                return;
-            }
-        }
-        self.receiver.send(wire);
-    }
-
-    /// The next messages; none in a heartbeat.
-    fn hear(&mut self) -> Vec<String> {
-        let frame = match self.transport {
-            Transport::WebSocket | Transport::RawWebSocket => match self.frame() {
-                (0x89, _) => {
-                    let mut pong = Vec::new();
-                    append_frame(&mut pong, 0x8a, b"");
-                    self.receiver.send(pong);
-                    return Vec::new();
-                }
-                (0x81, payload) => String::from_utf8(payload).expect("text is UTF-8"),
-                frame => panic!("{frame:?}"),
-            },
-            _ => match self.next_frame() {
-                Some(frame) => frame,
-                None => {
-                    self.receive();
-                    return Vec::new();
-                }
-            },
-        };
-        match frame.strip_prefix('a') {
-            _ if self.transport == Transport::RawWebSocket => vec![frame],
-            Some(messages) => serde_json::from_str(messages).expect("an array of strings"),
-            None => {
-                assert_eq!(frame, "h");
-                Vec::new()
-            }
-        }
-    }
-
-    /// A WebSocket frame: its first byte and its payload.
-    fn frame(&mut self) -> (u8, Vec<u8>) {
-        let head = self.receiver.take(2);
-        let length = match head[1] {
-            126 => self.receiver.take(2).iter().fold(0, |length, byte| length << 8 | usize::from(*byte)),
-            127 => self.receiver.take(8).iter().fold(0, |length, byte| length << 8 | usize::from(*byte)),
-            length => usize::from(length),
-        };
-        (head[0], self.receiver.take(length))
-    }
-}
-
-/// A client's frame, masked with zeros.
-fn append_frame(wire: &mut Vec<u8>, first: u8, payload: &[u8]) {
-    wire.push(first);
-    match payload.len() {
-        length @ 0..126 => wire.push(0x80 | length as u8),
-        length => {
-            wire.push(0x80 | 126);
-            wire.extend_from_slice(&(length as u16).to_be_bytes());
-        }
-    }
-    wire.extend_from_slice(&[0; 4]);
-    wire.extend_from_slice(payload);
 }

@@ -1,8 +1,6 @@
 //! What every transport must show: ten thousand messages, all of Unicode, and a hundred thousand sessions that
 //! nobody comes back to. Requests are pipelined and messages batched, so that it takes seconds.
 
-#[path = "conformance/client/mod.rs"]
-mod client;
 mod support;
 
 use std::ops::ControlFlow;
@@ -11,12 +9,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
-use client::Target;
-use client::http::Connection;
-use client::transport::{Receiver, Transport, json, messages, sending};
-use client::websocket::{TEXT, append_masked};
 use sockjs_server::{Close, EndpointOptions, Handler, Request, ServerOptions, Session};
 use support::TestServer;
+use support::client::Client;
+use support::frames::text;
+use support::receiver::Receiver;
+use support::target::Target;
+use support::wire::{HTTP, Transport, json, messages, sending};
 
 /// How many numbered messages go each way.
 const COUNT: usize = 10_000;
@@ -39,7 +38,7 @@ impl Cuts {
     }
 
     /// Sends bytes in pieces, each in a packet of its own.
-    fn send(&mut self, connection: &mut Connection, mut bytes: &[u8]) {
+    fn send(&mut self, connection: &mut Client, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             let (piece, rest) = bytes.split_at(self.next(2000).min(bytes.len()));
             connection.send(piece);
@@ -63,7 +62,7 @@ fn receive(
                 return responses;
             }
         }
-        connection = receiver.connection;
+        connection = receiver.client;
     }
     unreachable!("receivers are opened for ever")
 }
@@ -159,14 +158,14 @@ fn websocket_both_ways(
 ) {
     let server = TestServer::echo();
     let mut websocket = Target::at(server.address).websocket(path);
-    let mut sender = Connection::on(websocket.connection.stream.try_clone().expect("a second handle"));
+    let mut sender = Client::on(websocket.client.stream.try_clone().expect("a second handle"));
     std::thread::scope(|scope| {
         scope.spawn(|| {
             let mut cuts = Cuts(42);
             for first in (0..COUNT).step_by(BATCH) {
                 let mut bytes = Vec::new();
                 for number in first..first + BATCH {
-                    append_masked(&mut bytes, TEXT, frame(number).as_bytes());
+                    bytes.extend(text(frame(number)));
                 }
                 cuts.send(&mut sender, &bytes);
             }
@@ -277,7 +276,7 @@ fn every_code_point_through_the_websockets() {
 fn comes_back(body: &str, expected: &str) {
     let server = TestServer::echo();
     let target = Target::at(server.address);
-    for transport in Transport::ALL {
+    for transport in HTTP {
         let session = open(&target, transport);
         send_all(&target, transport, &session, std::iter::once(body.to_owned()));
         assert_eq!(

@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 
 use sockjs_server::{Handler, Preamble, Server, ServerOptions, Session};
 
-use crate::clients::{Frame, Polling, WebSocket};
 use crate::support::client::Client;
+use crate::support::sockjs::SockJs;
+use crate::support::websocket::{Frame, WebSocket};
 use crate::support::{PATIENCE, TestServer};
 
 /// Sends back what it gets, of either kind.
@@ -43,7 +44,7 @@ fn the_owner_of_the_loop_sends_to_an_endpoint() {
     let address = server.listen("127.0.0.1:0").expect("listen");
     assert_eq!(server.addresses(), [address]);
     let endpoint = server.mount("/echo", Echo).expect("mount");
-    let client = thread::spawn(move || WebSocket::raw(address, "/echo").next_text());
+    let client = thread::spawn(move || WebSocket::raw(address, "/echo").text());
     while server.endpoint(endpoint).session_count() == 0 {
         server.turn(Some(PATIENCE)).expect("turn");
     }
@@ -130,21 +131,21 @@ mod foreign {
         outer.run(move || {
             let bytes: Vec<u8> = (0..SIZE).map(|number| (number / 251) as u8).collect();
             let mut socket = WebSocket::raw(address, "/echo");
-            assert!(socket.binary(&bytes).next() == Frame::Binary(bytes), "other bytes came back");
+            assert!(socket.send_binary(&bytes).next() == Frame::Binary(bytes), "other bytes came back");
             socket.leave();
         });
         outer.run(move || {
             let text = "0123456789abcdef".repeat(SIZE / 16);
-            let mut polling = Polling::open(address, "/echo", "a");
-            assert_eq!(polling.send(&format!("[\"{text}\"]")), 204);
-            assert!(polling.poll() == format!("a[\"{text}\"]"), "another text came back");
+            let mut polling = SockJs::polling(address, "/echo", "a");
+            assert_eq!(polling.send_json(&format!("[\"{text}\"]")), 204);
+            assert!(polling.frame() == format!("a[\"{text}\"]"), "another text came back");
         });
         // Many at once, which the client reads only when all are sent.
         outer.run(move || {
             let kilobytes = "x".repeat(4 << 10);
             let mut socket = WebSocket::raw(address, "/echo");
-            (0..1_536).for_each(|_| _ = socket.text(&kilobytes));
-            (0..1_536).for_each(|_| assert!(socket.next_text() == kilobytes));
+            (0..1_536).for_each(|_| _ = socket.send(&kilobytes));
+            (0..1_536).for_each(|_| assert!(socket.text() == kilobytes));
             socket.leave();
         });
 
@@ -173,9 +174,9 @@ mod foreign {
         let (sender, receiver) = mpsc::channel();
         let client = thread::spawn(move || {
             let mut sockets = sockets;
-            sockets.iter_mut().for_each(|socket| _ = socket.text("x"));
+            sockets.iter_mut().for_each(|socket| _ = socket.send("x"));
             sender.send(()).expect("the loop is waiting");
-            sockets.iter_mut().for_each(|socket| assert_eq!(socket.next_text(), "x"));
+            sockets.iter_mut().for_each(|socket| assert_eq!(socket.text(), "x"));
         });
         receiver.recv_timeout(PATIENCE).expect("all are sent");
         while outer.server.counters().messages_in < SESSIONS as u64 {
@@ -222,7 +223,6 @@ fn one_server_listens_in_several_places() {
     let inherited = TcpListener::bind("127.0.0.1:0").expect("listen");
     let inherited_address = inherited.local_addr().expect("an address");
     let early = TcpStream::connect(inherited_address).expect("connect");
-    early.set_read_timeout(Some(PATIENCE)).expect("timeout");
 
     let mut addresses = vec![inherited_address];
     let server = TestServer::start(ServerOptions::default(), |server| {
@@ -235,7 +235,7 @@ fn one_server_listens_in_several_places() {
         }
     });
     addresses.push(server.address);
-    let mut early = Client { stream: early, buffer: Vec::new() };
+    let mut early = Client::on(early);
     assert_eq!(early.ask("GET", "/echo", "", b"").status, 200);
     addresses.iter().for_each(|address| greet(*address));
 }

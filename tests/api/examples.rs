@@ -5,8 +5,9 @@ use std::net::{SocketAddr, UdpSocket};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
-use crate::clients::{Polling, WebSocket};
 use crate::support::client::Client;
+use crate::support::sockjs::SockJs;
+use crate::support::websocket::WebSocket;
 
 /// After so many ticks of the game a test gives up.
 const TICKS: usize = 1_000;
@@ -52,11 +53,11 @@ fn binary(name: &str) -> PathBuf {
 #[test]
 fn echo() {
     let example = Example::start("echo");
-    let mut polling = Polling::open(example.address, "/echo", "a");
-    assert_eq!(polling.send(r#"["hello","again"]"#), 204);
-    assert_eq!(polling.poll(), r#"a["hello","again"]"#);
+    let mut polling = SockJs::polling(example.address, "/echo", "a");
+    assert_eq!(polling.send_json(r#"["hello","again"]"#), 204);
+    assert_eq!(polling.frame(), r#"a["hello","again"]"#);
     let mut socket = WebSocket::sockjs(example.address, "/echo");
-    assert_eq!(socket.text(r#"["hello"]"#).next_text(), r#"a["hello"]"#);
+    assert_eq!(socket.send(r#"["hello"]"#).text(), r#"a["hello"]"#);
     socket.leave();
 }
 
@@ -68,15 +69,15 @@ fn chat() {
     assert!(page.text().contains("new SockJS(\"/chat\")"));
 
     let mut first = WebSocket::raw(example.address, "/chat");
-    assert_eq!(first.next_text(), "you are guest 1, 1 here");
+    assert_eq!(first.text(), "you are guest 1, 1 here");
     let mut second = WebSocket::raw(example.address, "/chat");
-    assert_eq!(second.next_text(), "you are guest 2, 2 here");
-    assert_eq!(first.next_text(), "guest 2 joined");
-    second.text("good morning");
-    assert_eq!(first.next_text(), "guest 2: good morning");
-    assert_eq!(second.next_text(), "guest 2: good morning");
+    assert_eq!(second.text(), "you are guest 2, 2 here");
+    assert_eq!(first.text(), "guest 2 joined");
+    second.send("good morning");
+    assert_eq!(first.text(), "guest 2: good morning");
+    assert_eq!(second.text(), "guest 2: good morning");
     second.leave();
-    assert_eq!(first.next_text(), "guest 2 left");
+    assert_eq!(first.text(), "guest 2 left");
     first.leave();
 }
 
@@ -85,20 +86,20 @@ fn game_loop() {
     let example = Example::start("game_loop");
     let mut first = WebSocket::raw(example.address, "/game");
     // The state comes by itself, tick by tick.
-    let state = first.next_text();
+    let state = first.text();
     let (me, place) = state.split_once(" at ").unwrap_or_else(|| panic!("{state}"));
     assert_eq!(place, "0");
-    first.text("left");
+    first.send("left");
     let mut second = WebSocket::raw(example.address, "/game");
     let has_moved = |state: &str| {
         let mine = state.split(", ").find_map(|player| player.strip_prefix(&format!("{me} at ")));
         mine.and_then(|place| place.parse::<i64>().ok()).is_some_and(|place| place < -3)
     };
     let is_for_two = |state: &str| state.contains(", ");
-    let mut seen_by_second = std::iter::repeat_with(|| second.next_text()).take(TICKS);
+    let mut seen_by_second = std::iter::repeat_with(|| second.text()).take(TICKS);
     assert!(seen_by_second.any(|state| is_for_two(&state) && has_moved(&state)));
     drop(second);
-    let mut seen_by_first = std::iter::repeat_with(|| first.next_text()).take(TICKS);
+    let mut seen_by_first = std::iter::repeat_with(|| first.text()).take(TICKS);
     assert!(seen_by_first.any(|state| is_for_two(&state)));
     assert!(seen_by_first.any(|state| !is_for_two(&state)), "a player who left stays");
 }
@@ -111,11 +112,11 @@ fn foreign_poll() {
     let sensor = UdpSocket::bind("127.0.0.1:0").expect("a socket");
     sensor.connect(sensors).expect("the address of the sensors");
     let mut socket = WebSocket::raw(example.address, "/news");
-    let mut polling = Polling::open(example.address, "/news", "a");
+    let mut polling = SockJs::polling(example.address, "/news", "a");
     for text in ["21.5 degrees", "22 degrees"] {
         sensor.send(text.as_bytes()).expect("send");
-        assert_eq!(socket.next_text(), text);
-        assert_eq!(polling.poll(), format!("a[\"{text}\"]"));
+        assert_eq!(socket.text(), text);
+        assert_eq!(polling.frame(), format!("a[\"{text}\"]"));
     }
 }
 
@@ -125,10 +126,10 @@ fn threads() {
     let mut socket = WebSocket::raw(example.address, "/factors");
     let questions = ["12", "97", "1000000007", "hello", "1"];
     for question in questions {
-        socket.text(question);
+        socket.send(question);
     }
     // The workers do not wait for each other.
-    let mut answers: Vec<_> = questions.iter().map(|_| socket.next_text()).collect();
+    let mut answers: Vec<_> = questions.iter().map(|_| socket.text()).collect();
     answers.sort();
     let expected = ["1000000007: 1000000007", "12: 2 x 2 x 3", "1: 1", "97: 97", "hello is not a number"];
     assert_eq!(answers, expected);

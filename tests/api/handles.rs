@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use sockjs_server::{EndpointId, Handler, Request, Server, ServerOptions, Session, SessionId};
 
-use crate::clients::{Frame, Polling, WebSocket};
+use crate::support::sockjs::SockJs;
+use crate::support::websocket::{Frame, WebSocket};
 use crate::support::{PATIENCE, TestServer};
 
 /// Tells who came.
@@ -38,17 +39,17 @@ fn a_handle_does_all_that_a_callback_can() {
     let handle = server.handle.clone();
     let mut raw = WebSocket::raw(server.address, "/lobby");
     let raw_id = opened.recv_timeout(PATIENCE).expect("opened");
-    let mut polling = Polling::open(server.address, "/lobby", "a");
+    let mut polling = SockJs::polling(server.address, "/lobby", "a");
     let polling_id = opened.recv_timeout(PATIENCE).expect("opened");
 
     handle.send(raw_id, "to one");
     handle.send_binary(raw_id, [1, 2, 3]);
     handle.send_binary(polling_id, [1, 2, 3]);
     handle.broadcast(endpoint, "to all");
-    assert_eq!(raw.next_text(), "to one");
+    assert_eq!(raw.text(), "to one");
     assert_eq!(raw.next(), Frame::Binary(vec![1, 2, 3]));
-    assert_eq!(raw.next_text(), "to all");
-    assert_eq!(polling.poll(), r#"a["to all"]"#);
+    assert_eq!(raw.text(), "to all");
+    assert_eq!(polling.frame(), r#"a["to all"]"#);
 
     let (count, counted) = mpsc::channel();
     handle.run(move |context| {
@@ -57,7 +58,7 @@ fn a_handle_does_all_that_a_callback_can() {
         count.send(endpoint.session_count()).expect("the test is waiting");
     });
     assert_eq!(counted.recv_timeout(PATIENCE), Ok(2));
-    assert_eq!(polling.poll(), r#"a["to all but one"]"#);
+    assert_eq!(polling.frame(), r#"a["to all but one"]"#);
 
     handle.close(raw_id, 4000, "from afar");
     handle.send(raw_id, "too late");
@@ -65,7 +66,7 @@ fn a_handle_does_all_that_a_callback_can() {
     raw.expect_close(4000, "from afar");
 
     handle.shutdown();
-    assert_eq!(polling.poll(), r#"c[1001,"Server shutdown"]"#);
+    assert_eq!(polling.frame(), r#"c[1001,"Server shutdown"]"#);
     drop(polling);
     server.stop();
     // Nobody is there, and nothing happens.
@@ -97,9 +98,9 @@ fn many_threads_send_many_messages_to_many_sessions() {
                 let id = opened.recv_timeout(PATIENCE).expect("opened");
                 passing.send(id, "hello");
                 match number % 3 {
-                    0 => assert_eq!(socket.next_text(), "hello"),
+                    0 => assert_eq!(socket.text(), "hello"),
                     1 => passing.close(id, 4000, "Go away!"),
-                    _ => _ = socket.close(1000),
+                    _ => _ = socket.send_close(1000, ""),
                 }
                 number += 1;
                 drop(socket);
@@ -127,7 +128,7 @@ fn many_threads_send_many_messages_to_many_sessions() {
     for socket in &mut sockets {
         let mut next = [0; THREADS];
         for _ in 0..THREADS * of_each {
-            let text = socket.next_text();
+            let text = socket.text();
             let (thread, number) = text.split_once(' ').expect("two numbers");
             let thread: usize = thread.parse().expect("a thread");
             assert_eq!(number.parse(), Ok(next[thread]), "from thread {thread}");
@@ -186,10 +187,10 @@ fn the_loop_wakes_only_when_it_must() {
     assert_eq!(server.counters().messages_out - before, 8_000);
     assert!(!is_readable(), "woken once for all of them");
     for _ in 0..8_000 {
-        assert_eq!(socket.next_text(), "x");
+        assert_eq!(socket.text(), "x");
     }
     server.handle().send(id, "y");
     assert!(is_readable(), "and again for the next");
     server.turn(None).expect("turn");
-    assert_eq!(socket.next_text(), "y");
+    assert_eq!(socket.text(), "y");
 }

@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use sockjs_server::{Endpoint, Handler, Server, ServerOptions, Session};
 
-use crate::clients::{Polling, WebSocket};
 use crate::support::PATIENCE;
+use crate::support::sockjs::SockJs;
+use crate::support::websocket::WebSocket;
 
 /// Sets a timer, and says how many turns passed until it ran out.
 struct Watch {
@@ -69,14 +70,14 @@ fn an_idle_server_sleeps_until_the_next_deadline() {
     });
 
     let mut polling: Vec<_> =
-        (0..5).map(|number| Polling::open(address, "/watch", &format!("s{number}"))).collect();
-    polling.iter_mut().for_each(Polling::begin_poll);
+        (0..5).map(|number| SockJs::polling(address, "/watch", &format!("s{number}"))).collect();
+    polling.iter_mut().for_each(|polling| _ = polling.listen());
     let mut socket = WebSocket::raw(address, "/watch");
     for milliseconds in ["400", "37", "1"] {
-        let turns: usize = socket.text(milliseconds).next_text().parse().expect("a number");
+        let turns: usize = socket.send(milliseconds).text().parse().expect("a number");
         for polling in &mut polling {
-            assert_eq!(polling.end_poll(), format!("a[\"{turns}\"]"));
-            polling.begin_poll();
+            assert_eq!(polling.frame(), format!("a[\"{turns}\"]"));
+            polling.listen();
         }
         // The turn that set it, and a wake for what the sockets had to say about being open.
         assert!(turns <= 3, "{turns} turns in {milliseconds} ms of silence");

@@ -4,7 +4,6 @@
 mod support;
 
 mod building;
-mod clients;
 mod embedding;
 mod examples;
 mod handlers;

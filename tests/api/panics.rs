@@ -9,8 +9,9 @@ use sockjs_server::{
     ServerOptions, Session,
 };
 
-use crate::clients::{Polling, WebSocket};
 use crate::support::client::Client;
+use crate::support::sockjs::SockJs;
+use crate::support::websocket::WebSocket;
 use crate::support::{PATIENCE, TestServer};
 
 /// A value that panics as it is dropped: with another of its kind, and so on without end.
@@ -135,14 +136,14 @@ fn in_every_callback_it_costs_the_session_alone() {
         match place {
             "message" => {
                 // What was sent before it goes out; what came behind it is not heard.
-                socket.text("now").text("sound");
-                assert_eq!(socket.next_text(), "before it");
+                socket.send("now").send("sound");
+                assert_eq!(socket.text(), "before it");
             }
-            "binary" => _ = socket.binary(b"now"),
-            "timer" => _ = socket.text("timer"),
+            "binary" => _ = socket.send_binary(b"now"),
+            "timer" => _ = socket.send("timer"),
             "drain" => {
-                socket.text("fill");
-                assert_eq!(socket.next_text(), "more");
+                socket.send("fill");
+                assert_eq!(socket.text(), "more");
             }
             _ => {}
         }
@@ -150,7 +151,7 @@ fn in_every_callback_it_costs_the_session_alone() {
         ears.expect_panic(true);
         ears.expect_close(Cause::Panic);
         if let Some(other) = &mut other {
-            assert_eq!(other.text("sound").next_text(), "and safe");
+            assert_eq!(other.send("sound").text(), "and safe");
         }
         assert!(ears.closed.try_recv().is_err(), "{place}: one close");
         assert!(ears.panicked.try_recv().is_err(), "{place}: one panic");
@@ -161,10 +162,10 @@ fn in_every_callback_it_costs_the_session_alone() {
 fn polling_clients_are_told_too() {
     for panic in WAYS {
         let (server, ears) = fragile("message", panic);
-        let mut polling = Polling::open(server.address, "/fragile", "a");
-        assert_eq!(polling.send(r#"["now","sound"]"#), 204);
-        assert_eq!(polling.poll(), r#"a["before it"]"#);
-        assert_eq!(polling.poll(), r#"c[3000,"Internal error"]"#);
+        let mut polling = SockJs::polling(server.address, "/fragile", "a");
+        assert_eq!(polling.send_json(r#"["now","sound"]"#), 204);
+        assert_eq!(polling.frame(), r#"a["before it"]"#);
+        assert_eq!(polling.frame(), r#"c[3000,"Internal error"]"#);
         ears.expect_panic(true);
         ears.expect_close(Cause::Panic);
     }
@@ -178,7 +179,7 @@ fn in_on_close_the_session_ends_as_it_was_to_end() {
         ears.expect_panic(true);
         ears.expect_close(Cause::Client);
         let mut socket = WebSocket::raw(server.address, "/fragile");
-        assert_eq!(socket.text("sound").next_text(), "and safe");
+        assert_eq!(socket.send("sound").text(), "and safe");
         let counters = server.wait_for("the first to be gone", |counters| counters.connections == 1);
         assert_eq!((counters.sessions, counters.closed), (1, 1));
     }
@@ -189,7 +190,7 @@ fn without_a_session_there_is_none_to_lose() {
     for panic in WAYS {
         let (server, ears) = fragile("endpoint timer", panic);
         let mut socket = WebSocket::raw(server.address, "/fragile");
-        socket.text("endpoint timer");
+        socket.send("endpoint timer");
         ears.expect_panic(false);
         let mut client = Client::connect(server.address);
         assert_eq!(client.ask("GET", "/panic", "", b"").status, 500);
@@ -197,7 +198,7 @@ fn without_a_session_there_is_none_to_lose() {
         assert_eq!(client.ask("GET", "/else", "", b"").status, 204);
         server.handle.run(move |_| panic());
         ears.expect_panic(false);
-        assert_eq!(socket.text("sound").next_text(), "and safe");
+        assert_eq!(socket.send("sound").text(), "and safe");
         assert!(ears.closed.try_recv().is_err());
     }
 }
@@ -226,7 +227,7 @@ fn a_broken_observer_stops_nothing() {
                 .expect("mount");
         });
         let mut socket = WebSocket::raw(server.address, "/echo");
-        assert_eq!(socket.text("still here").next_text(), "still here");
+        assert_eq!(socket.send("still here").text(), "still here");
         socket.leave();
     }
 }
@@ -252,15 +253,15 @@ fn a_state_whose_drop_panics_costs_nothing() {
     });
     let mut other = WebSocket::raw(server.address, "/state");
     let mut leaving = WebSocket::raw(server.address, "/state");
-    assert_eq!(leaving.text("keep").text("kept").next_text(), "kept");
+    assert_eq!(leaving.send("keep").send("kept").text(), "kept");
     leaving.leave();
     assert_eq!(panicked.recv_timeout(PATIENCE), Ok(true));
     let mut dropping = WebSocket::raw(server.address, "/state");
-    dropping.text("keep").text("drop");
+    dropping.send("keep").send("drop");
     dropping.expect_close(3000, "Internal error");
     assert_eq!(panicked.recv_timeout(PATIENCE), Ok(true));
-    assert_eq!(other.text("still here").next_text(), "still here");
-    other.text("keep");
+    assert_eq!(other.send("still here").text(), "still here");
+    other.send("keep");
     server.wait_for("all but one to be gone", |counters| (counters.sessions, counters.closed) == (1, 2));
     // It stops in peace with one more.
     assert_eq!(server.stop().sessions_cut, 0);

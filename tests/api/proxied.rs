@@ -33,7 +33,7 @@ fn addresses_are_canonical() {
     let own = client.stream.local_addr().expect("address");
     assert_eq!(heard.recv_timeout(PATIENCE), Ok(Some(own)), "accepted");
     assert_eq!(client.ask("GET", "/", "", b"").text(), format!("Some({own}) Some({})", own.ip()));
-    client.send("GET\r\n\r\n").read_head();
+    client.send("GET\r\n\r\n").head();
     assert_eq!(heard.recv_timeout(PATIENCE), Ok(Some(own)), "refused");
 }
 
@@ -88,17 +88,13 @@ fn a_proxy_header_names_the_client_and_its_first_request_may_follow_at_once() {
         }
         apart.send(request);
         for mut client in [together, apart] {
-            let mut answer = client.read_head();
-            client.read_body(&mut answer);
-            assert_eq!(answer.text(), expected);
+            assert_eq!(client.answer().text(), expected);
         }
     }
     let mut unknown = Client::connect(address);
     let own = unknown.stream.local_addr().expect("address");
     unknown.send(format!("PROXY UNKNOWN\r\n{request}"));
-    let mut answer = unknown.read_head();
-    unknown.read_body(&mut answer);
-    assert_eq!(answer.text(), format!("{} {} false", own.ip(), own.port()));
+    assert_eq!(unknown.answer().text(), format!("{} {} false", own.ip(), own.port()));
 
     let before = server.counters().refused.malformed;
     let mut liar = Client::connect(address);

@@ -1,9 +1,9 @@
-//! Raw WebSocket for programs: binary messages and subprotocols.
+//! Raw WebSocket for programs: binary messages (rule 8).
 
-use sockjs_server::{EndpointOptions, Handler, Request, SendError, ServerOptions, Session, Transport};
+use sockjs_server::{Handler, Request, SendError, ServerOptions, Session, Transport};
 
-use crate::clients::{Frame, WebSocket};
 use crate::support::TestServer;
+use crate::support::websocket::{Frame, WebSocket};
 
 /// Text and binary, each as it came; and what SockJS sessions say to binary.
 struct Both;
@@ -38,18 +38,18 @@ fn binary_messages_go_both_ways() {
     assert_eq!(socket.next(), Frame::Binary(vec![0, 255]));
     let bytes: Vec<u8> = (0..100_000_u32).map(|number| (number * 7) as u8).collect();
     for length in [0, 1, 125, 126, 65_535, 65_536, bytes.len()] {
-        assert_eq!(socket.binary(&bytes[..length]).next(), Frame::Binary(bytes[..length].to_vec()));
+        assert_eq!(socket.send_binary(&bytes[..length]).next(), Frame::Binary(bytes[..length].to_vec()));
     }
     // Both kinds keep their order.
-    socket.binary(b"1").text("2").binary(b"3");
+    socket.send_binary(b"1").send("2").send_binary(b"3");
     let frames = [socket.next(), socket.next(), socket.next()];
     assert_eq!(frames, [Frame::Binary(b"1".to_vec()), Frame::Text("2".into()), Frame::Binary(b"3".to_vec())]);
     socket.leave();
 
     let mut socket = WebSocket::sockjs(server.address, "/both");
-    assert_eq!(socket.next_text(), r#"a["not binary"]"#);
+    assert_eq!(socket.text(), r#"a["not binary"]"#);
     // Section 9 of the wire contract: binary on a SockJS session is 1003.
-    socket.binary(b"x");
+    socket.send_binary(b"x");
     assert!(matches!(socket.next(), Frame::Close(1003, _)));
 }
 
@@ -60,59 +60,6 @@ fn by_default_binary_messages_are_not_supported() {
         server.mount("/text", |_: &mut Session<'_>, _: &str| {}).expect("mount");
     });
     let mut socket = WebSocket::raw(server.address, "/text");
-    socket.binary(b"x");
+    socket.send_binary(b"x");
     socket.expect_close(1003, "Binary messages are not supported");
-}
-
-/// RFC 6455 §4.2.2: the server's best that the client offers too, and no header if there is none.
-#[test]
-fn subprotocols_are_chosen() {
-    let server = TestServer::start(ServerOptions::default(), |server| {
-        let mut options = EndpointOptions::default();
-        options.subprotocols = vec!["v2.example".to_owned(), "v1.example".to_owned()];
-        server.mount_with("/speaks", options, |_: &mut Session<'_>, _: &str| {}).expect("mount");
-    });
-    let chosen = |target: &str, headers: &str| {
-        let (_, answer) = WebSocket::upgrade(server.address, target, headers);
-        answer.header("Sec-WebSocket-Protocol").map(str::to_owned)
-    };
-    let raw = "/speaks/websocket";
-    assert_eq!(chosen(raw, ""), None);
-    assert_eq!(chosen(raw, "Sec-WebSocket-Protocol: v1.example\r\n").as_deref(), Some("v1.example"));
-    assert_eq!(
-        chosen(raw, "Sec-WebSocket-Protocol: v0.example, v1.example, v2.example\r\n").as_deref(),
-        Some("v2.example")
-    );
-    let in_two = "Sec-WebSocket-Protocol: v1.example\r\nSec-WebSocket-Protocol: v2.example\r\n";
-    assert_eq!(chosen(raw, in_two).as_deref(), Some("v2.example"));
-    assert_eq!(chosen(raw, "Sec-WebSocket-Protocol: V2.EXAMPLE, other\r\n"), None);
-    // A SockJS session speaks SockJS.
-    assert_eq!(chosen("/speaks/0/s/websocket", "Sec-WebSocket-Protocol: v2.example\r\n"), None);
-}
-
-/// RFC 6455 §7.4: a code that must not be sent goes out as 1000; §5.5: a reason ends before it is too long, at a
-/// character.
-#[test]
-fn close_codes_and_reasons_are_made_fit() {
-    let server = TestServer::start(ServerOptions::default(), |server| {
-        server
-            .mount("/close", |session: &mut Session<'_>, text: &str| {
-                session.close(text.parse().expect("a code"), &"ü".repeat(100));
-            })
-            .expect("mount");
-    });
-    for (code, sent) in [
-        (1000, 1000),
-        (1001, 1001),
-        (4999, 4999),
-        (1005, 1000),
-        (1006, 1000),
-        (999, 1000),
-        (5000, 1000),
-        (0, 1000),
-    ] {
-        let mut socket = WebSocket::raw(server.address, "/close");
-        socket.text(&code.to_string());
-        socket.expect_close(sent, &"ü".repeat(61));
-    }
 }

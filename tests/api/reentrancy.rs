@@ -10,7 +10,7 @@ use sockjs_server::{
     SessionId,
 };
 
-use crate::clients::{Frame, WebSocket};
+use crate::support::websocket::{Frame, WebSocket};
 use crate::support::{PATIENCE, TestServer};
 
 /// From where it is done.
@@ -237,12 +237,12 @@ fn play(server: &TestServer, scene: &Scene) {
     let subject = &mut sockets[SUBJECT];
     match callback {
         Open => {}
-        Message => _ = subject.text("go"),
-        Binary => _ = subject.binary(b"go"),
-        Drain => _ = subject.text("fill"),
-        Timer => _ = subject.text("timer"),
-        EndpointTimer => _ = subject.text("endpoint timer"),
-        Callback::Close => _ = subject.close(1000),
+        Message => _ = subject.send("go"),
+        Binary => _ = subject.send_binary(b"go"),
+        Drain => _ = subject.send("fill"),
+        Timer => _ = subject.send("timer"),
+        EndpointTimer => _ = subject.send("endpoint timer"),
+        Callback::Close => _ = subject.send_close(1000, ""),
         Task => {
             let (operation, endpoint, act) = (*operation, *endpoint, act.clone());
             server.handle.run(move |context| {
@@ -260,12 +260,12 @@ fn play(server: &TestServer, scene: &Scene) {
         }
         match frames.last() {
             Some(Frame::Close(code, _)) if *callback != Callback::Close || *code != 1000 => {
-                _ = socket.close(*code)
+                _ = socket.send_close(*code, "")
             }
             Some(Frame::Close(..)) => {}
             // Its end shows that nothing else was on its way.
             _ => {
-                socket.close(1000);
+                socket.send_close(1000, "");
                 assert_eq!(socket.next(), Frame::Close(1000, String::new()), "{what}");
             }
         }
@@ -362,7 +362,7 @@ fn a_close_may_close_all_the_others() {
     let mut sockets: Vec<_> = (0..20).map(|_| WebSocket::raw(server.address, "/dominoes")).collect();
     sockets.pop().expect("there are twenty").leave();
     for mut socket in sockets {
-        assert_eq!(socket.next_text(), "it begins");
+        assert_eq!(socket.text(), "it begins");
         socket.expect_close(4000, "all of you");
     }
     server.wait_for("the end of all", |counters| counters.closed == 20 && counters.sessions == 0);
@@ -385,8 +385,8 @@ fn no_message_after_the_close() {
             .expect("mount");
     });
     let mut socket = WebSocket::sockjs(server.address, "/once");
-    socket.text(r#"["first","second"]"#).text(r#"["third"]"#);
-    assert_eq!(socket.next_text(), r#"c[4000,"enough"]"#);
+    socket.send(r#"["first","second"]"#).send(r#"["third"]"#);
+    assert_eq!(socket.text(), r#"c[4000,"enough"]"#);
     socket.expect_close(1000, "Normal closure");
     server.wait_for("the end", |counters| counters.sessions == 0);
     assert_eq!(heard.try_iter().collect::<Vec<_>>(), ["first"]);

@@ -4,7 +4,8 @@ use std::sync::mpsc;
 
 use sockjs_server::{Cause, Close, EndpointOptions, Handler, SendError, ServerOptions, Session};
 
-use crate::clients::{Polling, WebSocket};
+use crate::support::sockjs::SockJs;
+use crate::support::websocket::WebSocket;
 use crate::support::{PATIENCE, TestServer};
 
 /// A telephone exchange: the first word says what to do.
@@ -35,25 +36,25 @@ fn messages_reach_one_all_or_all_but_one() {
     let server = TestServer::start(ServerOptions::default(), |server| {
         server.mount("/exchange", Exchange).expect("mount");
     });
-    let mut polling = Polling::open(server.address, "/exchange", "a");
+    let mut polling = SockJs::polling(server.address, "/exchange", "a");
     let mut raw = WebSocket::raw(server.address, "/exchange");
     let mut sockjs = WebSocket::sockjs(server.address, "/exchange");
 
-    assert_eq!(sockjs.text(r#""count""#).next_text(), r#"a["3 3"]"#);
+    assert_eq!(sockjs.send(r#""count""#).text(), r#"a["3 3"]"#);
     // One encoding for each wire format: characters that SockJS escapes, and the same as they are.
-    raw.text("all \u{200d}<\"\u{1f600}");
-    assert_eq!(raw.next_text(), "\u{200d}<\"\u{1f600}");
-    assert_eq!(sockjs.next_text(), "a[\"\\u200d<\\\"\u{1f600}\"]");
-    assert_eq!(polling.poll(), "a[\"\\u200d<\\\"\u{1f600}\"]");
-    raw.text("others but me");
-    assert_eq!(polling.poll(), r#"a["but me"]"#);
-    assert_eq!(sockjs.next_text(), r#"a["but me"]"#);
-    raw.text("oldest to the first");
-    assert_eq!(polling.poll(), r#"a["to the first"]"#);
-    raw.text("close 4242");
+    raw.send("all \u{200d}<\"\u{1f600}");
+    assert_eq!(raw.text(), "\u{200d}<\"\u{1f600}");
+    assert_eq!(sockjs.text(), "a[\"\\u200d<\\\"\u{1f600}\"]");
+    assert_eq!(polling.frame(), "a[\"\\u200d<\\\"\u{1f600}\"]");
+    raw.send("others but me");
+    assert_eq!(polling.frame(), r#"a["but me"]"#);
+    assert_eq!(sockjs.text(), r#"a["but me"]"#);
+    raw.send("oldest to the first");
+    assert_eq!(polling.frame(), r#"a["to the first"]"#);
+    raw.send("close 4242");
     raw.expect_close(4242, "as you wish");
-    assert_eq!(polling.send(r#"["count"]"#), 204);
-    assert_eq!(polling.poll(), r#"a["2 2"]"#);
+    assert_eq!(polling.send_json(r#"["count"]"#), 204);
+    assert_eq!(polling.frame(), r#"a["2 2"]"#);
 }
 
 /// Fills its own queue, and says what it was told.
@@ -103,14 +104,14 @@ fn filler() -> (TestServer, mpsc::Receiver<String>) {
 #[test]
 fn a_full_queue_is_said_and_its_drain_is_told() {
     let (server, heard) = filler();
-    let mut polling = Polling::open(server.address, "/filler", "a");
-    assert_eq!(polling.send(r#"["fill"]"#), 204);
+    let mut polling = SockJs::polling(server.address, "/filler", "a");
+    assert_eq!(polling.send_json(r#"["fill"]"#), 204);
     // 1024 bytes, two quotes, and a comma but for the first.
     assert_eq!(heard.recv_timeout(PATIENCE).as_deref(), Ok("took 63"));
-    let frame = polling.poll();
+    let frame = polling.frame();
     assert_eq!(frame.matches("xxxx").count(), 63 * 256);
     assert_eq!(heard.recv_timeout(PATIENCE).as_deref(), Ok("drained"));
-    assert_eq!(polling.poll(), r#"a["after the drain"]"#);
+    assert_eq!(polling.frame(), r#"a["after the drain"]"#);
     assert!(heard.try_recv().is_err(), "told once");
 }
 
@@ -118,15 +119,15 @@ fn a_full_queue_is_said_and_its_drain_is_told() {
 #[test]
 fn a_broadcast_closes_the_session_it_would_overflow() {
     let (server, heard) = filler();
-    let mut stuck = Polling::open(server.address, "/filler", "stuck");
+    let mut stuck = SockJs::polling(server.address, "/filler", "stuck");
     let mut reader = WebSocket::raw(server.address, "/filler");
-    assert_eq!(stuck.send(r#"["fill"]"#), 204);
+    assert_eq!(stuck.send_json(r#"["fill"]"#), 204);
     assert_eq!(heard.recv_timeout(PATIENCE).as_deref(), Ok("took 63"));
-    reader.text("all");
+    reader.send("all");
     assert_eq!(heard.recv_timeout(PATIENCE).as_deref(), Ok("reached 1"));
     assert_eq!(heard.recv_timeout(PATIENCE).as_deref(), Ok(r#"1013 "Send queue full" (Overflow)"#));
-    assert_eq!(reader.next_text().len(), 1 << 10);
+    assert_eq!(reader.text().len(), 1 << 10);
     // What waited is delivered, and then the reason.
-    assert!(stuck.poll().starts_with(r#"a["xxxx"#));
-    assert_eq!(stuck.poll(), r#"c[1013,"Send queue full"]"#);
+    assert!(stuck.frame().starts_with(r#"a["xxxx"#));
+    assert_eq!(stuck.frame(), r#"c[1013,"Send queue full"]"#);
 }

@@ -1,6 +1,6 @@
 //! The end: every client hears of it on its own transport, and nothing hangs.
 
-use std::io::{ErrorKind, Write};
+use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::mpsc;
 use std::thread;
@@ -10,9 +10,12 @@ use sockjs_server::{
     Cause, Close, Handler, MountError, Preamble, Report, Server, ServerOptions, Session, Transport,
 };
 
-use crate::clients::{Frame, Polling, WebSocket};
 use crate::descriptors;
 use crate::support::client::Client;
+use crate::support::frames::close;
+use crate::support::sockjs::{Event, SockJs};
+use crate::support::websocket::{Frame, WebSocket};
+use crate::support::wire::Wire;
 use crate::support::{PATIENCE, TestServer};
 
 /// Tells how sessions close.
@@ -27,86 +30,20 @@ impl Handler for Closes {
     }
 }
 
-/// An open session of some transport, with a receiver that waits.
-enum Open {
-    Polling(Polling),
-    Jsonp(Client),
-    Streaming(Client, Transport),
-    Raw(WebSocket),
-    SockJs(WebSocket),
-}
-
-impl Open {
-    fn new(address: SocketAddr, transport: Transport, number: usize) -> Self {
-        let path = |name: &str| format!("/all/0/s{number}/{name}");
-        let stream = |method: &str, name: &str| {
-            let mut client = Client::connect(address);
-            assert_eq!(client.request(method, &path(name), "", b"").read_head().status, 200);
-            let _prelude = client.chunk().expect("a prelude");
-            let frame = client.chunk().expect("the open frame");
-            assert!(frame.contains(&b'o'));
-            Open::Streaming(client, transport)
-        };
-        match transport {
-            Transport::WebSocket => Open::SockJs(WebSocket::sockjs(address, "/all")),
-            Transport::RawWebSocket => Open::Raw(WebSocket::raw(address, "/all")),
-            Transport::XhrPolling => {
-                let mut polling = Polling::open(address, "/all", &format!("s{number}"));
-                polling.begin_poll();
-                Open::Polling(polling)
-            }
-            Transport::JsonpPolling => {
-                let mut client = Client::connect(address);
-                let answer = client.ask("GET", &path("jsonp?c=f"), "", b"");
-                assert_eq!(answer.text(), "/**/f(\"o\");\r\n");
-                client.request("GET", &path("jsonp?c=f"), "", b"");
-                Open::Jsonp(client)
-            }
-            Transport::XhrStreaming => stream("POST", "xhr_streaming"),
-            Transport::EventSource => stream("GET", "eventsource"),
-            Transport::HtmlFile => stream("GET", "htmlfile?c=f"),
-        }
+/// A session whose receiver waits hears the end, and its connection ends too.
+fn expect_goodbye(mut session: SockJs) {
+    let goodbye = Event::Closed(1001, "Server shutdown".to_owned());
+    assert_eq!(session.next(), goodbye, "{:?}", session.transport);
+    if session.transport == Transport::WebSocket {
+        assert_eq!(session.receiver.client.expect_close(1001), "Server shutdown");
     }
-
-    fn expect_goodbye(self) {
-        const FRAME: &str = r#"c[1001,"Server shutdown"]"#;
-        let goodbye = Frame::Close(1001, "Server shutdown".to_owned());
-        match self {
-            Open::Polling(mut polling) => assert_eq!(polling.end_poll(), FRAME),
-            Open::Jsonp(mut client) => {
-                let mut answer = client.read_head();
-                client.read_body(&mut answer);
-                assert_eq!(answer.text(), "/**/f(\"c[1001,\\\"Server shutdown\\\"]\");\r\n");
-            }
-            Open::Streaming(mut client, transport) => {
-                let expected = match transport {
-                    Transport::EventSource => format!("data: {FRAME}\r\n\r\n"),
-                    Transport::HtmlFile => {
-                        format!("<script>\np(\"{}\");\n</script>\r\n", FRAME.replace('"', "\\\""))
-                    }
-                    _ => format!("{FRAME}\n"),
-                };
-                assert_eq!(client.chunk().as_deref(), Some(expected.as_bytes()));
-                assert_eq!(client.chunk(), None);
-                client.expect_end();
-            }
-            Open::Raw(mut socket) => {
-                assert_eq!(socket.next(), goodbye);
-                answer_late(socket);
-            }
-            Open::SockJs(mut socket) => {
-                assert_eq!(socket.next_text(), FRAME);
-                assert_eq!(socket.next(), goodbye);
-                answer_late(socket);
-            }
-        }
+    if session.transport.is_websocket() {
+        // The server does not wait long for the answer, and on a slow machine the connection may be gone.
+        session.receiver.client.send_if_wanted(close(1001, ""));
+    } else {
+        session.receiver.expect_end();
     }
-}
-
-/// The server does not wait long for it, and on a slow machine it may be gone.
-fn answer_late(mut socket: WebSocket) {
-    let _ = socket.client.stream.write_all(&[0x88, 0x82, 0, 0, 0, 0, 0x03, 0xe9]);
-    socket.client.expect_end();
+    session.receiver.client.expect_end();
 }
 
 /// All that a machine lets us open: a thousand where it can.
@@ -121,13 +58,20 @@ fn a_thousand_sessions_of_all_transports_hear_the_end() {
     let server = TestServer::start(ServerOptions::default(), |server| {
         server.mount("/all", Closes(told)).expect("mount");
     });
-    let transports = Transport::ALL.iter().cycle().take(count);
-    let open: Vec<_> =
-        transports.enumerate().map(|(number, it)| Open::new(server.address, *it, number)).collect();
+    let mut idle = Client::connect(server.address);
+    assert_eq!(idle.ask("GET", "/all", "", b"").status, 200);
+    let open = |(number, transport): (usize, &Transport)| {
+        let mut session = SockJs::open(server.address, *transport, &format!("/all/0/s{number}"));
+        session.listen();
+        session
+    };
+    let open: Vec<_> = Transport::ALL.iter().cycle().take(count).enumerate().map(open).collect();
     server.wait_for("all to be open", |counters| counters.sessions == count && counters.closed == 0);
     let start = Instant::now();
     server.handle.shutdown();
-    open.into_iter().for_each(Open::expect_goodbye);
+    open.into_iter().for_each(expect_goodbye);
+    idle.expect_end();
+    drop(idle);
     assert_eq!(server.stop(), Report::default(), "nothing was left");
     assert!(start.elapsed() < Duration::from_secs(10), "before the grace was over");
     let expected = (1001, "Server shutdown".to_owned(), Cause::Shutdown);
@@ -160,12 +104,12 @@ fn beside<T: Send + 'static>(server: &mut Server, client: impl FnOnce() -> T + S
 #[test]
 fn a_client_between_two_polls_hears_it_with_the_next() {
     let (mut server, address, _closes) = own(Duration::from_secs(10));
-    let mut polling = beside(&mut server, move || Polling::open(address, "/all", "a"));
+    let mut polling = beside(&mut server, move || SockJs::polling(address, "/all", "a"));
     server.shutdown(1012, "Service restart");
     assert_eq!(server.report(), None);
-    polling.begin_poll();
+    polling.listen();
     assert_eq!(server.run_until_stopped().expect("run"), Report::default());
-    assert_eq!(polling.end_poll(), r#"c[1012,"Service restart"]"#);
+    assert_eq!(polling.frame(), r#"c[1012,"Service restart"]"#);
     // It stays stopped, whatever is asked of it.
     server.shutdown(1000, "again");
     server.turn(None).expect("turn");
@@ -176,15 +120,23 @@ fn a_client_between_two_polls_hears_it_with_the_next() {
 
 #[test]
 fn what_is_left_at_the_end_of_the_grace_is_cut_and_counted() {
-    let (mut server, address, closes) = own(Duration::ZERO);
-    // Its session waits for a poll that does not come; the other does not answer the close frame.
-    let (polling, mut raw) =
-        beside(&mut server, move || (Polling::open(address, "/all", "a"), WebSocket::raw(address, "/all")));
+    let (mut server, address, closes) = own(Duration::from_millis(50));
+    // The first waits for a poll that does not come, the second gets no answer to its close frame, and the third no rest
+    // of its request.
+    let (polling, mut raw, mut half) = beside(&mut server, move || {
+        let mut half = Client::connect(address);
+        half.send("POST /all/0/s/xhr HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n1");
+        (SockJs::polling(address, "/all", "a"), WebSocket::raw(address, "/all"), half)
+    });
+    while server.counters().connections < 3 {
+        server.turn(Some(PATIENCE)).expect("turn");
+    }
     server.shutdown(1001, "at once");
     let report = server.run_until_stopped().expect("run");
-    assert_eq!((report.sessions_cut, report.connections_cut), (1, 2));
+    assert_eq!((report.sessions_cut, report.connections_cut), (1, 3));
     assert_eq!(raw.next(), Frame::Close(1001, "at once".to_owned()));
     raw.client.expect_end();
+    half.expect_end();
     drop(polling);
     assert_eq!(closes.try_iter().map(|close| close.cause).collect::<Vec<_>>(), [Cause::Shutdown; 2]);
     let counters = server.counters();
@@ -196,16 +148,16 @@ fn what_is_left_at_the_end_of_the_grace_is_cut_and_counted() {
 #[test]
 fn nothing_new_begins() {
     let (mut server, address, _closes) = own(Duration::from_secs(10));
-    let mut polling = beside(&mut server, move || Polling::open(address, "/all", "a"));
+    let mut polling = beside(&mut server, move || SockJs::polling(address, "/all", "a"));
     server.shutdown(1001, "Server shutdown");
     assert!(TcpStream::connect(address).is_err(), "it listens no more");
     let again = TcpListener::bind(address).expect("the port is free");
     // Both in one packet, so that the connection is still there for the second.
-    polling.client.send(
+    polling.receiver.client.send(
         "POST /all/0/new/xhr HTTP/1.1\r\nHost: localhost\r\n\r\nPOST /all/0/a/xhr HTTP/1.1\r\nHost: localhost\r\n\r\n",
     );
     assert_eq!(server.run_until_stopped().expect("run"), Report::default());
-    assert_eq!(polling.client.read_head().status, 503);
+    assert_eq!(polling.receiver.client.head().status, 503);
     drop(again);
     assert_eq!(server.counters().opened, 1);
 }
@@ -226,7 +178,7 @@ fn a_dropped_server_tells_its_handlers() {
     let (mut server, address, closes) = own(Duration::from_secs(10));
     let handle = server.handle();
     let (_polling, mut raw) =
-        beside(&mut server, move || (Polling::open(address, "/all", "a"), WebSocket::raw(address, "/all")));
+        beside(&mut server, move || (SockJs::polling(address, "/all", "a"), WebSocket::raw(address, "/all")));
     drop(server);
     assert_eq!(closes.iter().count(), 2);
     raw.client.expect_end();

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use sockjs_server::{Endpoint, Handler, Request, Server, ServerOptions, Session};
 
-use crate::clients::WebSocket;
+use crate::support::websocket::WebSocket;
 use crate::support::{PATIENCE, TestServer};
 
 /// Long beside anything that a test does.
@@ -66,14 +66,14 @@ fn timers_are_set_moved_stopped_and_set_again() {
         server.mount("/clock", Clock::default()).expect("mount");
     });
     let mut socket = WebSocket::raw(server.address, "/clock");
-    assert_eq!(socket.text("set").next_text(), "timer");
-    assert_eq!(socket.text("move nearer").next_text(), "timer");
-    assert_eq!(socket.text("move away").next_text(), "timer");
+    assert_eq!(socket.send("set").text(), "timer");
+    assert_eq!(socket.send("move nearer").text(), "timer");
+    assert_eq!(socket.send("move away").text(), "timer");
     let mut other = WebSocket::raw(server.address, "/clock");
-    socket.text("cancel");
+    socket.send("cancel");
     for beat in ["beat 1", "beat 2", "beat 3"] {
-        assert_eq!(socket.next_text(), beat);
-        assert_eq!(other.next_text(), beat);
+        assert_eq!(socket.text(), beat);
+        assert_eq!(other.text(), beat);
     }
     // Nothing else was on its way.
     socket.leave();

@@ -4,8 +4,9 @@ use std::sync::mpsc;
 
 use sockjs_server::{Admission, Event, Handler, Request, ServerOptions, Session, Transport};
 
-use crate::clients::{Frame, Polling, WebSocket};
 use crate::support::client::Client;
+use crate::support::sockjs::SockJs;
+use crate::support::websocket::{Frame, WebSocket};
 use crate::support::{PATIENCE, TestServer};
 
 /// An echo behind a door.
@@ -29,13 +30,13 @@ fn counters_count() {
     let server = TestServer::start(ServerOptions::default(), |server| {
         server.mount("/echo", Echo).expect("mount");
     });
-    let mut polling = Polling::open(server.address, "/echo", "a");
+    let mut polling = SockJs::polling(server.address, "/echo", "a");
     let mut raw = WebSocket::raw(server.address, "/echo");
     let mut sockjs = WebSocket::sockjs(server.address, "/echo");
-    sockjs.text(r#"["a","b"]"#);
-    raw.next_text();
-    raw.next_text();
-    while !sockjs.next_text().contains('b') {}
+    sockjs.send(r#"["a","b"]"#);
+    raw.text();
+    raw.text();
+    while !sockjs.text().contains('b') {}
     let counters = server.counters();
     assert_eq!((counters.connections, counters.sessions), (3, 3));
     assert_eq!((counters.accepted, counters.requests, counters.refused.total()), (3, 3, 0));
@@ -54,7 +55,7 @@ fn counters_count() {
     let before = counters;
     let answer = Client::connect(server.address).ask("POST", "/echo/0/b/xhr?no", "", b"");
     assert_eq!(answer.status, 402);
-    assert_eq!(polling.send("[]"), 204);
+    assert_eq!(polling.send_json("[]"), 204);
     let counters = server.wait_for("the refused to go", |counters| counters.connections == 2);
     assert_eq!(counters.refused.total() - before.refused.total(), 1);
     assert_eq!(counters.refused.not_admitted - before.refused.not_admitted, 1);
@@ -118,7 +119,7 @@ fn the_observer_hears_everything_in_order() {
     client.ask("GET", "/elsewhere", "", b"");
     client.ask("POST", "/echo/0/s/xhr?no", "", b"");
     client.send("broken\r\n\r\n");
-    assert_eq!(client.read_head().status, 400);
+    assert_eq!(client.head().status, 400);
     expect(&[
         "accepted, with an address: true",
         "GET /elsewhere",
@@ -127,7 +128,7 @@ fn the_observer_hears_everything_in_order() {
         "refused 400",
     ]);
     let mut socket = WebSocket::sockjs(server.address, "/echo");
-    socket.text("not JSON");
+    socket.send("not JSON");
     assert!(matches!(socket.next(), Frame::Close(..)));
     expect(&["accepted, with an address: true", "GET /echo", "/echo opened by websocket"]);
     let rest: Vec<_> = heard.iter().take(2).collect();

@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use sockjs_server::{Admission, Close, EndpointOptions, Handler, Request, ServerOptions, Session};
 
-use crate::client::transport::{Receiver, Transport};
-use crate::client::{PATIENCE, Target, eventually};
+use crate::support::PATIENCE;
 use crate::support::TestServer;
+use crate::support::receiver::Receiver;
+use crate::support::target::{Target, eventually};
+use crate::support::wire::{HTTP, STREAMING, Transport};
 
 /// What a [`Notes`] handler does with a message: `close` closes, `last` sends something and closes, the rest is echoed.
 /// Behind each close it hands over what it was told.
@@ -56,7 +58,7 @@ pub fn messages_before_close() {
     let (_server, target, _notes) = noting();
     let words = r#"a["first words","last words"]"#;
     let bye = r#"c[3002,"bye"]"#;
-    for transport in Transport::ALL {
+    for transport in HTTP {
         let session = target.session("/notes");
         let mut receiver = Receiver::open(&target, transport, &session);
         assert_eq!(receiver.frame(), "o");
@@ -80,7 +82,7 @@ pub fn messages_before_close() {
 
 pub fn close_ends_receiver() {
     let (_server, target, _notes) = noting();
-    for transport in Transport::STREAMING {
+    for transport in STREAMING {
         let session = target.session("/notes");
         let mut receiver = Receiver::open(&target, transport, &session);
         assert_eq!(receiver.frame(), "o");
@@ -96,7 +98,7 @@ pub fn told_once() {
     let expect = |expected: &[&str], how: &str| {
         assert_eq!(notes.recv_timeout(PATIENCE).expect("a close is told"), expected, "{how}");
     };
-    for transport in Transport::ALL {
+    for transport in HTTP {
         let open = || {
             let session = target.session("/notes");
             let mut receiver = Receiver::open(&target, transport, &session);
@@ -159,7 +161,7 @@ pub fn id_is_secret() {
         server.mount_with("/curious", options, Curious(sender)).expect("mount");
     });
     let target = Target::at(server.address);
-    for transport in Transport::ALL {
+    for transport in HTTP {
         assert_eq!(Receiver::open(&target, transport, "/curious/server/secret").frame(), "o");
         for _ in 0..2 {
             let told = told.recv_timeout(PATIENCE).expect("the handler is asked");

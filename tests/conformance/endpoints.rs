@@ -2,9 +2,10 @@
 
 use std::time::Instant;
 
-use crate::client::transport::{Receiver, Transport};
-use crate::client::{Target, fresh_id};
 use crate::rule::{Rule, rule};
+use crate::support::receiver::Receiver;
+use crate::support::target::{Target, fresh_id};
+use crate::support::wire::Transport;
 
 pub const RULES: &[Rule] = &[
     rule("11", "/echo sends back what it gets", echo),

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use sockjs_server::{EndpointOptions, ServerOptions, Session};
 
-use crate::client::Target;
-use crate::client::transport::{Receiver, Transport, messages};
-use crate::client::websocket::{PING, TEXT};
 use crate::rule::{Rule, here, rule};
 use crate::support::TestServer;
+use crate::support::frames::whole::{PING, TEXT};
+use crate::support::receiver::Receiver;
+use crate::support::target::Target;
+use crate::support::wire::{HTTP, messages};
 
 pub const RULES: &[Rule] = &[
     rule("5", "`o` is the first frame of every session, sent at once, on every transport", open_frame),
@@ -35,7 +36,7 @@ pub const RULES: &[Rule] = &[
 ];
 
 fn open_frame(target: &Target) {
-    for transport in Transport::ALL {
+    for transport in HTTP {
         assert_eq!(Receiver::open(target, transport, &target.session("/echo")).frame(), "o", "{transport:?}");
     }
     assert_eq!(target.websocket(&format!("{}/websocket", target.session("/echo"))).text(), "o");
@@ -51,7 +52,7 @@ fn packed(target: &Target) {
 }
 
 fn close_frame(target: &Target) {
-    for transport in Transport::ALL {
+    for transport in HTTP {
         let session = target.session("/close");
         let mut receiver = Receiver::open(target, transport, &session);
         assert_eq!(receiver.frame(), "o", "{transport:?}");
@@ -154,7 +155,7 @@ fn lively() -> (TestServer, Target) {
 
 fn heartbeat() {
     let (_server, target) = lively();
-    for transport in Transport::ALL {
+    for transport in HTTP {
         let session = target.session("/echo");
         let mut receiver = Receiver::open(&target, transport, &session);
         assert_eq!(receiver.frame(), "o", "{transport:?}");

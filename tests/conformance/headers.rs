@@ -2,12 +2,13 @@
 
 use sockjs_server::{EndpointOptions, ServerOptions, Session};
 
-use crate::client::Target;
-use crate::client::http::Answer;
-use crate::client::transport::{Receiver, Transport};
-use crate::client::websocket::HANDSHAKE;
 use crate::rule::{Rule, here, rule};
 use crate::support::TestServer;
+use crate::support::client::Answer;
+use crate::support::frames::HANDSHAKE;
+use crate::support::receiver::Receiver;
+use crate::support::target::Target;
+use crate::support::wire::Transport;
 
 pub const RULES: &[Rule] = &[
     rule(
@@ -230,7 +231,7 @@ fn cookie_nowhere_else(target: &Target) {
             .expect(200)
             .expect_header("Set-Cookie", None);
     }
-    for path in ["/websocket".to_owned(), format!("/000/{}/websocket", crate::client::fresh_id())] {
+    for path in ["/websocket".to_owned(), format!("/000/{}/websocket", crate::support::target::fresh_id())] {
         let mut connection = target.connect();
         connection.request("GET", &format!("/cookie_needed_echo{path}"), &format!("{HANDSHAKE}{sent}"), b"");
         connection.head().expect(101).expect_header("Set-Cookie", None);

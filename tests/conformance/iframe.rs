@@ -2,9 +2,9 @@
 
 use sockjs_server::{EndpointOptions, ServerOptions, Session};
 
-use crate::client::Target;
 use crate::rule::{Rule, here, rule};
 use crate::support::TestServer;
+use crate::support::target::Target;
 
 pub const RULES: &[Rule] = &[
     rule("4", "200, text/html, a quoted ETag, no Last-Modified, no cookie", labels),

@@ -3,9 +3,9 @@
 use serde_json::{Value, json};
 use sockjs_server::{EndpointOptions, ServerOptions, Session};
 
-use crate::client::Target;
 use crate::rule::{Rule, here, rule};
 use crate::support::TestServer;
+use crate::support::target::Target;
 
 pub const RULES: &[Rule] = &[
     rule(

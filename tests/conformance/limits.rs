@@ -7,10 +7,13 @@ use std::time::{Duration, Instant};
 
 use sockjs_server::{EndpointOptions, ServerOptions};
 
-use crate::client::transport::{Receiver, Transport, json, messages};
-use crate::client::websocket::{CLOSE, HANDSHAKE, TEXT, masked};
-use crate::client::{PATIENCE, Target, eventually, fresh_id};
 use crate::rule::{Rule, here, rule};
+use crate::support::PATIENCE;
+use crate::support::frames::whole::{CLOSE, TEXT};
+use crate::support::frames::{HANDSHAKE, frame};
+use crate::support::receiver::Receiver;
+use crate::support::target::{Target, eventually, fresh_id};
+use crate::support::wire::{HTTP, Transport, json, messages};
 use crate::support::{TestServer, endpoints};
 
 pub const RULES: &[Rule] = &[
@@ -131,7 +134,7 @@ fn close_behind_handshake(target: &Target) {
     for path in ["/echo/websocket".to_owned(), format!("/echo/000/{}/websocket", fresh_id())] {
         let mut connection = target.connect();
         let mut bytes = connection.bytes_of("GET", &path, HANDSHAKE, b"");
-        bytes.extend(masked(CLOSE, &1000_u16.to_be_bytes()));
+        bytes.extend(frame(CLOSE, &1000_u16.to_be_bytes()));
         connection.send(bytes);
         connection.head().expect(101);
         let rest = connection.rest();
@@ -147,7 +150,7 @@ fn close_at_open(target: &Target) {
     // A message in the packet of the handshake comes too late for a session that closed as it opened.
     let mut connection = target.connect();
     let mut bytes = connection.bytes_of("GET", &format!("/close/0/{}/websocket", fresh_id()), HANDSHAKE, b"");
-    bytes.extend(masked(TEXT, br#"["x"]"#));
+    bytes.extend(frame(TEXT, br#"["x"]"#));
     connection.send(bytes).head().expect(101);
     let frames = connection.take(2 + 1 + 2 + 18);
     assert_eq!(frames, [b"\x81\x01o\x81\x12", &br#"c[3000,"Go away!"]"#[..]].concat());
@@ -168,7 +171,7 @@ fn many_headers(target: &Target) {
 
 fn large_messages(target: &Target) {
     let message = "0123456789abcdef".repeat(4096);
-    for transport in Transport::ALL {
+    for transport in HTTP {
         let session = target.session("/echo");
         let mut receiver = Receiver::open(target, transport, &session);
         assert_eq!(receiver.frame(), "o");
@@ -194,10 +197,10 @@ fn deep_json(target: &Target) {
 
 fn unread_echoes(target: &Target) {
     let mut greedy = target.websocket("/echo/websocket");
-    greedy.connection.stream.set_write_timeout(Some(Duration::from_millis(200))).expect("timeout");
-    let frame = masked(TEXT, &[b'x'; 60_000]);
+    greedy.client.stream.set_write_timeout(Some(Duration::from_millis(200))).expect("timeout");
+    let frame = frame(TEXT, &[b'x'; 60_000]);
     // Until the server reads no more, or has taken 64 MiB in.
-    let unread = (0..1100).find(|_| greedy.connection.stream.write_all(&frame).is_err());
+    let unread = (0..1100).find(|_| greedy.client.stream.write_all(&frame).is_err());
     assert!(unread.is_some(), "64 MiB were taken from a client that reads nothing");
     let session = target.opened("/echo");
     for number in 0..20 {
@@ -235,7 +238,7 @@ fn nothing_left() {
         endpoints::mount(server, &options).expect("mount");
     });
     let target = Target::at(server.address);
-    for transport in Transport::ALL {
+    for transport in HTTP {
         for endpoint in ["/echo", "/close", "/ticker"] {
             let mut receiver = Receiver::open(&target, transport, &target.session(endpoint));
             assert_eq!(receiver.frame(), "o");

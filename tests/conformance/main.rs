@@ -13,7 +13,6 @@
 //! SOCKJS_URL=http://localhost:8081 cargo test --test conformance another server
 //! ```
 
-mod client;
 mod rule;
 mod runner;
 #[path = "../support/mod.rs"]
@@ -35,7 +34,7 @@ mod websocket;
 
 use std::process::ExitCode;
 
-use client::Target;
+use crate::support::target::Target;
 use rule::Rule;
 use runner::Plan;
 use support::TestServer;

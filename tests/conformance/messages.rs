@@ -1,9 +1,9 @@
 //! Section 6: what clients send, and what is said to what they should not.
 
-use crate::client::Target;
-use crate::client::transport::messages;
-use crate::client::websocket::TEXT;
 use crate::rule::{Rule, rule};
+use crate::support::frames::whole::TEXT;
+use crate::support::target::Target;
+use crate::support::wire::messages;
 
 pub const RULES: &[Rule] = &[
     rule("6", "xhr_send: 204, text/plain, an empty body", xhr_send),
@@ -229,7 +229,7 @@ fn websocket_refused(target: &Target) {
         assert_eq!(websocket.text(), "o");
         websocket.send(payload);
         // With or without a close frame: the connection ends, and nothing was echoed.
-        let rest = websocket.connection.rest();
+        let rest = websocket.client.rest();
         assert!(rest.is_empty() || rest[0] == 0x88, "{payload:?} was answered with {}", rest.escape_ascii());
     }
 }

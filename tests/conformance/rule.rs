@@ -1,6 +1,6 @@
 //! What a rule is.
 
-use crate::client::Target;
+use crate::support::target::Target;
 
 /// One rule of the wire contract, in words, and a check that panics where it is broken.
 #[derive(Clone, Copy)]

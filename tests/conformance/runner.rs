@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::Builder;
 use std::time::{Duration, Instant};
 
-use crate::client::Target;
 use crate::rule::{Check, Rule};
+use crate::support::target::Target;
 
 /// Most rules wait rather than work, some of them for seconds.
 const THREADS: usize = 16;

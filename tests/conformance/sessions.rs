@@ -5,11 +5,12 @@ use std::time::Duration;
 use sockjs_server::{EndpointOptions, ServerOptions, Session};
 
 use crate::application;
-use crate::client::http::Connection;
-use crate::client::transport::{Receiver, Transport, json, messages};
-use crate::client::{Target, eventually};
 use crate::rule::{Rule, here, rule};
 use crate::support::TestServer;
+use crate::support::client::Client;
+use crate::support::receiver::Receiver;
+use crate::support::target::{Target, eventually};
+use crate::support::wire::{HTTP, POLLING, STREAMING, Transport, Wire, json, messages};
 
 pub const RULES: &[Rule] = &[
     rule(
@@ -82,7 +83,7 @@ pub const RULES: &[Rule] = &[
 ];
 
 fn created_by_receivers(target: &Target) {
-    for transport in Transport::ALL {
+    for transport in HTTP {
         let session = target.session("/echo");
         target.post(&format!("{session}/xhr_send"), "[]").expect(404);
         assert_eq!(Receiver::open(target, transport, &session).frame(), "o", "{transport:?}");
@@ -104,20 +105,25 @@ fn not_created_by_senders(target: &Target) {
 const ANOTHER: &str = r#"c[2010,"Another connection still open"]"#;
 const INTERRUPTED: &str = r#"c[1002,"Connection interrupted"]"#;
 
-/// A receiver that is attached for certain: it has carried a message.
+/// A receiver that is attached for certain: a stream has carried a message, beside a poll a second one was refused.
 fn attached(target: &Target, transport: Transport) -> (String, Receiver) {
     let session = target.session("/echo");
     let mut receiver = Receiver::open(target, transport, &session);
     assert_eq!(receiver.frame(), "o");
+    if transport.is_polling() {
+        receiver = Receiver::open(target, transport, &session);
+        eventually("the poll is attached", || target.poll(&session) == ANOTHER);
+        return (session, receiver);
+    }
     target.send(&session, r#"["hello"]"#);
     assert_eq!(receiver.frame(), r#"a["hello"]"#);
     (session, receiver)
 }
 
 fn second_receiver(target: &Target) {
-    for first in Transport::STREAMING {
+    for first in HTTP {
         let (session, _first) = attached(target, first);
-        for transport in Transport::ALL {
+        for transport in HTTP {
             let mut second = Receiver::open(target, transport, &session);
             assert_eq!(second.frame(), ANOTHER, "{transport:?} beside {first:?}");
             second.expect_end();
@@ -126,17 +132,19 @@ fn second_receiver(target: &Target) {
 }
 
 fn first_receiver_undisturbed(target: &Target) {
-    for transport in Transport::STREAMING {
+    for transport in HTTP {
         let (session, mut first) = attached(target, transport);
         assert_eq!(target.poll(&session), ANOTHER);
         target.send(&session, r#"["still"]"#);
         assert_eq!(first.frame(), r#"a["still"]"#, "{transport:?}");
-        assert_eq!(target.poll(&session), ANOTHER);
+        if transport.is_streaming() {
+            assert_eq!(target.poll(&session), ANOTHER);
+        }
     }
 }
 
 fn polling_ends(target: &Target) {
-    for transport in Transport::POLLING {
+    for transport in POLLING {
         let session = target.session("/echo");
         let mut connection = target.connect();
         for frame in ["o", r#"a["1"]"#, r#"a["2"]"#] {
@@ -145,19 +153,19 @@ fn polling_ends(target: &Target) {
             }
             let mut receiver = Receiver::open_on(connection, transport, &session);
             assert_eq!(receiver.frame(), frame);
-            connection = receiver.connection;
+            connection = receiver.client;
         }
     }
 }
 
 fn response_limit(target: &Target) {
-    for transport in Transport::STREAMING {
+    for transport in STREAMING {
         let session = target.session("/echo");
         let mut receiver = Receiver::open(target, transport, &session);
         let mut sent = 0;
         let message = "x".repeat(128);
         // The bytes themselves are counted, so the frame is taken off its transport here.
-        while let Some(chunk) = receiver.connection.chunk() {
+        while let Some(chunk) = receiver.client.chunk() {
             assert!(sent < 4096, "{transport:?}: went on after {sent} bytes");
             sent += chunk.len();
             transport.unwrap(&chunk);
@@ -170,7 +178,7 @@ fn response_limit(target: &Target) {
 }
 
 fn roll_over(target: &Target) {
-    for transport in Transport::STREAMING {
+    for transport in STREAMING {
         let session = target.session("/echo");
         let mut connection = target.connect();
         let mut sender = target.connect();
@@ -194,7 +202,7 @@ fn roll_over(target: &Target) {
                 // What is sent now may go out here, or wait for the next receiver.
                 send_some();
             }
-            connection = receiver.connection;
+            connection = receiver.client;
         }
         assert!(responses > 1, "{transport:?}: {responses} responses");
         for (number, message) in received.iter().enumerate() {
@@ -213,7 +221,7 @@ fn messages_wait(target: &Target) {
 }
 
 /// Whether a session can still be sent to.
-fn is_known(connection: &mut Connection, session: &str) -> bool {
+fn is_known(connection: &mut Client, session: &str) -> bool {
     let answer = connection.ask("POST", &format!("{session}/xhr_send"), "", b"[]");
     assert!(answer.status == 204 || answer.status == 404, "{}", answer.head);
     answer.status == 204
@@ -246,7 +254,7 @@ fn close_repeated(target: &Target) {
     let session = target.session("/close");
     assert_eq!(target.poll(&session), "o");
     for _ in 0..3 {
-        for transport in Transport::ALL {
+        for transport in HTTP {
             let mut receiver = Receiver::open(target, transport, &session);
             assert_eq!(receiver.frame(), GO_AWAY, "{transport:?}");
             receiver.expect_end();
@@ -267,11 +275,11 @@ fn closed_is_forgotten(target: &Target) {
 }
 
 fn reset_interrupts(target: &Target) {
-    for transport in Transport::STREAMING {
+    for transport in STREAMING {
         let (session, mut receiver) = attached(target, transport);
         // A socket that is closed with bytes unread resets its connection.
         target.send(&session, r#"["unread"]"#);
-        receiver.connection.stream.peek(&mut [0]).expect("the message is there");
+        receiver.client.stream.peek(&mut [0]).expect("the message is there");
         drop(receiver);
         assert_eq!(target.poll(&session), INTERRUPTED, "{transport:?}");
         receiver = Receiver::open(target, transport, &session);
@@ -281,17 +289,12 @@ fn reset_interrupts(target: &Target) {
 }
 
 fn fin_interrupts(target: &Target) {
-    for transport in Transport::ALL {
-        let session = target.opened("/echo");
-        let mut receiver = Receiver::open(target, transport, &session);
-        if !transport.is_streaming() {
-            // The poll is there when a second one is refused.
-            eventually("the poll is attached", || target.poll(&session) == ANOTHER);
-        }
-        receiver.connection.hang_up();
+    for transport in HTTP {
+        let (session, mut receiver) = attached(target, transport);
+        receiver.client.hang_up();
         assert_eq!(target.poll(&session), INTERRUPTED, "{transport:?}");
         assert_eq!(target.poll(&session), INTERRUPTED, "{transport:?}");
-        drop(receiver.connection.rest());
+        drop(receiver.client.rest());
     }
 }
 
@@ -353,7 +356,7 @@ fn never_answered() {
         server.mount_with("/echo", options, |_: &mut Session<'_>, _: &str| {}).expect("mount");
     });
     let target = Target::at(server.address);
-    for transport in Transport::ALL {
+    for transport in HTTP {
         let mut connection = target.connect();
         connection.request(
             transport.method(),
@@ -392,10 +395,8 @@ fn same_id_twice(target: &Target) {
 
 fn noticed_in_time(target: &Target) {
     for _ in 0..20 {
-        for transport in Transport::STREAMING {
-            let session = target.session("/echo");
-            let mut receiver = Receiver::open(target, transport, &session);
-            assert_eq!(receiver.frame(), "o");
+        for transport in HTTP {
+            let (session, receiver) = attached(target, transport);
             let mut next = target.connect();
             // The request is on its way in the moment in which the receiver breaks off.
             drop(receiver);

@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use sockjs_server::{EndpointOptions, ServerOptions, Session};
 
-use crate::client::http::Answer;
-use crate::client::transport::{CALLBACK, Receiver, Transport, json, messages, send};
-use crate::client::websocket::{BINARY, TEXT};
-use crate::client::{Target, fresh_id};
 use crate::rule::{Rule, here, rule};
 use crate::support::TestServer;
+use crate::support::client::Answer;
+use crate::support::frames::whole::{BINARY, TEXT};
+use crate::support::receiver::Receiver;
+use crate::support::target::{Target, fresh_id};
+use crate::support::wire::{CALLBACK, HTTP, POLLING, STREAMING, Transport, Wire, json, messages, sending};
 
 pub const RULES: &[Rule] = &[
     rule("8", "every receiver has its Content-Type: script, event stream or page", content_types),
@@ -80,16 +81,22 @@ pub const RULES: &[Rule] = &[
 ];
 
 fn content_types(target: &Target) {
-    for transport in Transport::ALL {
+    for (transport, expected) in [
+        (Transport::XhrPolling, "application/javascript; charset=UTF-8"),
+        (Transport::XhrStreaming, "application/javascript; charset=UTF-8"),
+        (Transport::EventSource, "text/event-stream"),
+        (Transport::HtmlFile, "text/html; charset=UTF-8"),
+        (Transport::JsonpPolling, "application/javascript; charset=UTF-8"),
+    ] {
         let mut connection = target.connect();
         let path = format!("{}{}", target.session("/echo"), transport.path());
         let answer = connection.request(transport.method(), &path, "", b"").head().expect(200);
-        assert_eq!(answer.header("Content-Type"), Some(transport.content_type()), "{transport:?}");
+        assert_eq!(answer.header("Content-Type"), Some(expected), "{transport:?}");
     }
 }
 
 fn chunks(target: &Target) {
-    for transport in Transport::STREAMING {
+    for transport in STREAMING {
         let session = target.session("/echo");
         // Prelude, and one chunk for each frame, or this panics.
         let mut receiver = Receiver::open(target, transport, &session);
@@ -113,43 +120,32 @@ fn receive_http10(target: &Target, transport: Transport, session: &str, headers:
 }
 
 fn streaming_http10(target: &Target) {
-    for transport in Transport::STREAMING {
+    for transport in STREAMING {
         for headers in ["", "Connection: keep-alive\r\n", "Connection: close\r\n"] {
             let session = target.session("/close");
             let answer = receive_http10(target, transport, &session, headers)
                 .expect_header("Transfer-Encoding", None)
                 .expect_header("Content-Length", None);
-            assert_ne!(answer.header("Connection").map(str::to_lowercase).as_deref(), Some("keep-alive"));
+            assert!(answer.closes(), "{transport:?}: {}", answer.head);
             let body = answer.text();
-            let frames = ["o", r#"c[3000,"Go away!"]"#].map(|frame| wrapped(transport, frame));
+            let frames = ["o", r#"c[3000,"Go away!"]"#].map(|frame| transport.wrap(frame));
             let prelude = body.strip_suffix(&frames.concat());
             transport.check_prelude(prelude.unwrap_or_else(|| panic!("{transport:?}: {body}")).as_bytes());
         }
     }
 }
 
-/// A frame without special characters as a transport writes it.
-fn wrapped(transport: Transport, frame: &str) -> String {
-    let literal = serde_json::to_string(frame).expect("JSON");
-    match transport {
-        Transport::XhrPolling | Transport::XhrStreaming => format!("{frame}\n"),
-        Transport::EventSource => format!("data: {frame}\r\n\r\n"),
-        Transport::HtmlFile => format!("<script>\np({literal});\n</script>\r\n"),
-        Transport::JsonpPolling => format!("/**/{CALLBACK}({literal});\r\n"),
-    }
-}
-
 fn polling_http10(target: &Target) {
-    for transport in Transport::POLLING {
+    for transport in POLLING {
         let session = target.session("/echo");
         let answer = receive_http10(target, transport, &session, "").expect_header("Transfer-Encoding", None);
-        assert_eq!(answer.text(), wrapped(transport, "o"));
+        assert_eq!(answer.text(), transport.wrap("o"));
         let mut connection = target.connect();
         target.send(&session, r#"["x"]"#);
         let path = format!("{session}{}", transport.path());
         connection.request_http10(transport.method(), &path, "Connection: keep-alive\r\n", b"");
         let answer = connection.answer().expect(200);
-        assert_eq!(answer.text(), wrapped(transport, "a[\"x\"]"));
+        assert_eq!(answer.text(), transport.wrap("a[\"x\"]"));
         if answer.header("Connection").is_some_and(|value| value.eq_ignore_ascii_case("keep-alive")) {
             connection.request_http10("GET", "/echo", "", b"").answer().expect(200);
         }
@@ -157,7 +153,7 @@ fn polling_http10(target: &Target) {
 }
 
 fn polling_http11(target: &Target) {
-    for transport in Transport::POLLING {
+    for transport in POLLING {
         let mut connection = target.connect();
         let path = format!("{}{}", target.session("/echo"), transport.path());
         connection.ask(transport.method(), &path, "", b"").expect(200);
@@ -219,7 +215,7 @@ fn htmlfile_escapes(target: &Target) {
     assert_eq!(receiver.frame(), "o");
     let message = "</script><script>alert(1)</script><!--\u{2028}\\u003c";
     target.send(&session, &json(&[message]));
-    let chunk = receiver.connection.chunk().expect("a frame");
+    let chunk = receiver.client.chunk().expect("a frame");
     let text = String::from_utf8(chunk.clone()).expect("UTF-8");
     assert!(text.contains("\\u003c/script>\\u003cscript>alert(1)"), "{text}");
     assert_eq!(messages(&Transport::HtmlFile.unwrap(&chunk)), [message]);
@@ -307,7 +303,7 @@ fn transports_mixed(target: &Target) {
     target.send(&session, &json(&["x".repeat(5000)]));
     assert_eq!(stream.frame().len(), 5005);
     stream.expect_end();
-    for transport in Transport::ALL {
+    for transport in HTTP {
         target.send(&session, &json(&["y".repeat(5000)]));
         let mut receiver = Receiver::open(target, transport, &session);
         assert_eq!(receiver.frame().len(), 5005, "{transport:?}");
@@ -318,13 +314,14 @@ fn transports_mixed(target: &Target) {
 fn echo_everywhere(target: &Target) {
     let said =
         ["", "a", "\"\\/\n", "€ é \u{1f600}", "%41+&=;", "</script>", "\u{2028}\u{fff0}\u{7f}", "a,b]"];
-    for transport in Transport::ALL {
+    for transport in HTTP {
         let session = target.session("/echo");
         let mut connection = target.connect();
         let mut receiver = Receiver::open(target, transport, &session);
         assert_eq!(receiver.frame(), "o");
         for message in said {
-            send(&mut connection, transport, &session, &json(&[message]));
+            let (path, headers, body, status) = sending(transport, &session, &json(&[message]));
+            connection.ask("POST", &path, headers, &body).expect(status);
             if !transport.is_streaming() {
                 receiver = Receiver::open(target, transport, &session);
             }
@@ -344,7 +341,7 @@ fn websocket_close(target: &Target) {
     let mut websocket = target.websocket(&format!("/close/000/{}/websocket", fresh_id()));
     assert_eq!((websocket.text(), websocket.text()), ("o".into(), r#"c[3000,"Go away!"]"#.into()));
     assert_eq!(websocket.close(), Some((1000, "Normal closure".to_owned())));
-    websocket.send_close(1000, "").connection.expect_end();
+    websocket.send_close(1000, "").client.expect_end();
 }
 
 fn raw_messages(target: &Target) {
@@ -363,7 +360,7 @@ fn raw_messages(target: &Target) {
 fn raw_close(target: &Target) {
     let mut raw = target.websocket("/close/websocket");
     assert_eq!(raw.close(), Some((3000, "Go away!".to_owned())));
-    raw.send_close(3000, "").connection.expect_end();
+    raw.send_close(3000, "").client.expect_end();
 }
 
 /// A server whose sessions are closed by the message `close`.
@@ -397,7 +394,7 @@ fn raw_no_heartbeat() {
 
 fn accel_buffering() {
     let (_server, target) = start(|_, _| {});
-    for transport in Transport::STREAMING {
+    for transport in STREAMING {
         let receiver = Receiver::open(&target, transport, &target.session("/echo"));
         assert_eq!(receiver.answer.header("X-Accel-Buffering"), Some("no"), "{transport:?}");
     }
@@ -409,7 +406,7 @@ fn close_is_bounded() {
     raw.send("close");
     assert_eq!(raw.text(), "close");
     assert_eq!(raw.close(), Some((3000, "Go away!".to_owned())));
-    raw.connection.expect_end();
+    raw.client.expect_end();
     drop(raw);
     server.wait_for("nothing to be left", |counters| (counters.connections, counters.timers) == (0, 0));
 }
@@ -422,5 +419,5 @@ fn slow_client_gets_reason() {
     raw.send(&message).send("unread").send("unread too");
     assert_eq!(raw.text().len(), message.len());
     assert_eq!(raw.close(), Some((3000, "Go away!".to_owned())));
-    raw.send_close(3000, "").connection.expect_end();
+    raw.send_close(3000, "").client.expect_end();
 }

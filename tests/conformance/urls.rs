@@ -2,11 +2,12 @@
 
 use sockjs_server::{EndpointOptions, ServerOptions, Session};
 
-use crate::client::Target;
-use crate::client::transport::{Receiver, Transport};
-use crate::client::websocket::HANDSHAKE;
 use crate::rule::{Rule, here, rule};
 use crate::support::TestServer;
+use crate::support::frames::HANDSHAKE;
+use crate::support::receiver::Receiver;
+use crate::support::target::Target;
+use crate::support::wire::Transport;
 
 pub const RULES: &[Rule] = &[
     rule("1", "P and P/ greet: 200, text/plain, `Welcome to SockJS!` and a line feed, no cookie", greeting),
@@ -116,7 +117,7 @@ fn trailing_slash(target: &Target) {
 }
 
 fn session_names(target: &Target) {
-    let id = crate::client::fresh_id();
+    let id = crate::support::target::fresh_id();
     let names =
         ["a", "_", "1", "abcdefgh_i-j%20", "%2e%2E", "!$&'()*+,;=:@~", "websocket", "info", "iframe", "-"];
     for name in names {
@@ -142,7 +143,7 @@ fn session_names_refused(target: &Target) {
 }
 
 fn server_part_ignored(target: &Target) {
-    let id = crate::client::fresh_id();
+    let id = crate::support::target::fresh_id();
     assert_eq!(target.poll(&format!("/echo/000/{id}")), "o");
     target.send(&format!("/echo/999/{id}"), r#"["a"]"#);
     assert_eq!(target.poll(&format!("/echo/other/{id}")), r#"a["a"]"#);
@@ -174,7 +175,7 @@ const METHODS: [(&str, &[&str]); 11] = [
 
 fn other_methods(target: &Target) {
     for (below, known) in METHODS {
-        let path = format!("/echo{}", below.replace("SESSION", &crate::client::fresh_id()));
+        let path = format!("/echo{}", below.replace("SESSION", &crate::support::target::fresh_id()));
         for method in ["GET", "POST", "PUT", "DELETE", "PATCH"] {
             if known.contains(&method) {
                 continue;
@@ -199,7 +200,7 @@ fn head(target: &Target) {
         if !known.contains(&"HEAD") {
             continue;
         }
-        let path = format!("/echo{}", below.replace("SESSION", &crate::client::fresh_id()));
+        let path = format!("/echo{}", below.replace("SESSION", &crate::support::target::fresh_id()));
         let mut connection = target.connect();
         let head = connection.ask("HEAD", &path, "", b"").expect(200);
         let got = target.connect().request("GET", &path, "", b"").head().expect(200);

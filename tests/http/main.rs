@@ -7,11 +7,11 @@ mod support;
 mod answers;
 mod bodies;
 mod connections;
-mod limits;
 mod refusals;
+mod timeouts;
 
 use sockjs_server::{EndpointOptions, ServerOptions};
-use support::client::{Answer, Client};
+use support::client::Client;
 use support::{TestServer, endpoints};
 
 const GREETING: &str = "Welcome to SockJS!\n";
@@ -42,13 +42,4 @@ fn without_date(bytes: Vec<u8>) -> String {
 
 fn statuses(conversation: &str) -> Vec<&str> {
     conversation.split("HTTP/1.1 ").skip(1).map(|answer| &answer[..3]).collect()
-}
-
-/// Reads the next answer, to a request of this method.
-fn read_answer(client: &mut Client, method: &str) -> Answer {
-    let mut answer = client.read_head();
-    if method != "HEAD" {
-        client.read_body(&mut answer);
-    }
-    answer
 }

@@ -72,19 +72,17 @@ fn others_are_served_after_a_handler_that_blocks() {
     fresh.request("GET", "/blocker", "", b"");
 
     let skip_pings = |client: &mut Client| loop {
-        match client.read_frame() {
+        match client.frame() {
             (first, _) if first == FIN | PING => {}
             (_, payload) => return String::from_utf8(payload).expect("text"),
         }
     };
     assert_eq!(skip_pings(&mut blocker), "block");
     assert_eq!(skip_pings(&mut pinged), "alive");
-    assert_eq!(head.read_head().status, 200);
-    assert_eq!(body.read_head().status, 204);
-    let mut answer = polling.read_head();
-    polling.read_body(&mut answer);
-    assert_eq!(answer.text(), "a[\"x\"]\n");
-    assert_eq!(fresh.read_head().status, 200);
+    assert_eq!(head.head().status, 200);
+    assert_eq!(body.head().status, 204);
+    assert_eq!(polling.answer().text(), "a[\"x\"]\n");
+    assert_eq!(fresh.head().status, 200);
     neighbour.expect_service("a handler that blocked");
     assert_eq!(server.counters().refused.total(), 0);
 }

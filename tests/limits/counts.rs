@@ -1,31 +1,37 @@
-//! How many there may be: the last one is served, the next one has its answer, and those who are there go on.
+//! How many there may be: the last one is served, the next one has its answer, and those who are there go on (rule 12.4).
 
 use crate::support::client::Client;
-use crate::support::frames::handshake;
-use crate::wire::{Reader, Wire};
+use crate::support::frames::HANDSHAKE;
+use crate::support::sockjs::SockJs;
+use crate::support::wire::{Transport, Wire};
 use crate::{Neighbour, start};
 
 /// Beyond `sessions`: 503, whatever transport would have opened one.
 #[test]
 fn an_endpoint_has_so_many_sessions() {
-    let server = start(|_, endpoint| endpoint.sessions = Wire::ALL.len());
+    let server = start(|_, endpoint| endpoint.sessions = Transport::ALL.len());
     let mut neighbour = Neighbour::of(server.address);
-    let readers = Wire::ALL.map(|wire| Reader::open(server.address, "/echo", wire));
-    for wire in Wire::ALL {
+    let sessions = Transport::ALL
+        .map(|transport| SockJs::open(server.address, transport, &format!("/echo/000/{}", transport.name())));
+    for transport in Transport::ALL {
         let mut client = Client::connect(server.address);
-        let (method, below) = wire.request();
-        let target = format!("/echo/000/beyond/{below}");
-        if wire == Wire::Raw {
-            client.send(handshake("/echo/websocket", ""));
-        } else if wire == Wire::WebSocket {
-            client.send(handshake(&target, ""));
-        } else {
-            client.request(method, &target, "", b"");
-        }
-        assert_eq!(client.read_head().status, 503, "{wire:?}");
+        let target = match transport {
+            Transport::RawWebSocket => "/echo/websocket".to_owned(),
+            _ => format!("/echo/000/beyond{}", transport.path()),
+        };
+        let headers = if transport.is_websocket() { HANDSHAKE } else { "" };
+        let answer = client.ask(transport.method(), &target, headers, b"");
+        assert_eq!(answer.status, 503, "{transport:?}");
         neighbour.expect_service("sessions beyond the limit");
     }
-    drop(readers);
+    // A send request asks for no room; another endpoint has room of its own, and this one when a session has ended.
+    let mut client = Client::connect(server.address);
+    assert_eq!(client.ask("POST", "/echo/000/beyond/xhr_send", "", b"[]").status, 404);
+    assert_eq!(client.ask("POST", "/broadcast/000/a/xhr", "", b"").status, 200);
+    let [websocket, _others @ ..] = sessions;
+    drop(websocket);
+    server.wait_for("room", |counters| counters.closed == 1);
+    assert_eq!(client.ask("POST", "/echo/000/beyond/xhr", "", b"").status, 200);
 }
 
 /// Beyond `connections` accepting pauses: who is there does not notice, and who comes is served when one leaves.
@@ -44,11 +50,13 @@ fn a_server_has_so_many_connections() {
         client.request("GET", "/echo", "", b"");
     }
     neighbour.expect_echo("clients that wait outside");
+    let accepted = server.counters().accepted;
     assert_eq!(server.counters().connections, 10);
     assert!(beyond.iter().all(Client::is_quiet));
+    assert_eq!(server.counters().accepted, accepted);
     drop(inside);
     for mut client in beyond {
-        assert_eq!(client.read_head().status, 200);
+        assert_eq!(client.head().status, 200);
     }
     neighbour.expect_service("clients that waited outside");
 }

@@ -1,20 +1,20 @@
 //! The hostile world: each limit at its value and one beyond it, crowds that only hold on to what they have, sizes that
-//! are announced and never come, clients that never read, a process that runs out of descriptors. Whatever one client
-//! does, its neighbour goes on (section 12, rules 4 to 6).
+//! are announced and never come, clients that flood, never read, vanish or fall silent, a process that runs out of
+//! descriptors. Whatever one client does, its neighbour goes on (rules 12.4 to 12.6).
 
 #[path = "../support/mod.rs"]
 mod support;
 
 mod neighbour;
 mod process;
-mod wire;
 
 mod blocking;
 mod bombs;
 mod counts;
 mod crowds;
 mod descriptors;
-mod leaving;
+mod disconnects;
+mod flooding;
 mod queues;
 mod room;
 mod shares;
@@ -30,6 +30,9 @@ use support::{TestServer, endpoints};
 
 /// Longer than any test waits: what ends sooner was not ended by its timer.
 const NEVER: Duration = Duration::from_secs(600);
+
+/// A request whose answer is small.
+const REQUEST: &str = "GET /echo HTTP/1.1\r\nHost: a\r\n\r\n";
 
 /// The test endpoints with these options, and the neighbour's beside them.
 fn start(change: impl FnOnce(&mut ServerOptions, &mut EndpointOptions)) -> TestServer {

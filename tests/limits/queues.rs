@@ -9,8 +9,9 @@ use sockjs_server::{
 };
 
 use crate::support::client::Client;
+use crate::support::sockjs::SockJs;
+use crate::support::wire::{STREAMING, Transport};
 use crate::support::{PATIENCE, TestServer};
-use crate::wire::{Reader, Wire};
 use crate::{NEVER, Neighbour, neighbour};
 
 const QUEUE: usize = 256 << 10;
@@ -76,10 +77,10 @@ fn send(
     outcome.recv_timeout(PATIENCE).expect("the server answers")
 }
 
-fn fill_and_read(wire: Wire, response_limit: usize) {
+fn fill_and_read(transport: Transport, response_limit: usize) {
     let (server, endpoint, told) = talker(response_limit);
     let mut neighbour = Neighbour::of(server.address);
-    let mut reader = Reader::open(server.address, "/talker", wire);
+    let mut reader = SockJs::open(server.address, transport, "/talker/000/s");
     let Told::Open(session) = told.recv_timeout(PATIENCE).expect("it opens") else {
         panic!("open comes first")
     };
@@ -94,43 +95,39 @@ fn fill_and_read(wire: Wire, response_limit: usize) {
         }
     });
     let taken = taken.expect("a queue has a limit");
-    assert!(taken * message(0).len() + message(0).len() + 3 * (taken + 1) >= QUEUE, "{wire:?}: {taken}");
+    assert!(taken * message(0).len() + message(0).len() + 3 * (taken + 1) >= QUEUE, "{transport:?}: {taken}");
     // It stays so, and costs what the queue may hold: as much again where a buffer that grows is half empty.
     assert_eq!(send(&server, endpoint, session, message(taken)), Err(SendError::Full));
     let buffered = server.counters().buffered;
-    assert!(buffered <= 2 * QUEUE + (64 << 10), "{wire:?}: {buffered} bytes are held");
+    assert!(buffered <= 2 * QUEUE + (64 << 10), "{transport:?}: {buffered} bytes are held");
     neighbour.expect_service("a session that nobody reads");
 
-    let mut next = 0;
-    while next < taken {
-        for text in reader.messages() {
-            assert!(text == message(next), "{wire:?}: message {next} of {taken}");
-            next += 1;
-        }
+    for number in 0..taken {
+        reader.expect(&message(number));
     }
-    assert_eq!(reader.messages(), ["drained"], "{wire:?}");
+    reader.expect("drained");
     assert_eq!(told.recv_timeout(PATIENCE), Ok(Told::Drained));
     // There is room again, and nothing more to tell.
     assert_eq!(send(&server, endpoint, session, "more".into()), Ok(()));
-    assert_eq!(reader.messages(), ["more"], "{wire:?}");
+    reader.expect("more");
     server.counters();
-    assert_eq!(told.try_recv().ok(), None, "{wire:?}: told once");
+    assert_eq!(told.try_recv().ok(), None, "{transport:?}: told once");
     neighbour.expect_service("a session that has caught up");
 }
 
 /// Without an end of the response, so that a stream too is stuck in its socket.
 #[test]
 fn a_session_that_nobody_reads_fills_and_drains() {
-    for wire in Wire::ALL {
-        fill_and_read(wire, 1 << 30);
+    for transport in Transport::ALL {
+        fill_and_read(transport, 1 << 30);
     }
 }
 
 /// What was taken is spread over many responses, and the queue between them.
 #[test]
 fn a_stream_that_nobody_reopens_fills_and_drains() {
-    for wire in [Wire::XhrStreaming, Wire::EventSource, Wire::HtmlFile] {
-        fill_and_read(wire, 20_000);
+    for transport in STREAMING {
+        fill_and_read(transport, 20_000);
     }
 }
 

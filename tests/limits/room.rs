@@ -87,7 +87,7 @@ fn hoarders_of_unfinished_input_are_turned_away() {
         // The last one came too late for what was left, and is told so.
         let last = hoarders.last_mut().expect("a hundred");
         if target.is_empty() {
-            assert_eq!(last.read_head().status, 503, "{what}");
+            assert_eq!(last.head().status, 503, "{what}");
         } else {
             last.expect_close(1013);
         }
@@ -125,7 +125,7 @@ fn hoarders_of_unread_output_leave_room_for_those_who_read() {
             client.send(first);
             server.wait_for("the first half", |counters| counters.buffered >= first.len());
             client.send(second);
-            assert_eq!(client.read_head().status, 204);
+            assert_eq!(client.head().status, 204);
             neighbour.expect_service("unread broadcasts");
         }
     });

@@ -1,12 +1,12 @@
 //! Sizes, at their documented defaults: exactly as much passes, one byte more has its answer, and the neighbour goes
-//! on (section 12, rule 4; the table "Limits" of the crate's documentation).
+//! on (rule 12.4; the table "Limits" of the crate's documentation).
 
 use std::net::SocketAddr;
 
 use sockjs_server::{EndpointOptions, ServerOptions};
 
 use crate::support::client::Client;
-use crate::support::frames::{BINARY, FIN, PING, PONG, frame, text};
+use crate::support::frames::{BINARY, FIN, PING, PONG, frame, header, text};
 use crate::{Neighbour, start};
 
 /// A limit that a request can meet.
@@ -76,8 +76,7 @@ fn outcome(address: SocketAddr, bytes: &str) -> (u16, bool) {
     let mut client = Client::connect(address);
     // Who is refused may not have sent all by then.
     let _ = std::io::Write::write_all(&mut client.stream, bytes.as_bytes());
-    let mut answer = client.read_head();
-    client.read_body(&mut answer);
+    let answer = client.answer();
     let lives = answer.header("Connection") != Some("close");
     if lives {
         assert_eq!(client.ask("GET", "/echo", "", b"").status, 200);
@@ -98,7 +97,30 @@ fn each_size_is_exact() {
         assert_eq!(outcome(server.address, &request(default + 1)), (beyond, false), "{what}, beyond it");
         neighbour.expect_service(what);
     }
-    assert_eq!(poller.read_head().status, 200);
+    assert_eq!(poller.head().status, 200);
+}
+
+/// What is beyond a limit is refused as soon as it is seen to be, or adds up to it: the rest need not come.
+#[test]
+fn a_size_beyond_its_limit_is_refused_before_the_rest_comes() {
+    let server = start(|_, _| ());
+    let mut neighbour = Neighbour::of(server.address);
+    for (what, bytes, status) in [
+        ("half a request line", format!("GET /{}", "x".repeat(9 << 10)), 414),
+        ("half a header section", format!("GET /echo HTTP/1.1\r\nA: {}", "x".repeat(17 << 10)), 431),
+        (
+            "a head",
+            format!("POST /other HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n", (1 << 20) + 1),
+            413,
+        ),
+        ("the size of a chunk", format!("{CHUNKED}{:x}\r\n", (1 << 20) + 1), 413),
+        ("extensions of many chunks", CHUNKED.to_owned() + &"1;of=many\r\nx\r\n".repeat(10_000), 400),
+        ("many trailers", format!("{CHUNKED}0\r\n{}", "Trailer: value\r\n".repeat(10_000)), 400),
+        ("empty lines before a request", "\r\n".repeat(10_000), 400),
+    ] {
+        assert_eq!(outcome(server.address, &bytes), (status, false), "{what}");
+        neighbour.expect_service(what);
+    }
 }
 
 #[test]
@@ -109,9 +131,12 @@ fn a_websocket_message_is_as_large_as_it_may_be() {
     let mut raw = Client::connect(server.address);
     raw.upgrade("/echo/websocket").send(frame(FIN | BINARY, &vec![7; limit]));
     raw.expect_frame(FIN | BINARY, vec![7; limit]);
-    // In two fragments, the second of which is a byte too many.
-    raw.send(frame(BINARY, &vec![7; limit])).send(frame(FIN, b"7"));
+    raw.send(frame(BINARY, &vec![7; limit - 1])).send(frame(FIN, &[7]));
+    raw.expect_frame(FIN | BINARY, vec![7; limit]);
+    // In two fragments, the second of which is a byte too many: its header says so, and its payload need not come.
+    raw.send(frame(BINARY, &vec![7; limit])).send(header(FIN, &[0x81]));
     raw.expect_close(1009);
+    raw.expect_end();
     neighbour.expect_service("a message too large");
     let mut sockjs = Client::connect(server.address);
     sockjs.upgrade("/echo/000/s/websocket").expect_text("o");
@@ -163,7 +188,7 @@ fn a_response_is_as_long_as_it_may_be() {
         let target = format!("/limited/000/{id}");
         let mut stream = Client::connect(server.address);
         stream.request("POST", &format!("{target}/xhr_streaming"), "", b"");
-        stream.read_head();
+        stream.head();
         stream.chunk().expect("a prelude");
         assert_eq!(stream.chunk().as_deref(), Some(&b"o\n"[..]));
         let frame = |count: usize| format!("a[\"{}\"]\n", "m".repeat(count));

@@ -1,10 +1,12 @@
-//! Waits: none is over before its time, each has its end, and the neighbour, who has waited longer, goes on (section
-//! 12, rule 6).
+//! Waits: none is over before its time, each has its end, and the neighbour, who has waited longer, goes on (rule 12.6).
 
 use std::time::{Duration, Instant};
 
+use sockjs_server::{Handler, ServerOptions, Session};
+
+use crate::support::TestServer;
 use crate::support::client::Client;
-use crate::support::frames::{BINARY, FIN, PING, close, frame};
+use crate::support::frames::{BINARY, FIN, PING, close, frame, text};
 use crate::unread::flood;
 use crate::{NEVER, Neighbour, start};
 
@@ -28,7 +30,7 @@ fn a_head_has_its_time() {
     let mut neighbour = Neighbour::of(server.address);
     expect_wait(|| {
         let mut slow = Client::connect(server.address);
-        assert_eq!(slow.send("GET /echo HT").read_head().status, 408);
+        assert_eq!(slow.send("GET /echo HT").head().status, 408);
     });
     expect_wait(|| Client::connect(server.address).expect_end());
     neighbour.expect_service("a slow head");
@@ -42,7 +44,7 @@ fn a_body_has_its_time() {
         let mut slow = Client::connect(server.address);
         expect_wait(|| {
             let head = "POST /echo/000/s/xhr_send HTTP/1.1\r\nHost: a\r\n";
-            assert_eq!(slow.send(format!("{head}{framing}")).read_head().status, 408);
+            assert_eq!(slow.send(format!("{head}{framing}")).head().status, 408);
         });
     }
     neighbour.expect_service("slow bodies");
@@ -68,8 +70,9 @@ fn a_stall_has_its_time() {
     let mut stalled = Client::connect(server.address);
     stalled.upgrade("/echo/websocket");
     let start = Instant::now();
-    flood(&server, &mut stalled, &frame(FIN | BINARY, &[7; 40_000]));
-    server.wait_for("the end of the stall", |counters| counters.connections == 1);
+    flood(&server, &mut stalled, |_| frame(FIN | BINARY, &[7; 40_000]));
+    // Only the neighbour and its two sessions are left.
+    server.wait_for("the end of the stall", |it| (it.connections, it.sessions) == (1, 2));
     assert!(start.elapsed() + TICK >= WAIT);
     neighbour.expect_service("a stall");
 }
@@ -124,4 +127,38 @@ fn a_heartbeat_has_its_time_and_so_has_its_answer() {
     silent.expect_end();
     assert!(start.elapsed() + 2 * TICK >= 2 * WAIT);
     neighbour.expect_service("a client that does not answer");
+}
+
+/// Rule 7.5: what waits goes first, then the close; section 8: clients that read slowly must not lose it. So the wait for
+/// the client's part of the closing handshake can begin only when the server's close has left.
+#[test]
+fn a_slow_reader_gets_all_that_came_before_the_close() {
+    const LARGE: usize = 32 << 20;
+
+    struct Generous;
+    impl Handler for Generous {
+        fn on_message(&mut self, session: &mut Session<'_>, text: &str) {
+            if text == "clock" {
+                return session.set_timer(Duration::from_millis(300));
+            }
+            // More than the buffers of two sockets hold.
+            session.send(&"x".repeat(LARGE)).expect("an empty queue takes any message");
+            session.close(3000, "Go away!");
+        }
+        fn on_timer(&mut self, session: &mut Session<'_>) {
+            session.send("it is time").expect("room");
+        }
+    }
+
+    let mut options = ServerOptions::default();
+    options.close_timeout = Duration::from_millis(20);
+    let server = TestServer::start(options, |server| {
+        server.mount("/generous", Generous).expect("mount");
+    });
+    let mut slow = Client::connect(server.address);
+    slow.upgrade("/generous/websocket").send(text("all"));
+    let mut clock = Client::connect(server.address);
+    clock.upgrade("/generous/websocket").send(text("clock")).expect_text("it is time");
+    assert_eq!(slow.frame().1.len(), LARGE);
+    assert_eq!(slow.expect_close(3000), "Go away!");
 }

@@ -4,8 +4,9 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
 
-use crate::client::{Event, Sock, Way};
 use crate::programs::{Program, Proxy, folder, free_addresses};
+use crate::support::sockjs::{Event, SockJs};
+use crate::support::wire::Transport;
 
 const LOST: &str = "the room is disconnected from the others";
 const BACK: &str = "the room is back with the others";
@@ -35,15 +36,15 @@ fn chat(address: SocketAddr, redis: SocketAddr) -> Program {
 
 /// A guest.
 struct Guest {
-    sock: Sock,
+    sock: SockJs,
     name: String,
 }
 
 impl Guest {
     /// Comes in, and is told a name.
-    fn open(address: SocketAddr, way: Way, server: &str) -> Self {
+    fn open(address: SocketAddr, transport: Transport, server: &str) -> Self {
         let mut guest = Self {
-            sock: Sock::open(address, way, "/chat", server, &format!("guest{server}")),
+            sock: SockJs::open_proxied(address, transport, &format!("/chat/{server}/guest{server}")),
             name: String::new(),
         };
         let welcome = guest.hear();
@@ -56,7 +57,7 @@ impl Guest {
     }
 
     fn say(&mut self, text: &str) {
-        self.sock.send(&[text.to_owned()]);
+        self.sock.send(&[text]);
     }
 
     /// The next line.
@@ -84,9 +85,9 @@ impl Guest {
 
 /// Guests of two processes: one over a WebSocket, one over a stream.
 fn two_guests(address: SocketAddr) -> [Guest; 2] {
-    let mut first = Guest::open(address, Way::WebSocket, "000");
+    let mut first = Guest::open(address, Transport::WebSocket, "000");
     let mut second = (1..200)
-        .map(|server| Guest::open(address, Way::XhrStreaming, &server.to_string()))
+        .map(|server| Guest::open(address, Transport::XhrStreaming, &server.to_string()))
         .find(|guest| guest.process() != first.process())
         .expect("both processes are used");
     call(&mut first, &mut second);

@@ -7,7 +7,6 @@
 #[path = "../support/mod.rs"]
 mod support;
 
-mod client;
 mod cluster;
 mod programs;
 
@@ -16,10 +15,11 @@ use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-use client::{Event, Sock, Way};
 use programs::{Program, Proxy, free_addresses};
 use support::PATIENCE;
 use support::client::Client;
+use support::sockjs::{Event, SockJs};
+use support::wire::{HTTP, Transport};
 
 /// A proxy before two processes of `sockjs-echo`.
 struct Site {
@@ -38,8 +38,8 @@ impl Site {
     }
 
     /// Opens a session, and says at which process it is.
-    fn open_somewhere(&self, way: Way, endpoint: &str, server: &str) -> (Sock, usize) {
-        let sock = open(self.address, way, endpoint, server);
+    fn open_somewhere(&self, transport: Transport, endpoint: &str, server: &str) -> (SockJs, usize) {
+        let sock = open(self.address, transport, endpoint, server);
         let start = Instant::now();
         loop {
             if let Some(at) = self.processes.iter().position(|process| process.has_printed("opened")) {
@@ -51,24 +51,29 @@ impl Site {
     }
 
     /// Opens sessions, each with another `{server}`, until each process has one; those of the first, those of the second.
-    fn open_at_both(&self, way: Way, endpoint: &str, server: impl Fn(usize) -> String) -> [Sock; 2] {
+    fn open_at_both(
+        &self,
+        transport: Transport,
+        endpoint: &str,
+        server: impl Fn(usize) -> String,
+    ) -> [SockJs; 2] {
         let mut found = [None, None];
         for number in 0..200 {
-            let (sock, at) = self.open_somewhere(way, endpoint, &server(number));
+            let (sock, at) = self.open_somewhere(transport, endpoint, &server(number));
             found[at] = Some(sock);
             if let [Some(_), Some(_)] = found {
                 return found.map(|sock| sock.expect("both"));
             }
         }
-        panic!("{way:?}: one process got all sessions");
+        panic!("{transport:?}: one process got all sessions");
     }
 }
 
 /// Opens a session through the proxy.
-fn open(proxy: SocketAddr, way: Way, endpoint: &str, server: &str) -> Sock {
+fn open(proxy: SocketAddr, transport: Transport, endpoint: &str, server: &str) -> SockJs {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
     let session = format!("session{}", NEXT.fetch_add(1, Ordering::Relaxed));
-    Sock::open(proxy, way, endpoint, server, &session)
+    SockJs::open_proxied(proxy, transport, &format!("{endpoint}/{server}/{session}"))
 }
 
 fn echo(address: SocketAddr) -> Program {
@@ -85,7 +90,7 @@ fn message(number: usize) -> String {
 }
 
 /// The first one alone: it must arrive before anything follows. The others by fifty.
-fn exchange(sock: &mut Sock, count: usize) {
+fn exchange(sock: &mut SockJs, count: usize) {
     let messages: Vec<String> = (0..count).map(message).collect();
     let (first, others) = messages.split_at(1);
     for batch in [first].into_iter().chain(others.chunks(50)) {
@@ -99,8 +104,8 @@ fn exchange(sock: &mut Sock, count: usize) {
 /// Streams are not held back, upgrades pass, and a session's requests all find their process, whatever `{server}` is.
 fn everything_passes(proxy: Proxy) {
     let Some(site) = Site::start(proxy) else { return };
-    for way in Way::ALL {
-        for mut sock in site.open_at_both(way, "/echo", |number| format!("{number:03}")) {
+    for transport in Transport::ALL {
+        for mut sock in site.open_at_both(transport, "/echo", |number| format!("{number:03}")) {
             exchange(&mut sock, 1000);
         }
     }
@@ -121,8 +126,8 @@ fn everything_passes_nginx() {
 /// With one `{server}` for all, only `JSESSIONID` can keep a session's requests together.
 fn cookies_keep_sessions_together(proxy: Proxy) {
     let Some(site) = Site::start(proxy) else { return };
-    for way in [Way::Xhr, Way::XhrStreaming, Way::EventSource, Way::HtmlFile, Way::Jsonp] {
-        for mut sock in site.open_at_both(way, "/cookie_needed_echo", |_| "000".to_owned()) {
+    for transport in HTTP {
+        for mut sock in site.open_at_both(transport, "/cookie_needed_echo", |_| "000".to_owned()) {
             assert!(sock.has_cookie());
             exchange(&mut sock, 200);
         }
@@ -145,9 +150,9 @@ fn cookies_keep_sessions_together_nginx() {
 /// is back, it gets sessions again.
 fn a_process_is_replaced(proxy: Proxy) {
     let Some(mut site) = Site::start(proxy) else { return };
-    let (mut leaving, mut staying): (Vec<Sock>, Vec<Sock>) = Way::ALL
+    let (mut leaving, mut staying): (Vec<SockJs>, Vec<SockJs>) = Transport::ALL
         .into_iter()
-        .map(|way| site.open_at_both(way, "/echo", |number| format!("{number:03}")))
+        .map(|transport| site.open_at_both(transport, "/echo", |number| format!("{number:03}")))
         .map(|[first, second]| (first, second))
         .unzip();
     for sock in leaving.iter_mut().chain(&mut staying) {
@@ -158,10 +163,11 @@ fn a_process_is_replaced(proxy: Proxy) {
     site.processes[0].signal("TERM");
     for sock in &mut leaving {
         match sock.next() {
-            Event::Closed(1001, reason) => assert_eq!(reason, "Server shutdown", "{:?}", sock.way),
+            Event::Closed(1001, reason) => assert_eq!(reason, "Server shutdown", "{:?}", sock.transport),
             // Its poll came too late, and another process answered it.
-            Event::Closed(1006, _) if matches!(sock.way, Way::Xhr | Way::Jsonp) => {}
-            event => panic!("{:?}: {event:?}", sock.way),
+            Event::Closed(1006, _)
+                if matches!(sock.transport, Transport::XhrPolling | Transport::JsonpPolling) => {}
+            event => panic!("{:?}: {event:?}", sock.transport),
         }
     }
     // The proxy keeps its side of nothing open that would hold the process back.
@@ -171,9 +177,9 @@ fn a_process_is_replaced(proxy: Proxy) {
     for sock in &mut staying {
         exchange(sock, 10);
     }
-    for way in Way::ALL {
+    for transport in Transport::ALL {
         for number in 0..10 {
-            let mut sock = open(site.address, way, "/echo", &format!("{number:03}"));
+            let mut sock = open(site.address, transport, "/echo", &format!("{number:03}"));
             exchange(&mut sock, 10);
         }
     }
@@ -181,14 +187,17 @@ fn a_process_is_replaced(proxy: Proxy) {
     site.processes = [echo(site.addresses[0]), other];
     let start = Instant::now();
     for number in 0.. {
-        let (mut sock, at) = site.open_somewhere(Way::WebSocket, "/echo", &format!("{number:03}"));
+        let (mut sock, at) = site.open_somewhere(Transport::WebSocket, "/echo", &format!("{number:03}"));
         exchange(&mut sock, 2);
         if at == 0 {
             break;
         }
         assert!(start.elapsed() < PATIENCE, "it gets no sessions");
     }
-    for sock in staying.iter_mut().filter(|sock| matches!(sock.way, Way::WebSocket | Way::RawWebSocket)) {
+    for sock in staying
+        .iter_mut()
+        .filter(|sock| matches!(sock.transport, Transport::WebSocket | Transport::RawWebSocket))
+    {
         exchange(sock, 10);
     }
 }
@@ -223,9 +232,7 @@ fn a_lost_client_is_noticed(proxy: Proxy) {
         std::thread::yield_now();
     }
     let (waiting, mut refused) = if one.is_quiet() { (one, two) } else { (two, one) };
-    let mut answer = refused.read_head();
-    refused.read_body(&mut answer);
-    assert_eq!(answer.text(), "c[2010,\"Another connection still open\"]\n");
+    assert_eq!(refused.answer().text(), "c[2010,\"Another connection still open\"]\n");
     drop(waiting);
     loop {
         match poll(&mut refused).as_str() {

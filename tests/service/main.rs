@@ -149,7 +149,7 @@ fn sigterm_ends_it_promptly_with_sessions_open_and_frees_the_port() {
     let address = echo.address();
     let mut stream = Client::connect(address);
     stream.request("POST", "/echo/000/s/xhr_streaming", "", b"");
-    stream.read_head();
+    stream.head();
     stream.chunk();
     assert_eq!(stream.chunk().expect("a frame"), b"o\n");
     let idle = Client::connect(address);

@@ -14,14 +14,24 @@ pub const CLOSE: u8 = 0x8;
 pub const PING: u8 = 0x9;
 pub const PONG: u8 = 0xa;
 
+/// The first bytes of frames that are whole messages.
+pub mod whole {
+    pub const TEXT: u8 = super::FIN | super::TEXT;
+    pub const BINARY: u8 = super::FIN | super::BINARY;
+    pub const CLOSE: u8 = super::FIN | super::CLOSE;
+    pub const PING: u8 = super::FIN | super::PING;
+    pub const PONG: u8 = super::FIN | super::PONG;
+}
+
 const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 
-/// A handshake with everything in it, and these header lines behind.
+/// The header lines of a proper handshake.
+pub const HANDSHAKE: &str = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
+                             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+
+/// A request with a proper handshake, and these header lines behind it.
 pub fn handshake(target: &str, headers: &str) -> String {
-    format!(
-        "GET {target} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-         Sec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Version: 13\r\n{headers}\r\n"
-    )
+    format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n{HANDSHAKE}{headers}\r\n")
 }
 
 /// A masked frame with this first byte, and the payload's length in its shortest form.
@@ -52,7 +62,7 @@ pub fn text(payload: impl AsRef<[u8]>) -> Vec<u8> {
 }
 
 pub fn close(code: u16, reason: &str) -> Vec<u8> {
-    frame(FIN | CLOSE, &[&code.to_be_bytes(), reason.as_bytes()].concat())
+    frame(FIN | CLOSE, &close_payload(code, reason))
 }
 
 /// What a close frame with this code and reason holds.
@@ -70,14 +80,15 @@ impl Client {
 
     /// The answer to a handshake (RFC 6455 §4.2.2).
     pub fn expect_upgrade(&mut self) -> Answer {
-        let answer = self.read_head();
+        let answer = self.head();
         assert_eq!(answer.status, 101, "{}", answer.head);
         assert_eq!(answer.header("Sec-WebSocket-Accept"), Some(ACCEPT), "{}", answer.head);
         answer
     }
 
-    /// The next frame: its first byte and its payload. Servers do not mask, and use the shortest length.
-    pub fn read_frame(&mut self) -> (u8, Vec<u8>) {
+    /// The next frame: its first byte and its payload. Servers do not mask, and use the shortest length (RFC 6455 §5.1,
+    /// §5.2).
+    pub fn frame(&mut self) -> (u8, Vec<u8>) {
         let header = self.take(2);
         let length = match header[1] {
             length @ 0..=125 => usize::from(length),
@@ -97,7 +108,7 @@ impl Client {
     }
 
     pub fn expect_frame(&mut self, first: u8, payload: impl AsRef<[u8]>) {
-        let (got, bytes) = self.read_frame();
+        let (got, bytes) = self.frame();
         let payload = payload.as_ref();
         if (got, &*bytes) != (first, payload) {
             let show = |bytes: &[u8]| String::from_utf8_lossy(&bytes[..bytes.len().min(200)]).into_owned();
@@ -111,7 +122,7 @@ impl Client {
 
     /// A close frame with this code; its reason.
     pub fn expect_close(&mut self, code: u16) -> String {
-        let (first, payload) = self.read_frame();
+        let (first, payload) = self.frame();
         assert_eq!(first, FIN | CLOSE, "wanted close {code}, got {:?}", String::from_utf8_lossy(&payload));
         let (got, reason) = payload.split_at(2);
         let reason = String::from_utf8(reason.to_vec()).expect("a reason is text");

@@ -4,8 +4,14 @@
 
 pub mod client;
 pub mod frames;
+pub mod malformed;
 pub mod programs;
+pub mod receiver;
 pub mod recorder;
+pub mod sockjs;
+pub mod target;
+pub mod websocket;
+pub mod wire;
 
 #[path = "../../src/bin/sockjs-echo/endpoints.rs"]
 pub mod endpoints;

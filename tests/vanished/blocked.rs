@@ -51,9 +51,7 @@ fn open(address: SocketAddr, client: usize) -> Client {
 
 /// The body of the answer to a poll that is under way.
 fn answer(client: &mut Client) -> String {
-    let mut answer = client.read_head();
-    client.read_body(&mut answer);
-    answer.text().to_owned()
+    client.answer().text().to_owned()
 }
 
 #[test]

@@ -52,7 +52,7 @@ fn time_until_the_end(work: u64) -> Duration {
     let mut client = Client::connect(server.address);
     client.upgrade("/closer/websocket").send(text(work.to_string()));
     let closed = closed.recv_timeout(PATIENCE).expect("the handler closes");
-    assert_eq!(client.read_frame().0, FIN | CLOSE);
+    assert_eq!(client.frame().0, FIN | CLOSE);
     client.expect_end();
     closed.elapsed()
 }

@@ -25,11 +25,11 @@ impl SlowReader {
 
     /// Reads until so many bytes are in the buffer.
     pub fn fill_to(&mut self, count: usize) {
-        while self.client.buffer.len() < count {
+        while self.client.buffered().len() < count {
             thread::sleep(self.next.saturating_duration_since(Instant::now()));
-            let before = self.client.buffer.len();
+            let before = self.client.buffered().len();
             assert!(self.client.fill(), "the server ended the connection after {} bytes", self.read);
-            let read = self.client.buffer.len() - before;
+            let read = self.client.buffered().len() - before;
             // The reader makes up for a sleep that took too long, so that the rate is kept, and not for a wait for bytes.
             let begun = self.next.max(Instant::now() - LATE);
             self.read += read;
@@ -38,9 +38,9 @@ impl SlowReader {
     }
 
     /// The next frame of a WebSocket.
-    pub fn read_frame(&mut self) -> (u8, Vec<u8>) {
+    pub fn frame(&mut self) -> (u8, Vec<u8>) {
         self.fill_to(2);
-        let header = match self.client.buffer[1] {
+        let header = match self.client.buffered()[1] {
             126 => 4,
             127 => 10,
             _ => 2,
@@ -48,17 +48,17 @@ impl SlowReader {
         self.fill_to(header);
         let number = |bytes: &[u8]| bytes.iter().fold(0, |number, byte| number << 8 | usize::from(*byte));
         let length = if header == 2 {
-            usize::from(self.client.buffer[1])
+            usize::from(self.client.buffered()[1])
         } else {
-            number(&self.client.buffer[2..header])
+            number(&self.client.buffered()[2..header])
         };
         self.fill_to(header + length);
-        self.client.read_frame()
+        self.client.frame()
     }
 
     /// An answer whose length is declared. `midway` is called when about half of the body is read.
     pub fn read_answer(&mut self, midway: impl FnOnce()) -> Answer {
-        let mut answer = self.client.read_head();
+        let mut answer = self.client.head();
         assert_eq!(answer.status, 200, "{}", answer.head);
         let length: usize = answer.header("Content-Length").expect("a length").parse().expect("a number");
         self.fill_to(length / 2);

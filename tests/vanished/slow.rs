@@ -115,7 +115,7 @@ fn read_echoes(server: &TestServer, raw: bool) {
     let (mut read, mut pings) = (0, 0);
     let mut asked = false;
     loop {
-        let (first, payload) = reader.read_frame();
+        let (first, payload) = reader.frame();
         if first == FIN | PING {
             pings += 1;
             queue.send(frame(FIN | PONG, &payload)).expect("a writer");

@@ -75,7 +75,7 @@ fn a_client_that_reads_steadily_is_not_aborted() {
 fn read_socket(server: &TestServer) {
     let mut reader = SlowReader::new(filled_socket(server), RATE);
     for number in 0..MESSAGES {
-        let (_, message) = reader.read_frame();
+        let (_, message) = reader.frame();
         assert_eq!(message.len(), FILLING, "message {number}");
     }
     reader.client.send(text("the last")).expect_text("the last");

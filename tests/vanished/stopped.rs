@@ -180,11 +180,7 @@ fn poll_while_stopped(
 
 /// The answers that are not as wanted.
 fn lost(clients: &mut [Client], wanted: fn(&Answer) -> bool) -> Vec<String> {
-    let answers = clients.iter_mut().map(|client| {
-        let mut answer = client.read_head();
-        client.read_body(&mut answer);
-        answer
-    });
+    let answers = clients.iter_mut().map(Client::answer);
     let lost = answers.filter(|answer| !wanted(answer));
     lost.map(|answer| format!("{} {:?}", answer.status, answer.text())).collect()
 }

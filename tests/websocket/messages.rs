@@ -53,7 +53,7 @@ fn sockjs_takes_arrays_strings_and_nothing() {
     }
     let mut got = String::new();
     while !got.ends_with("\"\\u2028\\u0000\"]") {
-        let (first, payload) = client.read_frame();
+        let (first, payload) = client.frame();
         assert_eq!(first, FIN | TEXT);
         got += std::str::from_utf8(&payload).expect("UTF-8");
     }

@@ -3,7 +3,7 @@
 use crate::support::TestServer;
 use crate::support::client::Client;
 use crate::support::frames::{ACCEPT, KEY, close, handshake, text};
-use crate::{RAW, SOCKJS, connect, recording};
+use crate::{RAW, SOCKJS, recording};
 
 // The handshake (RFC 6455 §4.2).
 
@@ -32,8 +32,7 @@ fn attempt(server: &TestServer, line: &str, fields: &[&str]) -> (u16, String, Cl
     let mut client = Client::connect(server.address);
     let fields: String = fields.iter().map(|field| format!("{field}\r\n")).collect();
     client.send(format!("{line}\r\n{fields}\r\n"));
-    let mut answer = client.read_head();
-    client.read_body(&mut answer);
+    let answer = client.answer();
     let versions = answer.header("Sec-WebSocket-Version");
     assert_eq!(versions, (answer.status == 426).then_some("13, 8, 7"), "{}", answer.head);
     let upgrades = matches!(answer.status, 101 | 426);
@@ -163,44 +162,6 @@ fn there_is_no_upgrade_anywhere_else() {
     }
 }
 
-#[test]
-fn a_subprotocol_is_chosen_where_the_program_names_one() {
-    let (server, _record) = recording(|options| options.subprotocols = vec!["v2".into(), "v1".into()]);
-    for (offered, chosen) in [
-        ("Sec-WebSocket-Protocol: v1\r\n", Some("v1")),
-        ("Sec-WebSocket-Protocol: v1, v2\r\n", Some("v2")),
-        ("Sec-WebSocket-Protocol: v0\r\nSec-WebSocket-Protocol: v1\r\n", Some("v1")),
-        ("Sec-WebSocket-Protocol: V2\r\n", None),
-        ("", None),
-    ] {
-        let mut client = Client::connect(server.address);
-        client.send(handshake(RAW, offered));
-        assert_eq!(client.expect_upgrade().header("Sec-WebSocket-Protocol"), chosen, "{offered}");
-        let mut client = Client::connect(server.address);
-        client.send(handshake(SOCKJS, offered));
-        assert_eq!(client.expect_upgrade().header("Sec-WebSocket-Protocol"), None, "{offered}");
-    }
-}
-
-#[test]
-fn origins_are_checked() {
-    let (server, _record) = recording(|options| options.origins = vec!["https://friend.example".into()]);
-    for (origin, status) in [
-        ("Origin: https://friend.example", 101),
-        ("Origin: https://foe.example", 403),
-        ("Origin: null", 403),
-        ("Sec-WebSocket-Version: 8\r\nSec-WebSocket-Origin: https://foe.example", 403),
-        ("X: no page", 101),
-    ] {
-        for target in [RAW, SOCKJS] {
-            let line = format!("GET {target} HTTP/1.1");
-            let fields = [origin, HOST, UPGRADE, CONNECTION, VERSION, KEY_FIELD];
-            assert_eq!(attempt(&server, &line, &fields).0, status, "{origin}");
-        }
-    }
-    assert_eq!(server.counters().opened, 4);
-}
-
 // What comes in the packet of the handshake (section 12, rule 3).
 
 #[test]
@@ -247,29 +208,9 @@ fn an_upgrade_may_come_behind_other_requests_and_have_a_body() {
     let upgrade = handshake(RAW, "Content-Length: 12\r\n") + "no frame yet";
     let poll = "POST /raw/000/s/xhr HTTP/1.1\r\nHost: a\r\n\r\n";
     client.send([poll.as_bytes(), upgrade.as_bytes(), &text("x")].concat());
-    let mut answer = client.read_head();
-    client.read_body(&mut answer);
-    assert_eq!(answer.text(), "o\n");
+    assert_eq!(client.answer().text(), "o\n");
     client.expect_upgrade();
     client.expect_text("x");
     let expected = ["open", "open", "text x"];
     assert_eq!(expected.map(|_| record.next()), expected);
-}
-
-#[test]
-fn every_upgrade_is_a_session_of_its_own() {
-    let (server, _record) = recording(|_| {});
-    let mut clients = [SOCKJS, SOCKJS].map(|target| connect(&server, target));
-    for client in &mut clients {
-        client.expect_text("o");
-    }
-    let [one, two] = &mut clients;
-    one.send(text("\"one\""));
-    one.expect_text("a[\"one\"]");
-    two.send(text("\"two\""));
-    two.expect_text("a[\"two\"]");
-    // Nor is it found under its id by a transport of HTTP.
-    let mut http = Client::connect(server.address);
-    assert_eq!(http.ask("POST", "/raw/000/session/xhr_send", "", b"[\"x\"]").status, 404);
-    assert_eq!(http.ask("POST", "/raw/000/session/xhr", "", b"").text(), "o\n");
 }

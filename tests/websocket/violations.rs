@@ -1,11 +1,8 @@
 //! What is refused (RFC 6455 §5, §7, §8), with which code, and that nothing more is read.
 
-use sockjs_server::{ServerOptions, Session};
-
-use crate::support::TestServer;
 use crate::support::client::Client;
 use crate::support::frames::{
-    BINARY, CLOSE, CONTINUATION, FIN, PING, PONG, TEXT, frame, handshake, header, mask, text,
+    BINARY, CLOSE, CONTINUATION, FIN, PING, PONG, TEXT, close, frame, handshake, header, mask, text,
 };
 use crate::{RAW, SOCKJS, connect, recording};
 
@@ -14,7 +11,10 @@ fn violations() -> Vec<(&'static str, Vec<u8>, u16)> {
     let two = |length: u16| [&[0xfe][..], &length.to_be_bytes()].concat();
     let eight = |length: u64| [&[0xff][..], &length.to_be_bytes()].concat();
     let fragment = |bytes: Vec<u8>| [frame(TEXT, b"a"), bytes].concat();
-    vec![
+    // RFC 6455 §7.4: close codes that must not be sent.
+    let codes = [0, 1, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000, 65_535];
+    let codes = codes.map(|code| ("a code that must not be sent", close(code, "reason"), 1002));
+    let others = vec![
         ("RSV1", frame(FIN | 0x40 | TEXT, b"x"), 1002),
         ("RSV2", frame(FIN | 0x20 | TEXT, b"x"), 1002),
         ("RSV3", frame(FIN | 0x10 | TEXT, b"x"), 1002),
@@ -67,7 +67,8 @@ fn violations() -> Vec<(&'static str, Vec<u8>, u16)> {
             1007,
         ),
         ("bad UTF-8 in the first fragment", frame(TEXT, b"ok\x80"), 1007),
-    ]
+    ];
+    others.into_iter().chain(codes).collect()
 }
 
 #[test]
@@ -136,38 +137,4 @@ fn what_is_no_sockjs_payload_ends_the_session() {
         client.expect_end();
         assert_eq!(record.until_close(), ["open", &format!("close {code} Protocol")]);
     }
-}
-
-/// 1003 on a raw WebSocket is the program's choice, and the default.
-#[test]
-fn a_program_that_takes_no_binary_refuses_it() {
-    let server = TestServer::start(ServerOptions::default(), |server| {
-        server.mount("/raw", |_: &mut Session<'_>, _: &str| {}).expect("mount");
-    });
-    let mut client = connect(&server, RAW);
-    client.send(frame(FIN | BINARY, b"x"));
-    client.expect_close(1003);
-    client.hang_up();
-    client.expect_end();
-}
-
-/// Section 10's limits have their like here: the largest message that is taken, and the next one.
-#[test]
-fn the_largest_message_is_taken_and_the_next_refused() {
-    let (server, _record) = recording(|options| options.message_size = 70_000);
-    let mut client = connect(&server, RAW);
-    client.send(text("x".repeat(70_000)));
-    client.expect_text("x".repeat(70_000));
-    client.send(frame(TEXT, &[b'x'; 69_999])).send(frame(FIN | CONTINUATION, b"x"));
-    client.expect_text("x".repeat(70_000));
-    client.send(frame(TEXT, &[b'x'; 69_999])).send(header(FIN | CONTINUATION, &[0x82]));
-    client.expect_close(1009);
-    client.expect_end();
-    let mut client = connect(&server, SOCKJS);
-    client.expect_text("o");
-    client.send(text(format!("[\"{}\"]", "x".repeat(70_000))));
-    client.expect_text(format!("a[\"{}\"]", "x".repeat(70_000)));
-    client.send(header(FIN | TEXT, &[0xff, 0, 0, 0, 0, 0, 1, 0x12, 0]));
-    client.expect_close(1009);
-    client.expect_end();
 }

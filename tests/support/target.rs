@@ -1,23 +1,13 @@
-//! A client that sees every byte: plain sockets, and just enough HTTP and WebSocket to say what arrived.
-//!
-//! It is no SockJS client: nothing is retried, repaired or hidden, and whatever is not as the contract has it panics with
-//! what came instead. Every wait is bounded by [`PATIENCE`].
-
-#![allow(dead_code, reason = "each test binary uses its own part")]
-
-pub mod http;
-pub mod transport;
-pub mod websocket;
+//! A server that may be another than ours, by its URL, and requests to it that each have a connection of their own.
 
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
-use http::{Answer, Connection};
-use websocket::WebSocket;
-
-/// How long anything may take. Nothing takes this long where a rule holds.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+use super::PATIENCE;
+use super::client::{Answer, Client};
+use super::frames::HANDSHAKE;
+use super::websocket::WebSocket;
 
 /// The server under test.
 #[derive(Clone)]
@@ -25,14 +15,15 @@ pub struct Target {
     pub address: SocketAddr,
     /// The value of `Host`.
     pub host: String,
-    /// What stands before the endpoints' prefixes; mostly nothing.
+    /// The text before the prefixes of the endpoints; mostly nothing.
     pub base: String,
+    is_foreign: bool,
 }
 
 impl Target {
-    /// A server on this address.
+    /// A server of ours on this address.
     pub fn at(address: SocketAddr) -> Self {
-        Self { address, host: address.to_string(), base: String::new() }
+        Self { address, host: address.to_string(), base: String::new(), is_foreign: false }
     }
 
     /// A server named by a URL such as `http://localhost:8081`.
@@ -42,11 +33,15 @@ impl Target {
         let authority = if host.contains(':') { host.to_owned() } else { format!("{host}:80") };
         let mut addresses = authority.to_socket_addrs().map_err(|error| format!("{url}: {error}"))?;
         let address = addresses.next().ok_or(format!("{url}: no address"))?;
-        Ok(Self { address, host: host.to_owned(), base: base.trim_end_matches('/').to_owned() })
+        let base = base.trim_end_matches('/').to_owned();
+        Ok(Self { address, host: host.to_owned(), base, is_foreign: true })
     }
 
-    pub fn connect(&self) -> Connection {
-        Connection::open(self)
+    pub fn connect(&self) -> Client {
+        let mut client = Client::connect(self.address);
+        (client.host, client.base) = (self.host.clone(), self.base.clone());
+        client.is_foreign = self.is_foreign;
+        client
     }
 
     /// One request on a connection of its own.
@@ -62,7 +57,7 @@ impl Target {
         self.ask("POST", path, "", body.as_ref())
     }
 
-    /// The path of a session that nobody has used before.
+    /// The path of a session that was never used before.
     pub fn session(&self, endpoint: &str) -> String {
         format!("{endpoint}/000/{}", fresh_id())
     }
@@ -76,20 +71,18 @@ impl Target {
 
     /// One poll of a session: its frame.
     pub fn poll(&self, session: &str) -> String {
-        let answer = self.post(&format!("{session}/xhr"), "");
-        assert_eq!(answer.status, 200, "{}", answer.head);
+        let answer = self.post(&format!("{session}/xhr"), "").expect(200);
         let frame = answer.text().strip_suffix('\n');
         frame.unwrap_or_else(|| panic!("a frame and a line feed, not {:?}", answer.text())).to_owned()
     }
 
     /// Sends messages, given as the JSON of their array.
     pub fn send(&self, session: &str, json: &str) {
-        let answer = self.post(&format!("{session}/xhr_send"), json);
-        assert_eq!(answer.status, 204, "xhr_send: {} {:?}", answer.head, answer.text());
+        self.post(&format!("{session}/xhr_send"), json).expect(204);
     }
 
     pub fn websocket(&self, path: &str) -> WebSocket {
-        WebSocket::open(self, path)
+        WebSocket::open_on(self.connect(), path, HANDSHAKE)
     }
 }
 
@@ -101,7 +94,7 @@ pub fn fresh_id() -> String {
     format!("{:x}-{:x}-{}", std::process::id(), nanos, NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
-/// Asks again and again, unhurriedly, until it is so; says how long that took.
+/// Asks again and again, unhurriedly, until it is so; returns how long that took.
 pub fn eventually(what: &str, mut is_so: impl FnMut() -> bool) -> Duration {
     let start = Instant::now();
     while !is_so() {

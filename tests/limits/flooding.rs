@@ -1,14 +1,14 @@
-//! Clients that send without pause: one never slows the others (section 12, rule 5).
+//! Clients that send without pause: one never slows the others (rule 12.5).
 
 use std::io::Write;
 use std::net::Shutdown;
 use std::net::TcpStream;
 use std::thread::JoinHandle;
 
-use crate::REQUEST;
 use crate::support::TestServer;
 use crate::support::client::Client;
 use crate::support::frames::{BINARY, FIN, frame, text};
+use crate::{Neighbour, REQUEST, start};
 
 /// What a flooding client sends again and again, and whether it gets answers.
 fn floods() -> [(&'static str, &'static str, Vec<u8>); 4] {
@@ -39,7 +39,7 @@ impl Flood {
         let writes = std::thread::spawn(move || while writer.write_all(&bytes).is_ok() {});
         let reads = std::thread::spawn(move || {
             while client.fill() {
-                client.buffer.clear();
+                client.take(client.buffered().len());
             }
         });
         let risen = server.counters().bytes_in + (1 << 20);
@@ -61,18 +61,11 @@ impl Drop for Flood {
 #[test]
 fn others_are_served_beside_a_flood() {
     for (what, target, unit) in floods() {
-        let server = TestServer::echo();
+        let server = start(|_, _| ());
         let _flood = Flood::begin(&server, target, &unit);
-        let mut socket = Client::connect(server.address);
-        socket.upgrade("/echo/000/s/websocket").expect_text("o");
-        let mut http = Client::connect(server.address);
-        assert_eq!(http.ask("POST", "/echo/000/h/xhr", "", b"").text(), "o\n", "{what}");
-        for number in 0..20 {
-            socket.send(text(format!("\"{number}\"")));
-            socket.expect_text(format!("a[\"{number}\"]"));
-            let body = format!("[\"{number}\"]");
-            assert_eq!(http.ask("POST", "/echo/000/h/xhr_send", "", body.as_bytes()).status, 204);
-            assert_eq!(http.ask("POST", "/echo/000/h/xhr", "", b"").text(), format!("a{body}\n"));
+        let mut neighbour = Neighbour::of(server.address);
+        for _ in 0..20 {
+            neighbour.expect_service(what);
         }
     }
 }
