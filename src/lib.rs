@@ -56,6 +56,7 @@
 //! | `close_timeout` | server | 5 s | the closing handshake is over without the client |
 //! | `connections` | server | 65,536 | accepting pauses |
 //! | `buffered_bytes` | server | 256 MiB | 503, close code 1013, or [`SendError::Full`] |
+//! | `mailbox_bytes` | server | 16 MiB | [`HandleError::Busy`] |
 //! | `shutdown_grace` | server | 10 s | what is left is cut and counted |
 //! | `message_size` | endpoint | 1 MiB | close code 1009, or 413 |
 //! | `send_queue` | endpoint | 1 MiB | [`SendError::Full`]; a broadcast closes with 1013 |
@@ -97,6 +98,7 @@ pub mod websocket;
 mod containment;
 mod handle;
 mod handler;
+mod mailbox;
 mod mounts;
 mod reactor;
 mod server;
@@ -108,7 +110,7 @@ pub use engine::{
     Cause, Close, Counters, EndpointOptions, Event, OptionError, Refusals, Request, Response, SendError,
     ServerOptions, SessionId,
 };
-pub use handle::Handle;
+pub use handle::{Handle, HandleError, Pending};
 pub use handler::{Admission, Context, Endpoint, EndpointId, Handler, Session};
 pub use http::{Network, NetworkError};
 pub use server::{MountError, Preamble, Report, Server};

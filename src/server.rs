@@ -1,6 +1,5 @@
 //! The server: endpoints are mounted on it, and it runs, or is turned by a program with a loop of its own.
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::io;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
@@ -14,9 +13,10 @@ use std::time::{Duration, Instant};
 use crate::engine::{
     Counters, EndpointOptions, Engine, Event, OptionError, Request, Response, ServerOptions, sooner,
 };
-use crate::handle::{Command, Handle, Mailbox};
+use crate::handle::{Ending, Handle};
 use crate::handler::{Context, Endpoint, EndpointId, Handler};
 use crate::http::is_normal_path;
+use crate::mailbox::{Blocks, Mailbox, weigh};
 use crate::mounts::Mounts;
 use crate::reactor::{Acceptor, Reactor, calendar};
 
@@ -38,8 +38,8 @@ pub struct Server {
     mounts: Mounts,
     reactor: Reactor,
     mailbox: Arc<Mailbox>,
-    /// What was taken out of the mailbox; kept for its memory.
-    commands: VecDeque<Command>,
+    /// What was taken out of the mailbox, and is not carried out.
+    commands: Blocks,
     /// Commands wait, here or in the mailbox.
     has_mail: bool,
     addresses: Vec<SocketAddr>,
@@ -124,9 +124,6 @@ impl From<MountError> for io::Error {
     }
 }
 
-/// Commands for which memory is kept between two turns.
-const COMMANDS_KEPT: usize = 4096;
-
 impl Server {
     /// A server with the default options that listens on one address.
     ///
@@ -145,13 +142,13 @@ impl Server {
     pub fn new(options: ServerOptions) -> io::Result<Self> {
         options.validate().map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
         let reactor = Reactor::new()?;
-        let mailbox = Mailbox::new(reactor.waker()?);
+        let mailbox = Mailbox::new(reactor.waker()?, options.mailbox_bytes);
         Ok(Self {
             engine: Engine::new(options, reactor.clock(), calendar()),
             mounts: Mounts::default(),
             reactor,
             mailbox,
-            commands: VecDeque::new(),
+            commands: Blocks::default(),
             has_mail: false,
             addresses: Vec::new(),
             stage: Stage::Running,
@@ -345,9 +342,10 @@ impl Server {
 
     /// The most memory in bytes that the options let this server use, whatever clients do; what handlers keep for
     /// themselves is not in it. Smaller limits make it smaller: see [`ServerOptions::buffered_bytes`],
-    /// [`ServerOptions::connections`] and [`EndpointOptions::sessions`].
+    /// [`ServerOptions::mailbox_bytes`], [`ServerOptions::connections`] and [`EndpointOptions::sessions`].
     pub fn memory_ceiling(&self) -> usize {
-        self.engine.memory_ceiling().saturating_add(Reactor::MEMORY)
+        let mailbox = self.engine.options().mailbox_bytes.saturating_add(Mailbox::MEMORY);
+        self.engine.memory_ceiling().saturating_add(Reactor::MEMORY).saturating_add(mailbox)
     }
 
     /// Runs until it was shut down, through a [`Handle`] or by [`Server::shutdown`].
@@ -394,7 +392,7 @@ impl Server {
             let (sessions_cut, connections_cut) = self.engine.cut(&mut self.mounts);
             self.reactor.end_turn(&mut self.engine, &mut self.mounts);
             self.stage = Stage::Stopped(Report { sessions_cut, connections_cut });
-            self.mailbox.close();
+            self.close_mailbox();
         }
         Ok(())
     }
@@ -437,26 +435,32 @@ impl Server {
             if self.commands.is_empty() {
                 self.mailbox.collect(&mut self.commands);
             }
-            let Some(command) = self.commands.pop_front() else {
+            let Some(command) = self.commands.pop() else {
                 self.has_mail = false;
                 break;
             };
+            let weight = weigh(&command);
             self.engine.note_command();
-            if command.run(&mut self.engine, &mut self.mounts) {
-                self.shutdown(1001, "Server shutdown");
+            match command.run(&mut self.engine, &mut self.mounts) {
+                None => {}
+                Some(Ending::Shutdown(code, reason)) => self.shutdown(code, &reason),
             }
+            self.mailbox.settle(weight);
             self.reactor.carry_out(&mut self.engine, &mut self.mounts);
         }
-        if self.commands.is_empty() && self.commands.capacity() > COMMANDS_KEPT {
-            self.commands = VecDeque::new();
-        }
+    }
+
+    /// No command is carried out any more.
+    fn close_mailbox(&mut self) {
+        self.mailbox.close(&mut self.commands);
+        self.has_mail = false;
     }
 }
 
 impl Drop for Server {
     /// Whoever is still there is cut off, and every handler hears the end of its sessions.
     fn drop(&mut self) {
-        self.mailbox.close();
+        self.close_mailbox();
         self.engine.cut(&mut self.mounts);
     }
 }

@@ -228,7 +228,7 @@ fn nothing_below_the_reactor_has_a_socket_or_a_clock() {
 fn mio_stays_where_it_is() {
     let what = "mio is the reactor's; the face has its waker, and hands sockets down; the binary connects without blocking";
     assert_none(what, |line| {
-        let others = [&["handle"][..], &["server"], &["bin", "sockjs-echo", "listen"]];
+        let others = [&["mailbox"][..], &["server"], &["bin", "sockjs-echo", "listen"]];
         let may = line.floor() == "reactor" || others.iter().any(|module| line.module == *module);
         !may && words(&line.code).any(|word| word == "mio")
     });

@@ -52,6 +52,10 @@ pub struct ServerOptions {
     /// Unfinished requests and messages have the last eighth, and may have half of it all where it is free; then 503, or close
     /// code 1013. Counted is the memory of the buffers, what several clients get once.
     pub buffered_bytes: usize,
+    /// Bytes that the commands of [`Handle`](crate::Handle)s may hold while they wait for the server, each with about 80 bytes
+    /// beside its text; default 16 MiB, 4 KiB to 1 GiB. Beyond it a handle says
+    /// [`HandleError::Busy`](crate::HandleError::Busy).
+    pub mailbox_bytes: usize,
     /// How long shutting down may take; default 10 s. What is left then is cut and counted.
     pub shutdown_grace: Duration,
     /// The proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed; default none. What comes through a Unix
@@ -75,6 +79,7 @@ impl Default for ServerOptions {
             close_timeout: Duration::from_secs(5),
             connections: 65_536,
             buffered_bytes: 256 << 20,
+            mailbox_bytes: 16 << 20,
             shutdown_grace: Duration::from_secs(10),
             body_size: 1 << 20,
             trusted_proxies: Vec::new(),
@@ -96,6 +101,7 @@ impl ServerOptions {
         wait("close_timeout", self.close_timeout)?;
         count("connections", self.connections, 1..=1 << 20)?;
         size("buffered_bytes", self.buffered_bytes, 1 << 20..=usize::MAX)?;
+        size("mailbox_bytes", self.mailbox_bytes, 4 << 10..=LARGEST_MESSAGE)?;
         let is_grace = self.shutdown_grace <= LONGEST_WAIT;
         require("shutdown_grace", is_grace, "be at most 24 h", self.shutdown_grace)?;
         size("body_size", self.body_size, 0..=LARGEST_MESSAGE)
