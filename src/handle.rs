@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::containment::contain;
 use crate::engine::{Application, Engine, Event, SessionId};
@@ -83,6 +84,7 @@ pub(crate) enum Command {
     Send(SessionId, String),
     SendBinary(SessionId, Vec<u8>),
     Close(SessionId, u16, String),
+    Terminate(SessionId),
     Broadcast(EndpointId, String),
     Run(Box<dyn FnOnce(&mut Context<'_>) + Send>),
     End(Box<Ending>),
@@ -90,6 +92,9 @@ pub(crate) enum Command {
 
 /// What is the server's own affair, not its engine's: a part of its end.
 pub(crate) enum Ending {
+    StopListening,
+    RefuseSessions(bool),
+    Drain(Duration, u16, String),
     Shutdown(u16, String),
 }
 
@@ -123,6 +128,14 @@ impl Handle {
         self.mailbox.post(Command::Close(session, code, reason.into()))
     }
 
+    /// Ends a session at once; see [`Session::terminate`](crate::Session::terminate).
+    ///
+    /// # Errors
+    /// As [`Handle::send`].
+    pub fn terminate(&self, session: SessionId) -> Result<(), HandleError> {
+        self.mailbox.post(Command::Terminate(session))
+    }
+
     /// Sends a text to all sessions of an endpoint; see [`Endpoint::broadcast`](crate::Endpoint::broadcast).
     ///
     /// # Errors
@@ -138,6 +151,31 @@ impl Handle {
     /// As [`Handle::send`]; the closure is dropped then.
     pub fn run(&self, task: impl FnOnce(&mut Context<'_>) + Send + 'static) -> Result<(), HandleError> {
         self.mailbox.post(Command::Run(Box::new(task)))
+    }
+
+    /// Closes the listening sockets, and serves on; see [`Server::stop_listening`](crate::Server::stop_listening).
+    ///
+    /// # Errors
+    /// As [`Handle::send`].
+    pub fn stop_listening(&self) -> Result<(), HandleError> {
+        self.mailbox.post(Command::End(Box::new(Ending::StopListening)))
+    }
+
+    /// Refuses new sessions, or admits them again; see [`Server::refuse_sessions`](crate::Server::refuse_sessions).
+    ///
+    /// # Errors
+    /// As [`Handle::send`].
+    pub fn refuse_sessions(&self, refuse: bool) -> Result<(), HandleError> {
+        self.mailbox.post(Command::End(Box::new(Ending::RefuseSessions(refuse))))
+    }
+
+    /// Refuses new sessions, and begins the shutdown when the old ones have left; see
+    /// [`Server::drain`](crate::Server::drain).
+    ///
+    /// # Errors
+    /// As [`Handle::send`].
+    pub fn drain(&self, patience: Duration, code: u16, reason: impl Into<String>) -> Result<(), HandleError> {
+        self.mailbox.post(Command::End(Box::new(Ending::Drain(patience, code, reason.into()))))
     }
 
     /// Begins the shutdown, with 1001 `Server shutdown`; see [`Server::shutdown`](crate::Server::shutdown). It is behind
@@ -189,10 +227,14 @@ impl Command {
                 text.capacity()
             }
             Command::SendBinary(_, bytes) => bytes.capacity(),
+            Command::Terminate(_) => 0,
             Command::Run(task) => size_of_val(&**task),
             Command::End(ending) => {
-                let Ending::Shutdown(_, reason) = &**ending;
-                size_of::<Ending>() + reason.capacity()
+                let reason = match &**ending {
+                    Ending::StopListening | Ending::RefuseSessions(_) => 0,
+                    Ending::Drain(.., reason) | Ending::Shutdown(_, reason) => reason.capacity(),
+                };
+                size_of::<Ending>() + reason
             }
         }
     }
@@ -209,6 +251,9 @@ impl Command {
             }
             Command::Close(session, code, reason) => {
                 engine.close(session.0, code, &reason);
+            }
+            Command::Terminate(session) => {
+                engine.terminate(session.0);
             }
             Command::Broadcast(endpoint, text) => {
                 engine.broadcast(endpoint.0, &text, None);

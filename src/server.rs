@@ -1,5 +1,7 @@
 //! The server: endpoints are mounted on it, and it runs, or is turned by a program with a loop of its own.
 
+mod ending;
+
 use std::fmt;
 use std::io;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
@@ -13,7 +15,7 @@ use std::time::{Duration, Instant};
 use crate::engine::{
     Counters, EndpointOptions, Engine, Event, OptionError, Request, Response, ServerOptions, sooner,
 };
-use crate::handle::{Ending, Handle};
+use crate::handle::Handle;
 use crate::handler::{Context, Endpoint, EndpointId, Handler};
 use crate::http::is_normal_path;
 use crate::mailbox::{Blocks, Mailbox, weigh};
@@ -49,6 +51,12 @@ pub struct Server {
 /// From work to rest.
 enum Stage {
     Running,
+    /// New sessions are refused. The shutdown begins when the old ones have left, or then.
+    Draining {
+        until: Option<Instant>,
+        code: u16,
+        reason: String,
+    },
     /// Every session was closed; connections that are still there by then are cut.
     Stopping {
         until: Instant,
@@ -185,7 +193,7 @@ impl Server {
     /// A socket that is added when the others were closed would take connections, and serve none.
     fn check_running(&self) -> io::Result<()> {
         match self.stage {
-            Stage::Running => Ok(()),
+            Stage::Running | Stage::Draining { .. } => Ok(()),
             Stage::Stopping { .. } | Stage::Stopped(_) => {
                 Err(io::Error::new(io::ErrorKind::NotConnected, SHUT_DOWN))
             }
@@ -377,23 +385,11 @@ impl Server {
     /// # Errors
     /// As [`Server::run`].
     pub fn turn(&mut self, timeout: Option<Duration>) -> io::Result<()> {
-        let grace = match &self.stage {
-            Stage::Running => None,
-            Stage::Stopping { until } => Some(until.saturating_duration_since(Instant::now())),
-            Stage::Stopped(_) => Some(Duration::ZERO),
-        };
-        let timeout = if self.has_mail { Some(Duration::ZERO) } else { timeout };
-        self.has_mail |= self.reactor.turn(&mut self.engine, &mut self.mounts, sooner(timeout, grace))?;
+        let timeout = if self.has_mail { Some(Duration::ZERO) } else { sooner(timeout, self.time_left()) };
+        self.has_mail |= self.reactor.turn(&mut self.engine, &mut self.mounts, timeout)?;
         self.empty_mailbox();
         self.reactor.end_turn(&mut self.engine, &mut self.mounts);
-        if let Stage::Stopping { until } = self.stage
-            && (self.engine.is_empty() || Instant::now() >= until)
-        {
-            let (sessions_cut, connections_cut) = self.engine.cut(&mut self.mounts);
-            self.reactor.end_turn(&mut self.engine, &mut self.mounts);
-            self.stage = Stage::Stopped(Report { sessions_cut, connections_cut });
-            self.close_mailbox();
-        }
+        self.advance_stage();
         Ok(())
     }
 
@@ -405,28 +401,8 @@ impl Server {
         }
         let own = self.reactor.next_timeout(&self.engine);
         match &self.stage {
-            Stage::Stopping { until } => sooner(own, Some(until.saturating_duration_since(Instant::now()))),
-            _ => own,
-        }
-    }
-
-    /// Begins the end: accepts no more, closes every session with this code and reason, and stops when all are gone, or
-    /// when [`ServerOptions::shutdown_grace`] is over.
-    pub fn shutdown(&mut self, code: u16, reason: &str) {
-        if let Stage::Running = self.stage {
-            self.reactor.stop_listening();
-            self.reactor.tell_time(&mut self.engine);
-            self.engine.stop(code, reason, &mut self.mounts);
-            self.reactor.end_turn(&mut self.engine, &mut self.mounts);
-            self.stage = Stage::Stopping { until: Instant::now() + self.engine.options().shutdown_grace };
-        }
-    }
-
-    /// What was left when it stopped; `None` before that.
-    pub fn report(&self) -> Option<Report> {
-        match self.stage {
-            Stage::Stopped(report) => Some(report),
-            _ => None,
+            Stage::Stopped(_) => own,
+            _ => sooner(own, self.time_left()),
         }
     }
 
@@ -441,9 +417,8 @@ impl Server {
             };
             let weight = weigh(&command);
             self.engine.note_command();
-            match command.run(&mut self.engine, &mut self.mounts) {
-                None => {}
-                Some(Ending::Shutdown(code, reason)) => self.shutdown(code, &reason),
+            if let Some(ending) = command.run(&mut self.engine, &mut self.mounts) {
+                self.end(ending);
             }
             self.mailbox.settle(weight);
             self.reactor.carry_out(&mut self.engine, &mut self.mounts);

@@ -8,7 +8,7 @@
 //! | file | what happens there |
 //! |---|---|
 //! | `turn` | the order of one turn; what the driver hands over, and what it is told to do |
-//! | `shutdown` | the end of the server |
+//! | `shutdown` | the end of the server, and of a session at once |
 //! | `input` | bytes → one HTTP request or WebSocket message at a time; what is incomplete waits in the inbox |
 //! | `routing` | request → endpoint → what is asked of it |
 //! | `upgrade` | the WebSocket handshake |
@@ -139,6 +139,8 @@ pub struct Engine {
     draws: u64,
     counters: Counters,
     stage: Stage,
+    /// The program lets no new session in.
+    refuses_sessions: bool,
 }
 
 /// Whether the server takes new work.
@@ -195,6 +197,7 @@ impl Engine {
             draws: 0,
             counters: Counters::default(),
             stage: Stage::Serving,
+            refuses_sessions: false,
         }
     }
 

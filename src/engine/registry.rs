@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::connection::{Connection, Phase};
 use super::session::{Cause, Close, Session, State};
-use super::{Engine, Millis, Notice};
+use super::{Engine, Millis, Notice, Stage};
 use crate::collections::Key;
 use crate::sockjs::{Route, Transport};
 use crate::websocket::close::{self};
@@ -31,6 +31,16 @@ impl Engine {
             Route::Greeting | Route::Info | Route::RawWebSocket => true,
         };
         fits && route.is_enabled(endpoint.options.transports)
+    }
+
+    /// Whether requests for new sessions are answered 503 from now on, without a question to the application.
+    pub fn refuse_sessions(&mut self, refuse: bool) {
+        self.refuses_sessions = refuse;
+    }
+
+    /// Whether requests for new sessions are answered 503.
+    pub fn refuses_sessions(&self) -> bool {
+        self.refuses_sessions || self.stage == Stage::Stopping
     }
 
     /// Whether a session is there and can be sent to.

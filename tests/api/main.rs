@@ -6,6 +6,7 @@ mod support;
 mod building;
 mod clients;
 mod embedding;
+mod ending;
 mod examples;
 mod handlers;
 mod handles;
