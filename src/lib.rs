@@ -57,6 +57,7 @@
 //! | `slowest_client` | server | 16 KiB/s | waits for a client do not allow for slower reading |
 //! | `close_timeout` | server | 5 s | the closing handshake is over without the client |
 //! | `connections` | server | 65,536 | accepting pauses |
+//! | `connections_per_client` | server | no limit | connection closes at once |
 //! | `buffered_bytes` | server | 256 MiB | 503, close code 1013, or [`SendError::Full`] |
 //! | `mailbox_bytes` | server | 16 MiB | [`HandleError::Busy`] |
 //! | `shutdown_grace` | server | 10 s | what is left is cut and counted |

@@ -47,6 +47,8 @@ pub struct Connection {
     /// What it sent before goes on in the next turn; nothing more is read until then.
     pub(super) postponed: bool,
     pub(super) pause: Pause,
+    /// It counts as one of its client's connections.
+    pub(super) is_counted: bool,
     pub(super) timer: Timer,
     pub(super) dirty: Link,
     /// `None` for Unix sockets.
@@ -253,6 +255,7 @@ impl Connection {
             hung_up: false,
             postponed: false,
             pause: Pause::No,
+            is_counted: false,
             timer: Timer::default(),
             dirty: Link::default(),
             peer: peer.map(canonical),

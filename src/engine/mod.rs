@@ -23,6 +23,7 @@
 //! | `registry` | endpoints and sessions are found, created, closed, forgotten |
 //! | `waits` | when each wait is over, and the timers that say so |
 //! | `endpoint`, `connection`, `session`, `chain`, `memory` | what there is, and what it holds |
+//! | `clients` | how many connections each client has |
 //! | `clock`, `options`, `counters` | values |
 //!
 //! Two rules make re-entrancy simple. What a handler calls only changes state and queues, and never calls a handler.
@@ -35,6 +36,7 @@ mod backpressure;
 mod booking;
 mod budget;
 mod byte_queue;
+mod clients;
 mod clock;
 mod connection;
 mod connections;
@@ -78,6 +80,7 @@ use crate::collections::{Key, List, Slab, Wheel};
 use crate::http::{Date, Network};
 use crate::websocket::message::Assembly;
 use budget::Budget;
+use clients::Clients;
 use clock::Clock;
 use connection::Dirty;
 use endpoint::Endpoint;
@@ -94,6 +97,7 @@ pub struct Engine {
     trusted: Arc<[Network]>,
     endpoints: Vec<Endpoint>,
     connections: Slab<Connection>,
+    clients: Clients,
     sessions: Slab<Session>,
     timers: Wheel<Owner>,
     alarms: Wheel<Alarm>,
@@ -165,6 +169,7 @@ impl Engine {
         Self {
             trusted: options.trusted_proxies.as_slice().into(),
             budget: Budget::new(options.buffered_bytes),
+            clients: Clients::new(options.connections_per_client),
             options,
             endpoints: Vec::new(),
             connections: Slab::new(),

@@ -163,8 +163,7 @@ impl Engine {
             return Some(Order::Shut(key));
         }
         if let Some(key) = self.gone.pop_front() {
-            self.book_connection(key);
-            self.connections.remove(key);
+            self.remove_connection(key);
             return Some(Order::Drop(key));
         }
         self.resumed.pop_front().map(Order::Read)

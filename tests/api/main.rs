@@ -15,6 +15,7 @@ mod listeners;
 mod origins;
 mod pages;
 mod panics;
+mod per_client;
 mod proxied;
 mod raw;
 mod reentrancy;

@@ -131,6 +131,7 @@ impl<'s> World<'s> {
         options.header_section = 1024;
         options.header_count = 16;
         options.connections = 64;
+        options.connections_per_client = Some(64);
         options.body_size = 4096;
         if script.is_poor {
             // Less than the options allow, so that small inputs come to its end.

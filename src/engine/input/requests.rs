@@ -15,10 +15,11 @@ impl Engine {
         let Some(connection) = self.connections.get_mut(key) else { return Step::Keep(0) };
         match http::proxy::parse(input) {
             Ok(Some((client, length))) => {
+                connection.phase = Phase::Idle { first: true };
                 if let Some(client) = client {
                     connection.set_peer(client);
+                    self.count_client(key);
                 }
-                connection.phase = Phase::Idle { first: true };
                 Step::Took(length)
             }
             Ok(None) => Step::Keep(input.len()),
