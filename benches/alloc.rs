@@ -254,9 +254,10 @@ impl<'s> Lane<'s> {
         }
         let (endpoint, session, text) = (self.server.endpoint, self.session, self.text.clone());
         // What is allocated here is this thread's, and not counted.
-        self.server.handle.run(move |context| {
+        let posted = self.server.handle.run(move |context| {
             let _ = context.endpoint(endpoint).send(session, &text);
         });
+        posted.map_err(io::Error::other)?;
         down.expect(&self.message, 1)
     }
 }

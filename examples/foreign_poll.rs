@@ -23,7 +23,6 @@ fn main() -> std::io::Result<()> {
     let mut server = Server::new(ServerOptions::default())?;
     let news = server.mount("/news", |_: &mut Session<'_>, _: &str| {})?;
     let address = server.listen(address)?;
-    let handle = server.handle();
 
     let sensors = UdpSocket::bind((address.ip(), 0))?;
     sensors.set_nonblocking(true)?;
@@ -43,10 +42,10 @@ fn main() -> std::io::Result<()> {
         if events.iter().any(|event| event.token() == SENSORS) {
             // mio tells only once that there is something to read, so this reads until nothing is left.
             while let Ok(length) = sensors.recv(&mut datagram) {
-                handle.broadcast(news, String::from_utf8_lossy(&datagram[..length]));
+                server.endpoint(news).broadcast(&String::from_utf8_lossy(&datagram[..length]));
             }
         }
-        // Whether it was the descriptor, the time-out or the handle: a turn never sleeps here, and one too many is cheap.
+        // Whether it was the descriptor, the time-out or the broadcast: a turn never sleeps here, and one too many is cheap.
         server.turn(Some(Duration::ZERO))?;
     }
 }

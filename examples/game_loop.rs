@@ -92,7 +92,6 @@ fn main() -> std::io::Result<()> {
     let game = server.mount("/game", Players { inputs: sender })?;
     println!("Listening on http://{}/game", server.listen(address)?);
 
-    let handle = server.handle();
     let mut world = World::default();
     let mut next_tick = Instant::now() + TICK;
     loop {
@@ -106,7 +105,7 @@ fn main() -> std::io::Result<()> {
         next_tick = Instant::now().max(next_tick + TICK);
         world.tick(&inputs);
         if !world.players.is_empty() {
-            handle.broadcast(game, world.describe());
+            server.endpoint(game).broadcast(&world.describe());
         }
     }
 }

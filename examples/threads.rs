@@ -8,7 +8,7 @@ use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
-use sockjs_server::{Handle, Server, ServerOptions, Session, SessionId};
+use sockjs_server::{Handle, HandleError, Server, ServerOptions, Session, SessionId};
 
 /// Who asked, and what.
 type Question = (SessionId, String);
@@ -42,8 +42,13 @@ fn work(questions: &Mutex<Receiver<Question>>, handle: &Handle) {
             Ok(number) => format!("{number}: {}", factors(number)),
             Err(_) => format!("{text} is not a number"),
         };
-        // If the client has left meanwhile nothing happens.
-        handle.send(session, answer);
+        // If the client has left meanwhile the answer is dropped.
+        match handle.send(session, answer) {
+            Ok(()) => {}
+            // The server is behind, and one answer more would not help it.
+            Err(HandleError::Busy) => eprintln!("an answer is lost: {:?} wait already", handle.pending()),
+            Err(_) => return,
+        }
     }
 }
 

@@ -1,19 +1,23 @@
-//! The server from other threads: a mailbox, and a waker that is used only when the mailbox was empty.
+//! The server from other threads: commands, and what becomes of each in the server's next turn.
 
-use std::collections::VecDeque;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+use std::time::Duration;
 
-use mio::Waker;
-
-use crate::containment::{contain, discard};
+use crate::containment::contain;
 use crate::engine::{Application, Engine, Event, SessionId};
 use crate::handler::{Context, EndpointId};
+use crate::mailbox::Mailbox;
 use crate::mounts::Mounts;
 
-/// Reaches a running server from any thread; clones are cheap. No call waits for the server: what is asked is done in
-/// its next turn, in the order in which one thread asked. For a server that is gone nothing happens. What waits for that
-/// turn has no limit: a program that asks faster than the server works must see to it itself.
+/// Reaches a running server from any thread; clones are cheap. No call waits for the server: a command is carried out in
+/// its next turn, or a later one if there are many, in the order in which one thread gave them.
+///
+/// Commands that the server has not carried out yet hold [`ServerOptions::mailbox_bytes`] at most. A program that gives
+/// them faster than the server works is told [`HandleError::Busy`], and [`Handle::pending`] says how far behind the server
+/// is; a command that was accepted is carried out, unless the server stops before.
+///
+/// [`ServerOptions::mailbox_bytes`]: crate::ServerOptions::mailbox_bytes
 ///
 /// ```
 /// # fn main() -> std::io::Result<()> {
@@ -23,7 +27,9 @@ use crate::mounts::Mounts;
 /// let endpoint = server.mount("/news", |_: &mut Session<'_>, _: &str| {})?;
 /// let handle = server.handle();
 /// std::thread::spawn(move || {
-///     handle.broadcast(endpoint, "the news of the day");
+///     if let Err(error) = handle.broadcast(endpoint, "the news of the day") {
+///         eprintln!("no news: {error}");
+///     }
 ///     handle.shutdown();
 /// });
 /// server.run()
@@ -34,59 +40,62 @@ pub struct Handle {
     mailbox: Arc<Mailbox>,
 }
 
+/// Why a [`Handle`] did not take a command. The server does not get to know of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum HandleError {
+    /// The commands that the server has not carried out yet hold [`ServerOptions::mailbox_bytes`]: it is worth another try
+    /// when the server has worked some of them off.
+    ///
+    /// [`ServerOptions::mailbox_bytes`]: crate::ServerOptions::mailbox_bytes
+    Busy,
+    /// The command alone is larger than that: no other try will do.
+    TooLarge,
+    /// The server has stopped, or was dropped.
+    Gone,
+}
+
+impl fmt::Display for HandleError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            HandleError::Busy => "the server's mailbox is full (option `mailbox_bytes`)",
+            HandleError::TooLarge => {
+                "the command is larger than the server's mailbox (option `mailbox_bytes`)"
+            }
+            HandleError::Gone => "the server has stopped",
+        })
+    }
+}
+
+impl std::error::Error for HandleError {}
+
+/// What waits for a server: see [`Handle::pending`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Pending {
+    /// Commands that were accepted, and are not carried out.
+    pub commands: usize,
+    /// Bytes of memory that they hold, their places in the mailbox included.
+    pub bytes: usize,
+}
+
 /// What is asked of the server.
 pub(crate) enum Command {
     Send(SessionId, String),
     SendBinary(SessionId, Vec<u8>),
     Close(SessionId, u16, String),
+    Terminate(SessionId),
     Broadcast(EndpointId, String),
     Run(Box<dyn FnOnce(&mut Context<'_>) + Send>),
-    Shutdown,
+    End(Box<Ending>),
 }
 
-/// Where commands wait for the next turn.
-pub(crate) struct Mailbox {
-    /// `None` once the server is gone.
-    commands: Mutex<Option<VecDeque<Command>>>,
-    waker: Waker,
-}
-
-impl Mailbox {
-    pub(crate) fn new(waker: Waker) -> Arc<Self> {
-        Arc::new(Self { commands: Mutex::new(Some(VecDeque::new())), waker })
-    }
-
-    /// Takes out what waits, and leaves an empty queue for what comes.
-    pub(crate) fn collect(&self, commands: &mut VecDeque<Command>) {
-        if let Some(waiting) = &mut *self.lock() {
-            std::mem::swap(waiting, commands);
-        }
-    }
-
-    /// Nobody will collect any more: what waits is dropped, and what comes.
-    pub(crate) fn close(&self) {
-        let waiting = self.lock().take();
-        // A command may own a handle: it must not be dropped inside of the lock. And what a task has captured may panic as
-        // it is dropped: each is dropped on its own.
-        for command in waiting.into_iter().flatten() {
-            discard(command);
-        }
-    }
-
-    fn post(&self, command: Command) {
-        let mut commands = self.lock();
-        let Some(waiting) = &mut *commands else { return };
-        waiting.push_back(command);
-        if waiting.len() == 1 {
-            // It fails only if the server is gone.
-            let _ = self.waker.wake();
-        }
-    }
-
-    /// A panic between lock and unlock cannot happen, and would leave the queue whole.
-    fn lock(&self) -> MutexGuard<'_, Option<VecDeque<Command>>> {
-        self.commands.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+/// What is the server's own affair, not its engine's: a part of its end.
+pub(crate) enum Ending {
+    StopListening,
+    RefuseSessions(bool),
+    Drain(Duration, u16, String),
+    Shutdown(u16, String),
 }
 
 impl Handle {
@@ -94,35 +103,109 @@ impl Handle {
         Self { mailbox }
     }
 
-    /// Queues a text message for a session; dropped if the session is closed, or its client does not read and its queue
-    /// is full by then.
-    pub fn send(&self, session: SessionId, text: impl Into<String>) {
-        self.mailbox.post(Command::Send(session, text.into()));
+    /// Queues a text message for a session; dropped if by then the session is closed, or its client does not read and its
+    /// queue is full.
+    ///
+    /// # Errors
+    /// [`HandleError`]: the message was not taken.
+    pub fn send(&self, session: SessionId, text: impl Into<String>) -> Result<(), HandleError> {
+        self.mailbox.post(Command::Send(session, text.into()))
     }
 
     /// Queues a binary message for a session of a raw WebSocket.
-    pub fn send_binary(&self, session: SessionId, bytes: impl Into<Vec<u8>>) {
-        self.mailbox.post(Command::SendBinary(session, bytes.into()));
+    ///
+    /// # Errors
+    /// As [`Handle::send`].
+    pub fn send_binary(&self, session: SessionId, bytes: impl Into<Vec<u8>>) -> Result<(), HandleError> {
+        self.mailbox.post(Command::SendBinary(session, bytes.into()))
     }
 
     /// Closes a session; see [`Session::close`](crate::Session::close).
-    pub fn close(&self, session: SessionId, code: u16, reason: impl Into<String>) {
-        self.mailbox.post(Command::Close(session, code, reason.into()));
+    ///
+    /// # Errors
+    /// As [`Handle::send`].
+    pub fn close(&self, session: SessionId, code: u16, reason: impl Into<String>) -> Result<(), HandleError> {
+        self.mailbox.post(Command::Close(session, code, reason.into()))
+    }
+
+    /// Ends a session at once; see [`Session::terminate`](crate::Session::terminate).
+    ///
+    /// # Errors
+    /// As [`Handle::send`].
+    pub fn terminate(&self, session: SessionId) -> Result<(), HandleError> {
+        self.mailbox.post(Command::Terminate(session))
     }
 
     /// Sends a text to all sessions of an endpoint; see [`Endpoint::broadcast`](crate::Endpoint::broadcast).
-    pub fn broadcast(&self, endpoint: EndpointId, text: impl Into<String>) {
-        self.mailbox.post(Command::Broadcast(endpoint, text.into()));
+    ///
+    /// # Errors
+    /// As [`Handle::send`].
+    pub fn broadcast(&self, endpoint: EndpointId, text: impl Into<String>) -> Result<(), HandleError> {
+        self.mailbox.post(Command::Broadcast(endpoint, text.into()))
     }
 
-    /// Runs a closure on the server's own thread, with the server in its hands. If it panics nothing else happens.
-    pub fn run(&self, task: impl FnOnce(&mut Context<'_>) + Send + 'static) {
-        self.mailbox.post(Command::Run(Box::new(task)));
+    /// Runs a closure on the server's own thread, with the server in its hands. If it panics nothing else happens. In the
+    /// mailbox it counts by its size, with what it has captured, but not what that owns on the heap.
+    ///
+    /// # Errors
+    /// As [`Handle::send`]; the closure is dropped then.
+    pub fn run(&self, task: impl FnOnce(&mut Context<'_>) + Send + 'static) -> Result<(), HandleError> {
+        self.mailbox.post(Command::Run(Box::new(task)))
     }
 
-    /// Begins the shutdown, with 1001 `Server shutdown`; see [`Server::shutdown`](crate::Server::shutdown).
+    /// Closes the listening sockets, and serves on; see [`Server::stop_listening`](crate::Server::stop_listening).
+    ///
+    /// # Errors
+    /// As [`Handle::send`].
+    pub fn stop_listening(&self) -> Result<(), HandleError> {
+        self.mailbox.post(Command::End(Box::new(Ending::StopListening)))
+    }
+
+    /// Refuses new sessions, or admits them again; see [`Server::refuse_sessions`](crate::Server::refuse_sessions).
+    ///
+    /// # Errors
+    /// As [`Handle::send`].
+    pub fn refuse_sessions(&self, refuse: bool) -> Result<(), HandleError> {
+        self.mailbox.post(Command::End(Box::new(Ending::RefuseSessions(refuse))))
+    }
+
+    /// Refuses new sessions, and begins the shutdown when the old ones have left; see
+    /// [`Server::drain`](crate::Server::drain).
+    ///
+    /// # Errors
+    /// As [`Handle::send`].
+    pub fn drain(&self, patience: Duration, code: u16, reason: impl Into<String>) -> Result<(), HandleError> {
+        self.mailbox.post(Command::End(Box::new(Ending::Drain(patience, code, reason.into()))))
+    }
+
+    /// Begins the shutdown, with 1001 `Server shutdown`; see [`Server::shutdown`](crate::Server::shutdown). It is behind
+    /// the commands that were accepted before, and is itself accepted always: also by a mailbox that is full. For a server
+    /// that is gone nothing happens.
     pub fn shutdown(&self) {
-        self.mailbox.post(Command::Shutdown);
+        self.shutdown_with(1001, "Server shutdown");
+    }
+
+    /// The same with a code and a reason of the program's own, such as 1012 `Service restart`. Only the first shutdown
+    /// counts.
+    pub fn shutdown_with(&self, code: u16, reason: impl Into<String>) {
+        self.mailbox.post_shutdown(Command::shutdown(code, reason.into()));
+    }
+
+    /// The commands that were accepted, of this handle and all others, and are not carried out.
+    ///
+    /// A program that does more than it needs to can leave that out while much waits:
+    ///
+    /// ```
+    /// # use sockjs_server::{EndpointId, Handle};
+    /// fn show(handle: &Handle, endpoint: EndpointId, picture: String) {
+    ///     // The server is behind, and the next picture is not far.
+    ///     if handle.pending().commands < 100 {
+    ///         let _ = handle.broadcast(endpoint, picture);
+    ///     }
+    /// }
+    /// ```
+    pub fn pending(&self) -> Pending {
+        self.mailbox.pending()
     }
 }
 
@@ -133,11 +216,34 @@ impl fmt::Debug for Handle {
 }
 
 impl Command {
-    /// Carries it out; a shutdown is the server's own affair and asked for by `true`.
-    pub(crate) fn run(self, engine: &mut Engine, mounts: &mut Mounts) -> bool {
+    pub(crate) fn shutdown(code: u16, reason: String) -> Self {
+        Command::End(Box::new(Ending::Shutdown(code, reason)))
+    }
+
+    /// Bytes of memory that it holds beside itself.
+    pub(crate) fn held(&self) -> usize {
+        match self {
+            Command::Send(_, text) | Command::Close(_, _, text) | Command::Broadcast(_, text) => {
+                text.capacity()
+            }
+            Command::SendBinary(_, bytes) => bytes.capacity(),
+            Command::Terminate(_) => 0,
+            Command::Run(task) => size_of_val(&**task),
+            Command::End(ending) => {
+                let reason = match &**ending {
+                    Ending::StopListening | Ending::RefuseSessions(_) => 0,
+                    Ending::Drain(.., reason) | Ending::Shutdown(_, reason) => reason.capacity(),
+                };
+                size_of::<Ending>() + reason
+            }
+        }
+    }
+
+    /// Carries it out; what is the server's own affair is handed back.
+    pub(crate) fn run(self, engine: &mut Engine, mounts: &mut Mounts) -> Option<Ending> {
         match self {
             Command::Send(session, text) => {
-                // Whoever sends from afar cannot be told.
+                // A thread that sends from afar cannot be told.
                 let _ = engine.send(session.0, &text);
             }
             Command::SendBinary(session, bytes) => {
@@ -145,6 +251,9 @@ impl Command {
             }
             Command::Close(session, code, reason) => {
                 engine.close(session.0, code, &reason);
+            }
+            Command::Terminate(session) => {
+                engine.terminate(session.0);
             }
             Command::Broadcast(endpoint, text) => {
                 engine.broadcast(endpoint.0, &text, None);
@@ -157,8 +266,8 @@ impl Command {
                 // The task may have taken long.
                 engine.read_clock();
             }
-            Command::Shutdown => return true,
+            Command::End(ending) => return Some(*ending),
         }
-        false
+        None
     }
 }

@@ -165,6 +165,18 @@ impl<'a, S> Session<'a, S> {
         self.endpoint.close(SessionId(self.key), code, reason);
     }
 
+    /// Ends it at once: what waits for its client is dropped, no closing handshake is awaited, and the connection that
+    /// carries its frames is cut. [`Handler::on_close`] hears of it with [`Cause::Terminated`](crate::Cause), behind the
+    /// callback at hand. For clients that are to be gone, not to be told; [`Session::close`] tells them.
+    ///
+    /// A client that comes back for such a session over HTTP is told 1002 `Session terminated`, for
+    /// [`disconnect_delay`](crate::EndpointOptions::disconnect_delay). A session that was closed a moment before, in the same
+    /// turn, is cut too, and its client is not told; later the time for its client is limited by
+    /// [`close_timeout`](crate::ServerOptions::close_timeout).
+    pub fn terminate(&mut self) {
+        self.endpoint.terminate(SessionId(self.key));
+    }
+
     /// What the program keeps with it, and its endpoint, at once: to send what the state says.
     ///
     /// ```
@@ -223,6 +235,12 @@ impl<'a> Context<'a> {
     pub fn counters(&self) -> Counters {
         self.engine.counters()
     }
+
+    /// Whether new sessions are refused: after [`Server::refuse_sessions`](crate::Server::refuse_sessions), or since the end
+    /// has begun. A health check says so to the balancer: see [`Server::drain`](crate::Server::drain).
+    pub fn refuses_sessions(&self) -> bool {
+        self.engine.refuses_sessions()
+    }
 }
 
 /// An endpoint, in the hands of a callback: all its sessions, and its timer.
@@ -273,6 +291,12 @@ impl<'a> Endpoint<'a> {
     /// Closes one of its sessions; see [`Session::close`]. `false`: it was closed already, or is not of this endpoint.
     pub fn close(&mut self, session: SessionId, code: u16, reason: &str) -> bool {
         self.check(session).is_ok() && self.engine.close(session.0, code, reason)
+    }
+
+    /// Ends one of its sessions at once; see [`Session::terminate`]. `false`: it was closed already, or is not of this
+    /// endpoint.
+    pub fn terminate(&mut self, session: SessionId) -> bool {
+        self.check(session).is_ok() && self.engine.terminate(session.0)
     }
 
     /// Its open sessions, oldest first.

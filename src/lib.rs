@@ -27,13 +27,15 @@
 //!    [`EndpointOptions::origins`] lists the origins that may.
 //! 5. **Sending**: [`Session::send`], [`Session::broadcast`], [`Session::close`]; to other sessions through
 //!    [`Session::endpoint`] and their [`SessionId`]. From any callback, in any order.
-//! 6. **From other threads**: a [`Handle`], from [`Server::handle`].
+//! 6. **From other threads**: a [`Handle`], from [`Server::handle`]; it says when it asks for more than the server can do.
 //! 7. **Timers**: [`Session::set_timer`] and [`Endpoint::set_timer`].
 //! 8. **Other paths of the port**, a page or a health check: [`Server::fallback`].
 //! 9. **A loop of one's own**: [`Server::turn`]; or, in a foreign poll loop, [`Server::next_timeout`] and the server's
 //!    descriptor. Listening sockets from elsewhere: [`Server::add_listener`].
-//! 10. **The end**: [`Handle::shutdown`] or [`Server::shutdown`] closes every session; [`Server::run_until_stopped`]
-//!     reports what was left.
+//! 10. **The end**: [`Handle::shutdown`] or [`Server::shutdown`] closes every session; [`Server::drain`] lets them leave
+//!     first, for a restart that disturbs nobody; [`Server::run_until_stopped`] reports what was left. In parts:
+//!     [`Server::stop_listening`], [`Server::refuse_sessions`]. One session: [`Session::close`], or at once
+//!     [`Session::terminate`].
 //! 11. **Looking inside**: [`Server::counters`] and [`Server::observe`]. The library itself prints nothing.
 //! 12. **Raw WebSocket for programs**: binary messages ([`Handler::on_binary`], [`Session::send_binary`]) and
 //!     [`EndpointOptions::subprotocols`].
@@ -55,7 +57,9 @@
 //! | `slowest_client` | server | 16 KiB/s | waits for a client do not allow for slower reading |
 //! | `close_timeout` | server | 5 s | the closing handshake is over without the client |
 //! | `connections` | server | 65,536 | accepting pauses |
+//! | `connections_per_client` | server | no limit | connection closes at once |
 //! | `buffered_bytes` | server | 256 MiB | 503, close code 1013, or [`SendError::Full`] |
+//! | `mailbox_bytes` | server | 16 MiB | [`HandleError::Busy`] |
 //! | `shutdown_grace` | server | 10 s | what is left is cut and counted |
 //! | `message_size` | endpoint | 1 MiB | close code 1009, or 413 |
 //! | `send_queue` | endpoint | 1 MiB | [`SendError::Full`]; a broadcast closes with 1013 |
@@ -97,6 +101,7 @@ pub mod websocket;
 mod containment;
 mod handle;
 mod handler;
+mod mailbox;
 mod mounts;
 mod reactor;
 mod server;
@@ -108,7 +113,7 @@ pub use engine::{
     Cause, Close, Counters, EndpointOptions, Event, OptionError, Refusals, Request, Response, SendError,
     ServerOptions, SessionId,
 };
-pub use handle::Handle;
+pub use handle::{Handle, HandleError, Pending};
 pub use handler::{Admission, Context, Endpoint, EndpointId, Handler, Session};
 pub use http::{Network, NetworkError};
 pub use server::{MountError, Preamble, Report, Server};

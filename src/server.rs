@@ -1,6 +1,7 @@
 //! The server: endpoints are mounted on it, and it runs, or is turned by a program with a loop of its own.
 
-use std::collections::VecDeque;
+mod ending;
+
 use std::fmt;
 use std::io;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
@@ -14,9 +15,10 @@ use std::time::{Duration, Instant};
 use crate::engine::{
     Counters, EndpointOptions, Engine, Event, OptionError, Request, Response, ServerOptions, sooner,
 };
-use crate::handle::{Command, Handle, Mailbox};
+use crate::handle::Handle;
 use crate::handler::{Context, Endpoint, EndpointId, Handler};
 use crate::http::is_normal_path;
+use crate::mailbox::{Blocks, Mailbox, weigh};
 use crate::mounts::Mounts;
 use crate::reactor::{Acceptor, Reactor, calendar};
 
@@ -38,8 +40,8 @@ pub struct Server {
     mounts: Mounts,
     reactor: Reactor,
     mailbox: Arc<Mailbox>,
-    /// What was taken out of the mailbox; kept for its memory.
-    commands: VecDeque<Command>,
+    /// What was taken out of the mailbox, and is not carried out.
+    commands: Blocks,
     /// Commands wait, here or in the mailbox.
     has_mail: bool,
     addresses: Vec<SocketAddr>,
@@ -49,6 +51,12 @@ pub struct Server {
 /// From work to rest.
 enum Stage {
     Running,
+    /// New sessions are refused. The shutdown begins when the old ones have left, or then.
+    Draining {
+        until: Option<Instant>,
+        code: u16,
+        reason: String,
+    },
     /// Every session was closed; connections that are still there by then are cut.
     Stopping {
         until: Instant,
@@ -124,9 +132,6 @@ impl From<MountError> for io::Error {
     }
 }
 
-/// Commands for which memory is kept between two turns.
-const COMMANDS_KEPT: usize = 4096;
-
 impl Server {
     /// A server with the default options that listens on one address.
     ///
@@ -145,13 +150,13 @@ impl Server {
     pub fn new(options: ServerOptions) -> io::Result<Self> {
         options.validate().map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
         let reactor = Reactor::new()?;
-        let mailbox = Mailbox::new(reactor.waker()?);
+        let mailbox = Mailbox::new(reactor.waker()?, options.mailbox_bytes);
         Ok(Self {
             engine: Engine::new(options, reactor.clock(), calendar()),
             mounts: Mounts::default(),
             reactor,
             mailbox,
-            commands: VecDeque::new(),
+            commands: Blocks::default(),
             has_mail: false,
             addresses: Vec::new(),
             stage: Stage::Running,
@@ -188,7 +193,7 @@ impl Server {
     /// A socket that is added when the others were closed would take connections, and serve none.
     fn check_running(&self) -> io::Result<()> {
         match self.stage {
-            Stage::Running => Ok(()),
+            Stage::Running | Stage::Draining { .. } => Ok(()),
             Stage::Stopping { .. } | Stage::Stopped(_) => {
                 Err(io::Error::new(io::ErrorKind::NotConnected, SHUT_DOWN))
             }
@@ -345,9 +350,10 @@ impl Server {
 
     /// The most memory in bytes that the options let this server use, whatever clients do; what handlers keep for
     /// themselves is not in it. Smaller limits make it smaller: see [`ServerOptions::buffered_bytes`],
-    /// [`ServerOptions::connections`] and [`EndpointOptions::sessions`].
+    /// [`ServerOptions::mailbox_bytes`], [`ServerOptions::connections`] and [`EndpointOptions::sessions`].
     pub fn memory_ceiling(&self) -> usize {
-        self.engine.memory_ceiling().saturating_add(Reactor::MEMORY)
+        let mailbox = self.engine.options().mailbox_bytes.saturating_add(Mailbox::MEMORY);
+        self.engine.memory_ceiling().saturating_add(Reactor::MEMORY).saturating_add(mailbox)
     }
 
     /// Runs until it was shut down, through a [`Handle`] or by [`Server::shutdown`].
@@ -379,23 +385,11 @@ impl Server {
     /// # Errors
     /// As [`Server::run`].
     pub fn turn(&mut self, timeout: Option<Duration>) -> io::Result<()> {
-        let grace = match &self.stage {
-            Stage::Running => None,
-            Stage::Stopping { until } => Some(until.saturating_duration_since(Instant::now())),
-            Stage::Stopped(_) => Some(Duration::ZERO),
-        };
-        let timeout = if self.has_mail { Some(Duration::ZERO) } else { timeout };
-        self.has_mail |= self.reactor.turn(&mut self.engine, &mut self.mounts, sooner(timeout, grace))?;
+        let timeout = if self.has_mail { Some(Duration::ZERO) } else { sooner(timeout, self.time_left()) };
+        self.has_mail |= self.reactor.turn(&mut self.engine, &mut self.mounts, timeout)?;
         self.empty_mailbox();
         self.reactor.end_turn(&mut self.engine, &mut self.mounts);
-        if let Stage::Stopping { until } = self.stage
-            && (self.engine.is_empty() || Instant::now() >= until)
-        {
-            let (sessions_cut, connections_cut) = self.engine.cut(&mut self.mounts);
-            self.reactor.end_turn(&mut self.engine, &mut self.mounts);
-            self.stage = Stage::Stopped(Report { sessions_cut, connections_cut });
-            self.mailbox.close();
-        }
+        self.advance_stage();
         Ok(())
     }
 
@@ -407,28 +401,8 @@ impl Server {
         }
         let own = self.reactor.next_timeout(&self.engine);
         match &self.stage {
-            Stage::Stopping { until } => sooner(own, Some(until.saturating_duration_since(Instant::now()))),
-            _ => own,
-        }
-    }
-
-    /// Begins the end: accepts no more, closes every session with this code and reason, and stops when all are gone, or
-    /// when [`ServerOptions::shutdown_grace`] is over.
-    pub fn shutdown(&mut self, code: u16, reason: &str) {
-        if let Stage::Running = self.stage {
-            self.reactor.stop_listening();
-            self.reactor.tell_time(&mut self.engine);
-            self.engine.stop(code, reason, &mut self.mounts);
-            self.reactor.end_turn(&mut self.engine, &mut self.mounts);
-            self.stage = Stage::Stopping { until: Instant::now() + self.engine.options().shutdown_grace };
-        }
-    }
-
-    /// What was left when it stopped; `None` before that.
-    pub fn report(&self) -> Option<Report> {
-        match self.stage {
-            Stage::Stopped(report) => Some(report),
-            _ => None,
+            Stage::Stopped(_) => own,
+            _ => sooner(own, self.time_left()),
         }
     }
 
@@ -437,26 +411,31 @@ impl Server {
             if self.commands.is_empty() {
                 self.mailbox.collect(&mut self.commands);
             }
-            let Some(command) = self.commands.pop_front() else {
+            let Some(command) = self.commands.pop() else {
                 self.has_mail = false;
                 break;
             };
+            let weight = weigh(&command);
             self.engine.note_command();
-            if command.run(&mut self.engine, &mut self.mounts) {
-                self.shutdown(1001, "Server shutdown");
+            if let Some(ending) = command.run(&mut self.engine, &mut self.mounts) {
+                self.end(ending);
             }
+            self.mailbox.settle(weight);
             self.reactor.carry_out(&mut self.engine, &mut self.mounts);
         }
-        if self.commands.is_empty() && self.commands.capacity() > COMMANDS_KEPT {
-            self.commands = VecDeque::new();
-        }
+    }
+
+    /// No command is carried out any more.
+    fn close_mailbox(&mut self) {
+        self.mailbox.close(&mut self.commands);
+        self.has_mail = false;
     }
 }
 
 impl Drop for Server {
     /// Whoever is still there is cut off, and every handler hears the end of its sessions.
     fn drop(&mut self) {
-        self.mailbox.close();
+        self.close_mailbox();
         self.engine.cut(&mut self.mounts);
     }
 }

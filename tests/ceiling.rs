@@ -3,6 +3,7 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
+use std::net::{Ipv6Addr, SocketAddr};
 use std::sync::atomic::{AtomicIsize, Ordering};
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use sockjs_server::engine::{
     Application, Arrival, Close, Connection, Engine, Event, ManualClock, Message, Order, Request, Response,
     Session,
 };
-use sockjs_server::{EndpointOptions, ServerOptions};
+use sockjs_server::{EndpointId, EndpointOptions, Handle, HandleError, Server, ServerOptions};
 
 static IN_USE: AtomicIsize = AtomicIsize::new(0);
 static PEAK: AtomicIsize = AtomicIsize::new(0);
@@ -104,6 +105,7 @@ impl World {
     fn new(connections: usize, room: usize) -> Self {
         let mut options = ServerOptions::default();
         options.connections = connections;
+        options.connections_per_client = Some(1);
         options.buffered_bytes = 1 << 20;
         options.body_size = 64 << 10;
         let mut endpoint = EndpointOptions::default();
@@ -135,7 +137,10 @@ impl World {
 
     fn connect(&mut self) -> Option<Key<Connection>> {
         self.left = self.left.checked_sub(1)?;
-        self.engine.can_accept().then(|| counted(|| self.engine.accept(None)))
+        // Each is a client of its own, as far as addresses say.
+        let address = Ipv6Addr::from_bits((self.left as u128) << 64);
+        let peer = Some(SocketAddr::from((address, 4711)));
+        self.engine.can_accept().then(|| counted(|| self.engine.accept(peer)))
     }
 
     fn end_turn(&mut self) {
@@ -184,6 +189,53 @@ fn check(what: &str, connections: usize, room: usize, play: impl FnOnce(&mut Wor
     counted(|| drop(engine));
     println!("{what:<60} {:>6.2}", used as f64 / ceiling as f64);
     assert!(used <= ceiling, "{what}: {used} bytes were used, and {ceiling} promised");
+}
+
+/// A command that is posted, and does nothing but hold what it brings.
+type Post = fn(&Handle, EndpointId) -> Result<(), HandleError>;
+
+/// Posts a million commands to a server that carries some of them out now and then, and compares what was used with what was
+/// promised; and what is kept with nothing.
+fn check_mailbox(what: &str, mailbox: usize, pause: usize, post: Post) {
+    let before = IN_USE.load(Ordering::Relaxed);
+    PEAK.store(before, Ordering::Relaxed);
+    let mut options = ServerOptions::default();
+    // Little beside the mailbox.
+    options.connections = 1;
+    options.buffered_bytes = 1 << 20;
+    options.body_size = 0;
+    options.mailbox_bytes = mailbox;
+    let mut server = counted(|| Server::new(options).expect("server"));
+    let mut endpoint = EndpointOptions::default();
+    (endpoint.sessions, endpoint.message_size) = (1, 1);
+    let mount = || server.mount_with("/e", endpoint, |_: &mut sockjs_server::Session<'_>, _: &str| {});
+    let endpoint = counted(mount).expect("a free prefix");
+    let handle = server.handle();
+    let idle = IN_USE.load(Ordering::Relaxed);
+    let mut refused = 0;
+    for number in 0..1_000_000 {
+        match counted(|| post(&handle, endpoint)) {
+            Ok(()) => {}
+            Err(error) => {
+                assert_eq!(error, HandleError::Busy);
+                refused += 1;
+            }
+        }
+        if number % pause == pause - 1 {
+            counted(|| server.turn(Some(Duration::ZERO)).expect("turn"));
+        }
+    }
+    assert!(refused > 0, "{what}: the mailbox was never full");
+    let ceiling = server.memory_ceiling();
+    let used = (PEAK.load(Ordering::Relaxed) - before) as usize;
+    while handle.pending().commands > 0 {
+        counted(|| server.turn(Some(Duration::ZERO)).expect("turn"));
+    }
+    let kept = IN_USE.load(Ordering::Relaxed) - idle;
+    counted(|| drop(server));
+    println!("{what:<60} {:>6.2}", used as f64 / ceiling as f64);
+    assert!(used <= ceiling, "{what}: {used} bytes were used, and {ceiling} promised");
+    assert!(kept < 64 << 10, "{what}: {kept} bytes are kept when all is done");
 }
 
 /// One after the other, since all of them share the counters.
@@ -244,6 +296,7 @@ fn the_ceiling_holds() {
             });
         }
     }
+    check("clients that say nothing", 115_000, 0, |world| while world.connect().is_some() {});
     check("unfinished requests and messages", 1000, 1 << 20, |world| {
         while let Some(key) = world.connect() {
             world.send(key, upgrade("websocket").as_bytes(), false);
@@ -269,4 +322,13 @@ fn the_ceiling_holds() {
             world.send(key, &[&[0x81, 0x85, 0, 0, 0, 0][..], b"\"abc\""].concat(), false);
         }
     });
+    for (what, post) in [
+        ("a million commands from Handles: short texts", (|it, all| it.broadcast(all, "abc")) as Post),
+        ("a million commands from Handles: texts", |it, all| it.broadcast(all, "x".repeat(300))),
+        ("a million commands from Handles: tasks", |it, _| it.run(|_| {})),
+    ] {
+        for pause in [30_000, 200_000, 1_000_000] {
+            check_mailbox(&format!("{what}, a turn in {pause}"), 16 << 20, pause, post);
+        }
+    }
 }

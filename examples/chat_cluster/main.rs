@@ -18,7 +18,9 @@ use std::thread;
 use std::time::Duration;
 
 use redis::{Client, Commands, Connection, RedisResult};
-use sockjs_server::{Close, EndpointId, Handle, Handler, Request, Response, Server, ServerOptions, Session};
+use sockjs_server::{
+    Close, EndpointId, Handle, HandleError, Handler, Request, Response, Server, ServerOptions, Session,
+};
 
 /// The Redis channel of the room.
 const ROOM: &str = "chat_cluster";
@@ -152,17 +154,26 @@ struct Room {
 
 impl Room {
     fn tell(&self, line: &str) {
-        self.handle.broadcast(self.endpoint, line);
+        wait_for_room(|| self.handle.broadcast(self.endpoint, line));
     }
 
     /// Both at once, on the server's thread: whoever opens a session now hears it one way or the other, and once.
     fn tell_connected(&self, connected: bool) {
-        let (endpoint, state) = (self.endpoint, Arc::clone(&self.connected));
-        self.handle.run(move |context| {
-            if state.swap(connected, Relaxed) != connected {
-                context.endpoint(endpoint).broadcast(if connected { BACK } else { LOST });
-            }
+        wait_for_room(|| {
+            let (endpoint, state) = (self.endpoint, Arc::clone(&self.connected));
+            self.handle.run(move |context| {
+                if state.swap(connected, Relaxed) != connected {
+                    context.endpoint(endpoint).broadcast(if connected { BACK } else { LOST });
+                }
+            })
         });
+    }
+}
+
+/// While the server is behind, this thread waits, and what others publish waits in Redis.
+fn wait_for_room(mut post: impl FnMut() -> Result<(), HandleError>) {
+    while post() == Err(HandleError::Busy) {
+        thread::sleep(Duration::from_millis(10));
     }
 }
 

@@ -22,7 +22,7 @@ impl<'r> Exchange<'r> {
     /// these bytes must not be read as a request, so that the connection ends.
     pub(super) fn new(key: Key<Connection>, request: &'r http::Request<'r, 'r>, stage: Stage) -> Self {
         let goes_on = request.keep_alive() && !request.list_contains("upgrade", "websocket");
-        Self { key, request, keep_alive: goes_on && stage == Stage::Serving }
+        Self { key, request, keep_alive: goes_on && stage != Stage::Stopping }
     }
 
     pub(super) fn is_head(&self) -> bool {

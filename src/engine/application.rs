@@ -60,7 +60,8 @@ pub enum Event<'e> {
     Refused {
         /// From where; `None` on a Unix socket.
         peer: Option<SocketAddr>,
-        /// With which status; on a WebSocket, the close code.
+        /// With which status; on a WebSocket, the close code. It is 429 where a client has
+        /// [`connections_per_client`](crate::ServerOptions::connections_per_client), and then nothing was sent.
         status: u16,
     },
     /// A session opened.
@@ -192,7 +193,7 @@ impl Engine {
         transport: Option<Transport>,
     ) -> Request<'r> {
         let peer = self.connections.get(exchange.key).and_then(Connection::peer);
-        Request { http: exchange.request, path, peer, transport, trusted: Arc::clone(&self.trusted) }
+        Request { http: exchange.request, path, peer, transport, trusted: self.clients.trusted() }
     }
 }
 

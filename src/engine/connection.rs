@@ -51,6 +51,8 @@ pub struct Connection {
     pub(super) pace: Pace,
     /// What is booked for it.
     pub(super) booked: Footprint,
+    /// It counts as one of its client's connections.
+    pub(super) is_counted: bool,
     pub(super) timer: Timer,
     pub(super) unsent: Link,
     /// `None` for Unix sockets.
@@ -133,6 +135,7 @@ impl Connection {
             outbox: ByteQueue::default(),
             pace: Pace::new(),
             booked: Footprint::default(),
+            is_counted: false,
             timer: Timer::default(),
             unsent: Link::default(),
             peer: peer.map(canonical),

@@ -13,17 +13,26 @@ use super::{Engine, Stage};
 use crate::collections::Key;
 use crate::websocket::close;
 
+/// The status under which a log sees a connection that its client has one too many of (RFC 6585 §4). It is not sent.
+const TOO_MANY: u16 = 429;
+
 /// The head of an answer at most, with what it echoes.
 const HEAD: usize = 3 << 10;
 
 impl Engine {
     /// Whether there is room for one more connection.
     pub fn can_accept(&self) -> bool {
-        self.stage == Stage::Serving && self.connections.len() < self.options.connections
+        self.stage != Stage::Stopping && self.connections.len() < self.options.connections
     }
 
-    /// Takes a connection in.
+    /// Takes a connection in. Where its client has as many as it may, the connection ends before anything is read.
     pub fn accept(&mut self, peer: Option<SocketAddr>) -> Key<Connection> {
+        let key = self.take_in(peer);
+        self.count_client(key);
+        key
+    }
+
+    fn take_in(&mut self, peer: Option<SocketAddr>) -> Key<Connection> {
         self.counters.accepted += 1;
         let connection = Connection::new(peer, self.time.now());
         self.queues.notices.push_back(Notice::Accepted(connection.peer()));
@@ -32,13 +41,39 @@ impl Engine {
         key
     }
 
-    /// The same for a connection that must begin with a PROXY header.
+    /// The same for a connection that must begin with a PROXY header, which names the client.
     pub fn accept_proxied(&mut self, peer: Option<SocketAddr>) -> Key<Connection> {
-        let key = self.accept(peer);
+        let key = self.take_in(peer);
         if let Some(connection) = self.connections.get_mut(key) {
             connection.expect_proxy_header();
         }
         key
+    }
+
+    /// It is known which client a connection is of: it counts as one of that client's, or ends where they are as many as
+    /// there may be. Unix sockets have no client, and a trusted proxy stands for many.
+    pub(super) fn count_client(&mut self, key: Key<Connection>) {
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        let Some(client) = connection.peer().map(|peer| peer.ip()) else { return };
+        if self.clients.is_trusted(client) {
+            return;
+        }
+        connection.is_counted = self.clients.enter(client);
+        if !connection.is_counted {
+            self.counters.refused.too_many += 1;
+            self.queue_refusal(key, TOO_MANY);
+            self.drop_connection(key);
+        }
+    }
+
+    /// The driver drops the socket of a connection: nothing of it is left.
+    pub(super) fn remove_connection(&mut self, key: Key<Connection>) {
+        self.book_connection(key);
+        if let Some(connection) = self.connections.remove(key)
+            && let (true, Some(peer)) = (connection.is_counted, connection.peer())
+        {
+            self.clients.leave(peer.ip());
+        }
     }
 
     /// Counts a refusal, and notes it for the observer.

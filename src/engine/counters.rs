@@ -1,5 +1,6 @@
 //! What happened so far, and what there is now.
 
+use super::clients::Clients;
 use super::endpoint::Endpoint;
 use super::pool::kept_assembly;
 use super::{Connection, Engine, Session, pool};
@@ -63,14 +64,17 @@ pub struct Refusals {
     pub too_slow: u64,
     /// The endpoint's origins, or the handler, did not admit it.
     pub not_admitted: u64,
-    /// The server, or the endpoint, was full.
+    /// The server, or the endpoint, was full, or new sessions are refused.
     pub overloaded: u64,
+    /// A connection whose client had [`connections_per_client`](crate::ServerOptions::connections_per_client).
+    pub too_many: u64,
 }
 
 impl Refusals {
     /// All of them.
     pub fn total(&self) -> u64 {
-        self.malformed + self.too_large + self.too_slow + self.not_admitted + self.overloaded
+        let of_requests = self.malformed + self.too_large + self.too_slow + self.not_admitted;
+        of_requests + self.overloaded + self.too_many
     }
 
     /// Counts one that the protocols brought about, by its status or close code.
@@ -101,7 +105,8 @@ impl Engine {
     /// there may be.
     pub fn memory_ceiling(&self) -> usize {
         let each = size_of::<Connection>() + size_of::<Assembly>() + OVERHEAD;
-        let connections = self.options.connections.saturating_mul(each);
+        let client = self.options.connections_per_client.map_or(0, |_| Clients::ENTRY);
+        let connections = self.options.connections.saturating_mul(each + client);
         let sessions = self.endpoints.iter().map(|endpoint| {
             let each = size_of::<Session>() + 2 * OVERHEAD + endpoint.options.session_id_length;
             endpoint.options.sessions.saturating_mul(each)

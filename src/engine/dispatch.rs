@@ -12,7 +12,7 @@ use super::reading::Rest;
 use super::session::Session;
 use super::time::Alarm;
 use super::writing::Frame;
-use super::{Engine, Event, Message, Stage};
+use super::{Engine, Event, Message};
 use crate::collections::Key;
 use crate::sockjs::{Messages, OPEN_FRAME, Route, Transport};
 
@@ -130,7 +130,7 @@ impl Engine {
         application: &mut dyn Application,
     ) -> Result<(), u16> {
         let endpoint = self.endpoints.get(usize::from(number)).ok_or(404_u16)?;
-        if self.stage == Stage::Stopping || endpoint.sessions >= endpoint.options.sessions {
+        if self.refuses_sessions() || endpoint.sessions >= endpoint.options.sessions {
             self.note_refusal(exchange.key, 503);
             return Err(503);
         }

@@ -19,7 +19,7 @@
 //! | file | content |
 //! |---|---|
 //! | `turn` | the order of one turn: the calls of the driver, and the orders for it |
-//! | `shutdown` | the end of the server |
+//! | `shutdown` | the end of the server, and of a session at once |
 //! | `input` | bytes → one HTTP request or WebSocket frame at a time; incomplete units wait in the inbox |
 //! | `routing` | request → endpoint → what is asked of it |
 //! | `upgrade` | the WebSocket handshake |
@@ -38,6 +38,7 @@
 //! | `connection`, `reading`, `writing` | a connection: its two halves, and the rules that couple them |
 //! | `session` | a session |
 //! | `source`, `pace`, `byte_queue` | the parts of both: where input comes from, how the client reads, queued bytes |
+//! | `clients` | how many connections each client has, and which addresses are trusted proxies |
 //! | `pool`, `budget`, `options`, `work`, `time` | values: spare buffers, limits of memory, options, the budget of a turn, the clock |
 //!
 //! # Re-entrancy
@@ -50,6 +51,7 @@ mod application;
 mod backpressure;
 mod budget;
 mod byte_queue;
+mod clients;
 mod connection;
 mod connections;
 mod counters;
@@ -80,8 +82,6 @@ mod waits;
 mod work;
 mod writing;
 
-use std::sync::Arc;
-
 pub use application::{Application, Event, Message, Request, Response};
 pub use connection::Connection;
 pub use counters::{Counters, Refusals};
@@ -93,7 +93,7 @@ pub use turn::{Arrival, Order};
 pub use waits::sooner;
 
 use crate::collections::Slab;
-use crate::http::Network;
+use clients::Clients;
 use endpoint::Endpoint;
 use memory::Memory;
 use pool::Buffers;
@@ -104,13 +104,12 @@ use work::Turn;
 /// The machine.
 pub struct Engine {
     options: ServerOptions,
-    /// Of the options; requests in the hands of handlers hold it too.
-    trusted: Arc<[Network]>,
     stage: Stage,
     time: Time,
     endpoints: Vec<Endpoint>,
     sessions: Slab<Session>,
     connections: Slab<Connection>,
+    clients: Clients,
     queues: Queues,
     turn: Turn,
     memory: Memory,
@@ -122,6 +121,8 @@ pub struct Engine {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Stage {
     Serving,
+    /// Sessions that are there go on; new ones are refused.
+    Draining,
     Stopping,
 }
 
@@ -129,12 +130,12 @@ impl Engine {
     /// A server without endpoints.
     pub fn new(options: ServerOptions, time: Box<dyn TimeSource>, unix_seconds: u64) -> Self {
         Self {
-            trusted: options.trusted_proxies.as_slice().into(),
             stage: Stage::Serving,
             time: Time::new(time, unix_seconds),
             endpoints: Vec::new(),
             sessions: Slab::new(),
             connections: Slab::new(),
+            clients: Clients::new(options.connections_per_client, &options.trusted_proxies),
             queues: Queues::default(),
             turn: Turn::default(),
             memory: Memory::new(options.buffered_bytes),

@@ -45,6 +45,18 @@ pub struct ServerOptions {
     pub close_timeout: Duration,
     /// The most connections at once; default 65,536. Beyond it accepting pauses until one ends.
     pub connections: usize,
+    /// The most connections at once of one client; default `None`, no limit. One more is closed as it is accepted, without
+    /// a word, counted in [`Refusals::too_many`](crate::Refusals::too_many), and told to the observer.
+    ///
+    /// A client is an IPv4 address, or an IPv6 network of 64 bits, since one customer has at least that. A page of
+    /// `sockjs-client` has two connections at most, but thousands of customers may share an IPv4 address (carrier-grade
+    /// NAT), and an office does: a sensible value is several hundred, or a hundredth of
+    /// [`connections`](Self::connections), so that one address cannot take them all.
+    ///
+    /// On a listener for [`Preamble::Proxy`](crate::Preamble::Proxy) it is the client that the header names. Connections of
+    /// the [`trusted_proxies`](Self::trusted_proxies) do not count, since each of them carries requests of many clients: the
+    /// proxy must limit those. Neither do Unix sockets.
+    pub connections_per_client: Option<usize>,
     /// Bytes that the whole server may buffer; default 256 MiB, at least 1 MiB. Clients that have something waiting may get
     /// more while three quarters of it are not in use, pages of the program's own while half of it is not, and an eighth is
     /// for clients that read; then `send` says [`SendError::Full`](crate::SendError::Full), and an answer is 503. Where a client
@@ -52,6 +64,10 @@ pub struct ServerOptions {
     /// Unfinished requests and messages have the last eighth, and may have half of it all where it is free; then 503, or close
     /// code 1013. Counted is the memory of the buffers, what several clients get once.
     pub buffered_bytes: usize,
+    /// Bytes that the commands of [`Handle`](crate::Handle)s may hold while they wait for the server, each with about 80 bytes
+    /// beside its text; default 16 MiB, 4 KiB to 1 GiB. Beyond it a handle says
+    /// [`HandleError::Busy`](crate::HandleError::Busy).
+    pub mailbox_bytes: usize,
     /// How long shutting down may take; default 10 s. What is left then is cut and counted.
     pub shutdown_grace: Duration,
     /// The proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed; default none. What comes through a Unix
@@ -74,7 +90,9 @@ impl Default for ServerOptions {
             slowest_client: 16 << 10,
             close_timeout: Duration::from_secs(5),
             connections: 65_536,
+            connections_per_client: None,
             buffered_bytes: 256 << 20,
+            mailbox_bytes: 16 << 20,
             shutdown_grace: Duration::from_secs(10),
             body_size: 1 << 20,
             trusted_proxies: Vec::new(),
@@ -95,7 +113,10 @@ impl ServerOptions {
         size("slowest_client", self.slowest_client, 1..=1 << 30)?;
         wait("close_timeout", self.close_timeout)?;
         count("connections", self.connections, 1..=1 << 20)?;
+        let of_one = self.connections_per_client.unwrap_or(1);
+        count("connections_per_client", of_one, 1..=1 << 20)?;
         size("buffered_bytes", self.buffered_bytes, 1 << 20..=usize::MAX)?;
+        size("mailbox_bytes", self.mailbox_bytes, 4 << 10..=LARGEST_MESSAGE)?;
         let is_grace = self.shutdown_grace <= LONGEST_WAIT;
         require("shutdown_grace", is_grace, "be at most 24 h", self.shutdown_grace)?;
         size("body_size", self.body_size, 0..=LARGEST_MESSAGE)

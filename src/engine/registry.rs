@@ -5,7 +5,7 @@
 use super::connection::Connection;
 use super::queues::Notice;
 use super::session::{Cause, Close, Session};
-use super::{Engine, Millis};
+use super::{Engine, Millis, Stage};
 use crate::collections::Key;
 use crate::sockjs::{Route, Transport};
 use crate::websocket::close::{self};
@@ -30,6 +30,20 @@ impl Engine {
             Route::Greeting | Route::Info | Route::RawWebSocket => true,
         };
         fits && route.is_enabled(endpoint.options.transports)
+    }
+
+    /// Whether requests for new sessions are answered 503 from now on, without a question to the application.
+    pub fn refuse_sessions(&mut self, refuse: bool) {
+        self.stage = match (self.stage, refuse) {
+            (Stage::Serving | Stage::Draining, true) => Stage::Draining,
+            (Stage::Serving | Stage::Draining, false) => Stage::Serving,
+            (Stage::Stopping, _) => Stage::Stopping,
+        };
+    }
+
+    /// Whether requests for new sessions are answered 503.
+    pub fn refuses_sessions(&self) -> bool {
+        self.stage != Stage::Serving
     }
 
     /// Whether a session is there and can be sent to.

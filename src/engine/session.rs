@@ -203,6 +203,8 @@ pub struct Close {
 pub enum Cause {
     /// The application called `close`.
     Application,
+    /// The application called `terminate`.
+    Terminated,
     /// The client sent a WebSocket close frame.
     Client,
     /// The receiver broke off: reset, or end of stream before its response ended.

@@ -1,11 +1,15 @@
-//! The end of the server: every session is closed, and connections that are still there at the end are cut.
+//! The end of the server: every session is closed, and connections that are still there at the end are cut. And the end of a
+//! session of which its client is not told.
 
 use super::application::Application;
 use super::pace::{Flow, Stamp};
 use super::reading::Reading;
-use super::session::{Cause, Close};
+use super::registry::INTERRUPTED;
+use super::session::{Cause, Close, Session};
 use super::writing::Writing;
 use super::{Engine, Stage};
+use crate::collections::Key;
+use crate::websocket::close;
 
 impl Engine {
     /// Begins the end: no new connections or sessions, every session is closed with this code and reason, connections end
@@ -45,6 +49,24 @@ impl Engine {
             self.arm_connection(key);
         }
         self.notify(application);
+    }
+
+    /// Ends a session at once: what waits for its client is dropped, and its receiver with it. The application hears of it
+    /// behind the call. `false`: it was closed already, and what is left of it is cut short.
+    ///
+    /// A session over HTTP can be found until `disconnect_delay` has passed, as one that was interrupted: otherwise the next
+    /// poll of its client would open a session anew.
+    pub fn terminate(&mut self, key: Key<Session>) -> bool {
+        let Some(session) = self.sessions.get_mut(key) else { return false };
+        let code = if session.id.is_some() { INTERRUPTED.0 } else { close::ABNORMAL };
+        let receiver = session.receiver;
+        session.queue.give_back(&mut self.memory.pool);
+        self.memory.book_session(session);
+        let was_open = self.close_session(key, Close::new(code, "Session terminated", Cause::Terminated));
+        if let Some(receiver) = receiver {
+            self.drop_connection(receiver);
+        }
+        was_open
     }
 
     /// Whether nothing is left: no session and no connection.

@@ -149,8 +149,7 @@ impl Engine {
         }
         let order = self.queues.orders.pop_front();
         if let Some(Order::Drop(key)) = order {
-            self.book_connection(key);
-            self.connections.remove(key);
+            self.remove_connection(key);
         }
         order
     }

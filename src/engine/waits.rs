@@ -110,7 +110,7 @@ pub(super) fn patience(options: &ServerOptions, stage: Stage, connection: &Conne
 /// A server that stops waits for no client for long.
 pub(super) fn hurried(wait: Millis, stage: Stage) -> Millis {
     match stage {
-        Stage::Serving => wait,
+        Stage::Serving | Stage::Draining => wait,
         Stage::Stopping => wait.min(LAST_WAIT),
     }
 }
@@ -205,7 +205,7 @@ pub(super) fn ahead(now: Millis, delay: Millis) -> Millis {
 /// wait so long.
 pub(super) fn client_can_answer(connection: &Connection, now: Millis, stage: Stage) -> Millis {
     match stage {
-        Stage::Serving => connection.pace.read_by(now),
+        Stage::Serving | Stage::Draining => connection.pace.read_by(now),
         Stage::Stopping => now,
     }
 }

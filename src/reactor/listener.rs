@@ -108,6 +108,15 @@ impl Listeners {
         true
     }
 
+    /// Connections may wait in any of them of which no event has told yet.
+    pub(super) fn expect(&mut self) {
+        for listener in self.listeners.iter_mut().flatten() {
+            if listener.backlog == Backlog::Empty {
+                listener.backlog = Backlog::Waiting;
+            }
+        }
+    }
+
     /// A descriptor was closed: what failed for want of one may be tried at once.
     pub(super) fn resume(&mut self) {
         for listener in self.listeners.iter_mut().flatten() {

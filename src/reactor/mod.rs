@@ -31,6 +31,10 @@ const EVENTS: usize = 1024;
 /// Connections accepted from one listener in one turn.
 const ACCEPTS: usize = 64;
 
+/// Times as many are accepted before a listener is closed: 4,096, the longest backlog that Linux allows by default
+/// (`net.core.somaxconn`).
+const LAST_ACCEPTS: usize = 64;
+
 /// Reads of one socket in one turn where none of them fills the buffer.
 const SHORT_READS: usize = 16;
 
@@ -125,6 +129,18 @@ impl Reactor {
     pub(crate) fn listen(&mut self, acceptor: Acceptor, proxied: bool) -> io::Result<()> {
         let token = |number| Token(usize::MAX - 1 - number);
         self.listeners.add(acceptor, proxied, self.poll.registry(), token)
+    }
+
+    /// Takes in the connections that wait in the listening sockets, as far as the limits allow, and no more than backlogs
+    /// hold: clients that go on connecting must not keep the sockets open.
+    pub(crate) fn accept_rest(&mut self, engine: &mut Engine, application: &mut dyn Application) {
+        self.listeners.expect();
+        for _ in 0..LAST_ACCEPTS {
+            if !(engine.can_accept() && self.listeners.are_waiting()) {
+                break;
+            }
+            self.accept_all(engine, application);
+        }
     }
 
     /// Closes the listening sockets: their ports are free at once.

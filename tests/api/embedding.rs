@@ -62,7 +62,7 @@ mod foreign {
 
     use mio::unix::SourceFd;
     use mio::{Events, Interest, Poll, Token, Waker};
-    use sockjs_server::EndpointOptions;
+    use sockjs_server::{Context, EndpointOptions};
 
     use super::*;
     use crate::descriptors;
@@ -194,10 +194,10 @@ mod foreign {
         let (mut outer, address) = Loop::new(EndpointOptions::default());
         let mut socket = outer.run(move || WebSocket::raw(address, "/echo"));
         let (sender, receiver) = mpsc::channel();
-        outer
-            .server
-            .handle()
-            .run(move |context| sender.send(context.counters().sessions).expect("listening"));
+        let tell = move |context: &mut Context<'_>| {
+            sender.send(context.counters().sessions).expect("listening");
+        };
+        outer.server.handle().run(tell).expect("room");
         while receiver.try_recv() != Ok(1) {
             outer.turn();
         }

@@ -4,7 +4,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use sockjs_server::{EndpointId, Handler, Request, Server, ServerOptions, Session, SessionId};
+use sockjs_server::{EndpointId, HandleError, Handler, Request, Server, ServerOptions, Session, SessionId};
 
 use crate::support::sockjs::SockJs;
 use crate::support::websocket::{Frame, WebSocket};
@@ -42,36 +42,41 @@ fn a_handle_does_all_that_a_callback_can() {
     let mut polling = SockJs::polling(server.address, "/lobby", "a");
     let polling_id = opened.recv_timeout(PATIENCE).expect("opened");
 
-    handle.send(raw_id, "to one");
-    handle.send_binary(raw_id, [1, 2, 3]);
-    handle.send_binary(polling_id, [1, 2, 3]);
-    handle.broadcast(endpoint, "to all");
+    handle.send(raw_id, "to one").expect("room");
+    handle.send_binary(raw_id, [1, 2, 3]).expect("room");
+    handle.send_binary(polling_id, [1, 2, 3]).expect("room");
+    handle.broadcast(endpoint, "to all").expect("room");
     assert_eq!(raw.text(), "to one");
     assert_eq!(raw.next(), Frame::Binary(vec![1, 2, 3]));
     assert_eq!(raw.text(), "to all");
     assert_eq!(polling.frame(), r#"a["to all"]"#);
 
     let (count, counted) = mpsc::channel();
-    handle.run(move |context| {
+    let posted = handle.run(move |context| {
         let mut endpoint = context.endpoint(endpoint);
         endpoint.broadcast_except("to all but one", raw_id);
         count.send(endpoint.session_count()).expect("the test is waiting");
     });
+    assert_eq!(posted, Ok(()));
     assert_eq!(counted.recv_timeout(PATIENCE), Ok(2));
     assert_eq!(polling.frame(), r#"a["to all but one"]"#);
 
-    handle.close(raw_id, 4000, "from afar");
-    handle.send(raw_id, "too late");
-    handle.close(raw_id, 4001, "twice");
+    handle.close(raw_id, 4000, "from afar").expect("room");
+    handle.send(raw_id, "too late").expect("room");
+    handle.close(raw_id, 4001, "twice").expect("room");
     raw.expect_close(4000, "from afar");
 
     handle.shutdown();
     assert_eq!(polling.frame(), r#"c[1001,"Server shutdown"]"#);
     drop(polling);
     server.stop();
-    // Nobody is there, and nothing happens.
-    handle.send(raw_id, "hello?");
-    handle.broadcast(endpoint, "hello?");
+    // The server is gone, and nothing happens.
+    assert_eq!(handle.send(raw_id, "hello?"), Err(HandleError::Gone));
+    assert_eq!(handle.send_binary(raw_id, "hello?"), Err(HandleError::Gone));
+    assert_eq!(handle.broadcast(endpoint, "hello?"), Err(HandleError::Gone));
+    assert_eq!(handle.close(raw_id, 4002, "once more"), Err(HandleError::Gone));
+    assert_eq!(handle.run(|_| unreachable!("on which thread?")), Err(HandleError::Gone));
+    assert_eq!(handle.pending().commands, 0);
     handle.shutdown();
 }
 
@@ -96,15 +101,15 @@ fn many_threads_send_many_messages_to_many_sessions() {
             while stopped.try_recv() == Err(mpsc::TryRecvError::Empty) {
                 let mut socket = WebSocket::raw(passed.address, "/lobby");
                 let id = opened.recv_timeout(PATIENCE).expect("opened");
-                passing.send(id, "hello");
+                passing.send(id, "hello").expect("room");
                 match number % 3 {
                     0 => assert_eq!(socket.text(), "hello"),
-                    1 => passing.close(id, 4000, "Go away!"),
+                    1 => passing.close(id, 4000, "Go away!").expect("room"),
                     _ => _ = socket.send_close(1000, ""),
                 }
                 number += 1;
                 drop(socket);
-                passing.send(id, "to nobody");
+                passing.send(id, "to nobody").expect("room");
             }
         });
         let senders: Vec<_> = (0..THREADS)
@@ -113,7 +118,7 @@ fn many_threads_send_many_messages_to_many_sessions() {
                 scope.spawn(move || {
                     for number in 0..of_each {
                         for id in ids {
-                            handle.send(*id, format!("{thread} {number}"));
+                            handle.send(*id, format!("{thread} {number}")).expect("room");
                         }
                     }
                 })
@@ -178,7 +183,7 @@ fn the_loop_wakes_only_when_it_must() {
     thread::scope(|scope| {
         for _ in 0..THREADS {
             let handle = server.handle();
-            scope.spawn(move || (0..1_000).for_each(|_| handle.send(id, "x")));
+            scope.spawn(move || (0..1_000).for_each(|_| handle.send(id, "x").expect("room")));
         }
     });
     assert!(is_readable());
@@ -189,8 +194,90 @@ fn the_loop_wakes_only_when_it_must() {
     for _ in 0..8_000 {
         assert_eq!(socket.text(), "x");
     }
-    server.handle().send(id, "y");
+    server.handle().send(id, "y").expect("room");
     assert!(is_readable(), "and again for the next");
     server.turn(None).expect("turn");
     assert_eq!(socket.text(), "y");
+}
+
+/// What one thread asks too fast is refused, and what was accepted is carried out, in order.
+#[test]
+fn a_mailbox_that_is_full_says_so_and_loses_nothing() {
+    let mut options = ServerOptions::default();
+    options.mailbox_bytes = 64 << 10;
+    let limit = options.mailbox_bytes;
+    let mut server = Server::new(options).expect("server");
+    let endpoint = server.mount("/lobby", |_: &mut Session<'_>, _: &str| {}).expect("mount");
+    let handle = server.handle();
+    assert_eq!(handle.broadcast(endpoint, "x".repeat(limit)), Err(HandleError::TooLarge));
+    assert_eq!((handle.pending().commands, handle.pending().bytes), (0, 0));
+    for round in 0..3 {
+        let (ran, order) = mpsc::channel();
+        let post = |number: usize| {
+            let ran = ran.clone();
+            handle.run(move |_| ran.send(number).expect("the test listens"))
+        };
+        let accepted = (0..).find(|number| post(*number).is_err()).expect("a bound");
+        assert!(accepted > 400, "{accepted} commands of about 100 bytes");
+        assert_eq!(post(0), Err(HandleError::Busy));
+        assert_eq!(handle.pending().commands, accepted);
+        assert!(handle.pending().bytes > limit - 200 && handle.pending().bytes <= limit);
+        if round == 2 {
+            // The last word finds room; and it is said once.
+            (0..10).for_each(|_| handle.shutdown());
+            assert_eq!(handle.pending().commands, accepted + 1);
+            server.run().expect("run");
+        } else {
+            server.turn(Some(PATIENCE)).expect("turn");
+        }
+        assert!(order.try_iter().eq(0..accepted), "in order, each of them once");
+        assert_eq!((handle.pending().commands, handle.pending().bytes), (0, 0));
+    }
+    assert_eq!(handle.run(|_| {}), Err(HandleError::Gone));
+}
+
+/// Threads that are refused try again, and the order of each is kept, though the mailbox is full nearly all the time.
+#[test]
+fn threads_wait_for_room_in_a_small_mailbox() {
+    const OF_EACH: usize = 5_000;
+    let mut options = ServerOptions::default();
+    options.mailbox_bytes = 8 << 10;
+    let server = TestServer::start(options, |_| {});
+    let (ran, order) = mpsc::channel();
+    thread::scope(|scope| {
+        for thread in 0..THREADS {
+            let (handle, ran) = (server.handle.clone(), ran.clone());
+            scope.spawn(move || {
+                for number in 0..OF_EACH {
+                    loop {
+                        let ran = ran.clone();
+                        match handle.run(move |_| ran.send((thread, number)).expect("the test listens")) {
+                            Ok(()) => break,
+                            Err(error) => assert_eq!(error, HandleError::Busy),
+                        }
+                        thread::yield_now();
+                    }
+                }
+            });
+        }
+    });
+    let mut next = [0; THREADS];
+    for (thread, number) in order.iter().take(THREADS * OF_EACH) {
+        assert_eq!(number, next[thread], "of thread {thread}");
+        next[thread] += 1;
+    }
+    assert_eq!(next, [OF_EACH; THREADS]);
+}
+
+/// What is left when a server goes is dropped with it, and the handle owns it no more.
+#[test]
+fn what_a_dropped_server_leaves_is_dropped() {
+    let server = Server::new(ServerOptions::default()).expect("server");
+    let handle = server.handle();
+    let (held, released) = mpsc::channel::<()>();
+    let own = server.handle();
+    handle.run(move |_| drop((held, own))).expect("room");
+    drop(server);
+    assert_eq!(released.try_recv(), Err(mpsc::TryRecvError::Disconnected));
+    assert_eq!(handle.pending().commands, 0);
 }

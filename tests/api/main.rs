@@ -5,6 +5,7 @@ mod support;
 
 mod building;
 mod embedding;
+mod ending;
 mod examples;
 mod handlers;
 mod handles;
@@ -13,6 +14,7 @@ mod listeners;
 mod origins;
 mod pages;
 mod panics;
+mod per_client;
 mod proxied;
 mod raw;
 mod reentrancy;

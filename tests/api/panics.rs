@@ -196,7 +196,7 @@ fn without_a_session_there_is_none_to_lose() {
         assert_eq!(client.ask("GET", "/panic", "", b"").status, 500);
         ears.expect_panic(false);
         assert_eq!(client.ask("GET", "/else", "", b"").status, 204);
-        server.handle.run(move |_| panic());
+        server.handle.run(move |_| panic()).expect("room");
         ears.expect_panic(false);
         assert_eq!(socket.send("sound").text(), "and safe");
         assert!(ears.closed.try_recv().is_err());
@@ -313,7 +313,7 @@ fn at_the_end_of_a_server_everything_is_dropped_in_peace() {
     let handle = server.handle();
     for _ in 0..2 {
         let bomb = Bomb;
-        handle.run(move |_| drop(bomb));
+        handle.run(move |_| drop(bomb)).expect("room");
     }
     assert!(catch_unwind(AssertUnwindSafe(|| drop(server))).is_ok());
     // Three states, two handlers and a fallback.
@@ -326,11 +326,11 @@ fn a_task_whose_captures_panic_costs_nothing() {
     let mut server = Server::bind("127.0.0.1:0").expect("server");
     let handle = server.handle();
     let task = |bomb: Bomb| move |_: &mut Context<'_>| drop(bomb);
-    handle.run(task(Bomb));
+    handle.run(task(Bomb)).expect("room");
     server.turn(Some(Duration::ZERO)).expect("turn");
-    handle.run(task(Bomb));
+    handle.run(task(Bomb)).expect("room");
     server.shutdown(1001, "bye");
-    handle.run(task(Bomb));
+    handle.run(task(Bomb)).expect("room");
     while server.report().is_none() {
         server.turn(None).expect("turn");
     }

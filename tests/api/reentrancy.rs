@@ -245,12 +245,13 @@ fn play(server: &TestServer, scene: &Scene) {
         Callback::Close => _ = subject.send_close(1000, ""),
         Task => {
             let (operation, endpoint, act) = (*operation, *endpoint, act.clone());
-            server.handle.run(move |context| {
+            let posted = server.handle.run(move |context| {
                 let mut endpoint = context.endpoint(endpoint);
                 let sessions = endpoint.sessions();
                 act_from_outside(operation, &mut endpoint, sessions[SUBJECT], sessions[0], true);
                 act.send(()).expect("the test is waiting");
             });
+            assert_eq!(posted, Ok(()));
         }
     }
     acted.recv_timeout(PATIENCE).expect(&what);

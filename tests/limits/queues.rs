@@ -70,10 +70,11 @@ fn send(
     text: String,
 ) -> Result<(), SendError> {
     let (sender, outcome) = mpsc::channel();
-    server.handle.run(move |context| {
+    let posted = server.handle.run(move |context| {
         let outcome = context.endpoint(endpoint).send(session, &text);
         sender.send(outcome).expect("the test waits");
     });
+    assert_eq!(posted, Ok(()));
     outcome.recv_timeout(PATIENCE).expect("the server answers")
 }
 

@@ -55,7 +55,9 @@ impl TestServer {
     /// The counters as they stand in the server's thread.
     pub fn counters(&self) -> Counters {
         let (sender, receiver) = mpsc::channel();
-        self.handle.run(move |context| sender.send(context.counters()).expect("test is waiting"));
+        let posted =
+            self.handle.run(move |context| sender.send(context.counters()).expect("test is waiting"));
+        posted.expect("the server runs, and is not behind");
         receiver.recv_timeout(PATIENCE).expect("the server answers")
     }
 

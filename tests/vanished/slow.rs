@@ -60,7 +60,9 @@ fn a_poll_that_is_read_slowly_keeps_its_session() {
     let start = Instant::now();
     client.request("POST", "/filler/000/a/xhr", "", b"");
     let mut reader = SlowReader::new(client, RATE);
-    let answer = reader.read_answer(|| server.handle.broadcast(endpoint, "meanwhile"));
+    let answer = reader.read_answer(|| {
+        server.handle.broadcast(endpoint, "meanwhile").expect("room");
+    });
     let took = start.elapsed();
     println!("slow poll: {} bytes in {took:.1?}; closed: {:?}", answer.body.len(), closed.try_recv());
     assert_eq!(answer.text().matches('x').count(), 990 * FILLING);

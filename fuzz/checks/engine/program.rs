@@ -49,6 +49,8 @@ pub struct Program {
     pub asked: HashMap<u16, Vec<Asked>>,
     /// A queue was full: what happens then depends on who read when.
     pub full: bool,
+    /// It cut a client off, so that what that was sent, and was answered, depends on turns.
+    pub terminated: bool,
     sessions: Vec<Key<Session>>,
     numbers: HashMap<Key<Session>, usize>,
     /// How often each session was called, and the endpoints.
@@ -129,6 +131,12 @@ impl Program {
                 for key in engine.open_sessions(number).collect::<Vec<_>>() {
                     engine.close(key, 4000, "");
                 }
+            }
+            19 => {
+                let was_open = engine.is_open(key);
+                assert_eq!(engine.terminate(key), was_open);
+                assert!(!engine.is_open(key));
+                self.terminated = true;
             }
             _ => {}
         }

@@ -131,6 +131,7 @@ impl<'s> World<'s> {
         options.header_section = 1024;
         options.header_count = 16;
         options.connections = 64;
+        options.connections_per_client = Some(64);
         options.body_size = 4096;
         if script.is_poor {
             // Less than the options allow, so that small inputs come to its end.
@@ -430,7 +431,7 @@ impl<'s> World<'s> {
         let is_there = |client: &Client| client.key.is_some() && !client.hung_up && !client.shut;
         for (port, client) in self.clients.iter_mut().enumerate().filter(|(_, client)| is_there(client)) {
             let answered = self.program.asked.get(&(port as u16)).map_or(0, Vec::len);
-            let is_patient = !client.wrote_other && !client.left && !self.stopped;
+            let is_patient = !client.wrote_other && !client.left && !self.stopped && !self.program.terminated;
             assert!(
                 !is_patient || answered == client.questions,
                 "{answered} of {} answered",
@@ -486,11 +487,12 @@ impl<'s> World<'s> {
         for (port, asked) in std::mem::take(&mut self.program.asked) {
             self.clients[usize::from(port)].asked = asked;
         }
-        let Program { told, sent, full, .. } = self.program;
+        let Program { told, sent, full, terminated, .. } = self.program;
         // Who was invited to send a body, or not, has taken more, or less, of what followed.
         let invited = |client: &Client| client.was_hungry && client.shown().contains("100 Continue");
-        let throttled = self.throttled || self.script.is_poor || self.clients.iter().any(invited);
-        let (parted, stopped) = (self.parted, self.stopped);
+        let throttled =
+            self.throttled || self.script.is_poor || terminated || self.clients.iter().any(invited);
+        let (parted, stopped) = (self.parted, self.stopped || terminated);
         Record { clients: self.clients, told, sent, throttled, parted, full, stopped }
     }
 }

@@ -17,6 +17,9 @@ impl Engine {
         match http::proxy::parse(input) {
             Ok(Some((client, length))) => {
                 connection.note_proxy_header(client);
+                if client.is_some() {
+                    self.count_client(key);
+                }
                 Step::Took(length)
             }
             Ok(None) => Step::Keep(input.len()),

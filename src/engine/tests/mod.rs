@@ -7,6 +7,7 @@ mod random;
 mod relief;
 mod shares;
 mod slow;
+mod terminating;
 mod time;
 mod vanished;
 mod waits;

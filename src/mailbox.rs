@@ -1,0 +1,270 @@
+//! Where commands from other threads wait for the server: a queue with a bound, and a waker that is used only when the
+//! queue was empty.
+//!
+//! **Memory.** A command counts from when it is accepted until it was carried out, with what it holds and with its place
+//! in the queue, so that what the server has taken out and not yet dealt with counts too. The queue consists of blocks
+//! of one size: where it grows, nothing is moved or allocated twice, and a block goes back as soon as it is empty.
+
+use std::collections::{LinkedList, VecDeque};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use mio::Waker;
+
+use crate::containment::discard;
+use crate::handle::{Command, HandleError, Pending};
+
+/// Commands of a block.
+const BLOCK: usize = 128;
+
+/// Commands wait here for the next turn.
+pub(crate) struct Mailbox {
+    queue: Mutex<Queue>,
+    /// Commands that were accepted, and are not carried out.
+    commands: AtomicUsize,
+    /// Bytes of memory that they hold. Only grows inside of the lock.
+    bytes: AtomicUsize,
+    /// The option `mailbox_bytes`.
+    limit: usize,
+    waker: Waker,
+}
+
+struct Queue {
+    stage: Stage,
+    blocks: Blocks,
+}
+
+/// What the mailbox still takes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Open,
+    /// The same, but the shutdown is among what waits: a second one would say nothing new.
+    ShutdownAsked,
+    /// The server is gone, and takes nothing out any more.
+    Closed,
+}
+
+/// A queue of commands, in blocks.
+#[derive(Default)]
+pub(crate) struct Blocks(LinkedList<VecDeque<Command>>);
+
+impl Blocks {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.front().is_none_or(VecDeque::is_empty)
+    }
+
+    fn push(&mut self, command: Command) {
+        match self.0.back_mut() {
+            Some(block) if block.len() < BLOCK => block.push_back(command),
+            _ => {
+                let mut block = VecDeque::with_capacity(BLOCK);
+                block.push_back(command);
+                self.0.push_back(block);
+            }
+        }
+    }
+
+    /// Takes out the oldest. The last block is kept: the next commands need it.
+    pub(crate) fn pop(&mut self) -> Option<Command> {
+        let block = self.0.front_mut()?;
+        let command = block.pop_front();
+        if block.is_empty() && self.0.len() > 1 {
+            self.0.pop_front();
+        }
+        command
+    }
+}
+
+/// What a command costs beside what it holds: its place, the heads of two allocations, and its part of a block's.
+const OVERHEAD: usize = size_of::<Command>() + 40;
+
+impl Mailbox {
+    /// Bytes of memory beside those of the commands: blocks that are not full, one to be filled and two to be emptied.
+    pub(crate) const MEMORY: usize = 3 * BLOCK * OVERHEAD;
+
+    pub(crate) fn new(waker: Waker, limit: usize) -> Arc<Self> {
+        Arc::new(Self {
+            queue: Mutex::new(Queue { stage: Stage::Open, blocks: Blocks::default() }),
+            commands: AtomicUsize::new(0),
+            bytes: AtomicUsize::new(0),
+            limit,
+            waker,
+        })
+    }
+
+    /// Takes out all that waits, in place of `blocks`, which are empty.
+    pub(crate) fn collect(&self, blocks: &mut Blocks) {
+        debug_assert!(blocks.is_empty(), "commands would come back behind those that were posted later");
+        std::mem::swap(&mut self.lock().blocks, blocks);
+    }
+
+    /// A command of this weight was carried out, or dropped.
+    pub(crate) fn settle(&self, weight: usize) {
+        self.commands.fetch_sub(1, Ordering::Relaxed);
+        self.bytes.fetch_sub(weight, Ordering::Relaxed);
+    }
+
+    /// The server is gone: `left`, what waits, and what comes are dropped.
+    pub(crate) fn close(&self, left: &mut Blocks) {
+        let mut waiting = {
+            let mut queue = self.lock();
+            queue.stage = Stage::Closed;
+            std::mem::take(&mut queue.blocks)
+        };
+        // A command may own a handle: it must not be dropped inside of the lock. And what a task has captured may panic as
+        // it is dropped: each is dropped on its own.
+        while let Some(command) = left.pop().or_else(|| waiting.pop()) {
+            let weight = weigh(&command);
+            discard(command);
+            self.settle(weight);
+        }
+        *left = Blocks::default();
+    }
+
+    /// Accepts a command, or says why not: then it is dropped here, in the hands of its thread.
+    pub(crate) fn post(&self, command: Command) -> Result<(), HandleError> {
+        let weight = weigh(&command);
+        let queue = self.lock();
+        match queue.stage {
+            Stage::Closed => Err(HandleError::Gone),
+            _ if weight > self.limit => Err(HandleError::TooLarge),
+            _ if weight > self.limit.saturating_sub(self.bytes.load(Ordering::Relaxed)) => {
+                Err(HandleError::Busy)
+            }
+            Stage::Open | Stage::ShutdownAsked => {
+                self.accept(queue, command, weight);
+                Ok(())
+            }
+        }
+    }
+
+    /// Accepts a shutdown, whatever waits already; only once, so that this has an end too.
+    pub(crate) fn post_shutdown(&self, command: Command) {
+        let weight = weigh(&command);
+        let mut queue = self.lock();
+        if queue.stage == Stage::Open {
+            queue.stage = Stage::ShutdownAsked;
+            self.accept(queue, command, weight);
+        }
+    }
+
+    fn accept(&self, mut queue: MutexGuard<'_, Queue>, command: Command, weight: usize) {
+        let was_empty = queue.blocks.is_empty();
+        queue.blocks.push(command);
+        self.commands.fetch_add(1, Ordering::Relaxed);
+        self.bytes.fetch_add(weight, Ordering::Relaxed);
+        drop(queue);
+        if was_empty {
+            // It fails only if the server is gone.
+            let _ = self.waker.wake();
+        }
+    }
+
+    /// What was accepted, and is not carried out.
+    pub(crate) fn pending(&self) -> Pending {
+        Pending { commands: self.commands.load(Ordering::Relaxed), bytes: self.bytes.load(Ordering::Relaxed) }
+    }
+
+    /// A panic between lock and unlock cannot happen, and would leave the queue whole.
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Bytes of memory that a command takes while it waits.
+pub(crate) fn weigh(command: &Command) -> usize {
+    command.held().saturating_add(OVERHEAD)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mailbox(limit: usize) -> (mio::Poll, Arc<Mailbox>) {
+        let poll = mio::Poll::new().expect("poll");
+        let waker = Waker::new(poll.registry(), mio::Token(0)).expect("waker");
+        (poll, Mailbox::new(waker, limit))
+    }
+
+    /// A command that does nothing but take a place.
+    fn task() -> Command {
+        Command::Run(Box::new(|_| {}))
+    }
+
+    fn shutdown() -> Command {
+        Command::shutdown(1001, String::new())
+    }
+
+    #[test]
+    fn commands_keep_their_order_over_blocks() {
+        let (_poll, mailbox) = mailbox(1 << 20);
+        let mut blocks = Blocks::default();
+        let mut next = 0;
+        for posted in [1, BLOCK, BLOCK + 1, 3 * BLOCK] {
+            for number in next..next + posted {
+                let command = Command::Run(Box::new(move |_| assert!(number < usize::MAX)));
+                assert_eq!(command.held(), size_of::<usize>());
+                mailbox.post(command).expect("room");
+            }
+            next += posted;
+            assert_eq!(mailbox.pending().commands, posted);
+            mailbox.collect(&mut blocks);
+            let mut taken = 0;
+            while let Some(command) = blocks.pop() {
+                mailbox.settle(weigh(&command));
+                taken += 1;
+                let needed = (posted - taken).div_ceil(BLOCK) + 1;
+                assert!(blocks.0.len() <= needed, "a block that is empty goes back");
+            }
+            assert_eq!((taken, mailbox.pending()), (posted, Pending { commands: 0, bytes: 0 }));
+        }
+    }
+
+    #[test]
+    fn what_is_taken_out_counts_until_it_was_carried_out() {
+        let weight = weigh(&task());
+        let (_poll, mailbox) = mailbox(3 * weight);
+        let mut blocks = Blocks::default();
+        for _ in 0..3 {
+            assert_eq!(mailbox.post(task()), Ok(()));
+        }
+        assert_eq!(mailbox.post(task()), Err(HandleError::Busy));
+        mailbox.collect(&mut blocks);
+        assert_eq!(mailbox.post(task()), Err(HandleError::Busy), "it is the server's, but not done");
+        let command = blocks.pop().expect("a command");
+        assert_eq!(mailbox.post(task()), Err(HandleError::Busy), "it is at work");
+        drop(command);
+        mailbox.settle(weight);
+        assert_eq!(mailbox.post(task()), Ok(()));
+        assert_eq!(mailbox.pending(), Pending { commands: 3, bytes: 3 * weight });
+        mailbox.close(&mut blocks);
+        assert_eq!(mailbox.pending(), Pending { commands: 0, bytes: 0 });
+        assert_eq!(mailbox.post(task()), Err(HandleError::Gone));
+    }
+
+    #[test]
+    fn a_shutdown_finds_room_where_there_is_none_but_once() {
+        let (_poll, mailbox) = mailbox(weigh(&task()));
+        assert_eq!(mailbox.post(task()), Ok(()));
+        assert_eq!(mailbox.post(task()), Err(HandleError::Busy));
+        (0..1000).for_each(|_| mailbox.post_shutdown(shutdown()));
+        assert_eq!(mailbox.pending().commands, 2);
+        mailbox.close(&mut Blocks::default());
+        mailbox.post_shutdown(shutdown());
+        assert_eq!(mailbox.pending().commands, 0);
+    }
+
+    #[test]
+    fn what_can_never_get_in_is_told_apart() {
+        let (_poll, mailbox) = mailbox(1000);
+        let send = |length| Command::Broadcast(crate::handler::EndpointId(0), "x".repeat(length));
+        assert_eq!(mailbox.post(send(1000)), Err(HandleError::TooLarge));
+        assert_eq!(mailbox.post(send(1000 - OVERHEAD)), Ok(()));
+        assert_eq!(mailbox.post(send(0)), Err(HandleError::Busy));
+    }
+
+    #[test]
+    fn a_command_is_small() {
+        assert!(size_of::<Command>() <= 40, "{}", size_of::<Command>());
+    }
+}
