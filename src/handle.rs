@@ -39,7 +39,7 @@ pub(crate) enum Command {
     Send(SessionId, String),
     SendBinary(SessionId, Vec<u8>),
     Close(SessionId, u16, String),
-    Broadcast(EndpointId, String),
+    Broadcast(u16, String),
     Run(Box<dyn FnOnce(&mut Context<'_>) + Send>),
     Shutdown,
 }
@@ -111,8 +111,8 @@ impl Handle {
     }
 
     /// Sends a text to all sessions of an endpoint; see [`Endpoint::broadcast`](crate::Endpoint::broadcast).
-    pub fn broadcast(&self, endpoint: EndpointId, text: impl Into<String>) {
-        self.mailbox.post(Command::Broadcast(endpoint, text.into()));
+    pub fn broadcast<S>(&self, endpoint: EndpointId<S>, text: impl Into<String>) {
+        self.mailbox.post(Command::Broadcast(endpoint.number, text.into()));
     }
 
     /// Runs a closure on the server's own thread, with the server in its hands. If it panics nothing else happens.
@@ -147,10 +147,10 @@ impl Command {
                 engine.close(session.0, code, &reason);
             }
             Command::Broadcast(endpoint, text) => {
-                engine.broadcast(endpoint.0, &text, None);
+                engine.broadcast(endpoint, &text, None);
             }
             Command::Run(task) => {
-                let context = &mut Context::new(engine);
+                let context = &mut Context::new(engine, mounts.all());
                 if contain(|| task(context)).is_none() {
                     mounts.observe(&Event::Panicked { session: None });
                 }

@@ -110,7 +110,7 @@ fn no_floor_uses_one_above() {
 }
 
 /// The files of the engine, lowest first: each calls methods of itself and of those in front of it.
-const ENGINE: [&str; 28] = [
+const ENGINE: [&str; 29] = [
     "clock",
     "work",
     "options/rules",
@@ -121,6 +121,7 @@ const ENGINE: [&str; 28] = [
     "session",
     "connection",
     "endpoint",
+    "admission",
     "application",
     "counters",
     "booking",

@@ -18,7 +18,9 @@ use std::thread;
 use std::time::Duration;
 
 use redis::{Client, Commands, Connection, RedisResult};
-use sockjs_server::{Close, EndpointId, Handle, Handler, Request, Response, Server, ServerOptions, Session};
+use sockjs_server::{
+    Close, EndpointId, Handle, Handler, Refusal, Request, Response, Server, ServerOptions, Session,
+};
 
 /// The Redis channel of the room.
 const ROOM: &str = "chat_cluster";
@@ -48,7 +50,6 @@ struct Chat {
 }
 
 /// What is kept with each session.
-#[derive(Default)]
 struct Guest {
     name: String,
 }
@@ -62,18 +63,20 @@ impl Chat {
 }
 
 impl Handler<Guest> for Chat {
-    fn on_open(&mut self, session: &mut Session<'_, Guest>, _: &Request<'_>) {
+    fn admit(&mut self, _: &Request<'_>) -> Result<Guest, Refusal> {
         self.guests += 1;
-        let name = format!("guest {} of {}", self.guests, self.process);
+        Ok(Guest { name: format!("guest {} of {}", self.guests, self.process) })
+    }
+
+    fn on_open(&mut self, session: &mut Session<'_, Guest>, _: &Request<'_>) {
         // A session that has just opened has room.
-        let _ = session.send(&format!("you are {name}"));
+        let _ = session.send(&format!("you are {}", session.state().name));
         if !self.connected.load(Relaxed) {
             let _ = session.send(LOST);
         }
-        let joined = format!("{name} joined");
+        let joined = format!("{} joined", session.state().name);
         session.broadcast_others(&joined);
         self.publish(joined);
-        session.state().name = name;
     }
 
     fn on_message(&mut self, session: &mut Session<'_, Guest>, text: &str) {
@@ -146,7 +149,7 @@ fn connect(redis: &Client) -> RedisResult<Connection> {
 /// The guests of this process, as other threads reach them.
 struct Room {
     handle: Handle,
-    endpoint: EndpointId,
+    endpoint: EndpointId<Guest>,
     connected: Arc<AtomicBool>,
 }
 

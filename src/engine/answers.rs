@@ -1,5 +1,6 @@
 //! Response heads by the rules of the contract, and what becomes of a connection behind its answer.
 
+use super::admission::{Answer, Refusal};
 use super::connection::{Connection, Delivery, Phase};
 use super::endpoint::Endpoint;
 use super::session::Session;
@@ -224,6 +225,13 @@ impl Engine {
     /// A plain answer to a request that went wrong, labelled as the route's good answers are.
     pub(super) fn answer_error(&mut self, exchange: &Exchange<'_>, status: u16, text: &str) {
         self.answer(exchange, status, self.error_label(exchange), text.as_bytes());
+    }
+
+    /// Answers a request that may not open a session.
+    pub(super) fn answer_refusal(&mut self, exchange: &Exchange<'_>, refusal: &Refusal) {
+        match &refusal.0 {
+            Answer::Status(status) => self.answer_error(exchange, *status, http::reason_phrase(*status)),
+        }
     }
 
     pub(super) fn error_label(&self, exchange: &Exchange<'_>) -> Label {

@@ -5,6 +5,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use super::admission::Refusal;
 use super::answers::Exchange;
 use super::routing::is_the_programs;
 use super::session::{Close, Session, SessionId};
@@ -15,9 +16,9 @@ use crate::sockjs::Transport;
 
 /// What the engine asks of the program around it. One call at a time, never from inside of another.
 pub trait Application {
-    /// May this request open a session? `Err` holds the status of the refusal.
-    fn admit(&mut self, endpoint: u16, request: &Request<'_>) -> Result<(), u16>;
-    /// A session is open; what it is sent now goes out behind the open frame.
+    /// May this request open a session? If so, `opened` is the next call of all.
+    fn admit(&mut self, endpoint: u16, request: &Request<'_>) -> Result<(), Refusal>;
+    /// A session is open, by the request that was admitted last; what it is sent now goes out behind the open frame.
     fn opened(&mut self, engine: &mut Engine, session: Key<Session>, request: &Request<'_>);
     /// The client sent a message.
     fn message(&mut self, engine: &mut Engine, session: Key<Session>, message: Message<'_>);

@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use super::admission::Refusal;
 use super::answers::Exchange;
 use super::application::Application;
 use super::connection::{Connection, Flow, Phase, Rest};
@@ -128,24 +129,24 @@ impl Engine {
         }
     }
 
-    /// May one more session open here? `Err` holds the status of the refusal.
+    /// May one more session open here? If so, it must open now: the application has its state ready.
     pub(super) fn admit(
         &mut self,
         exchange: &Exchange<'_>,
         number: u16,
         transport: Transport,
         application: &mut dyn Application,
-    ) -> Result<(), u16> {
-        let endpoint = self.endpoints.get(usize::from(number)).ok_or(404_u16)?;
+    ) -> Result<(), Refusal> {
+        let endpoint = self.endpoints.get(usize::from(number)).ok_or_else(|| Refusal::status(404))?;
         if self.stage == Stage::Stopping || endpoint.sessions >= endpoint.options.sessions {
             self.note_refusal(exchange.key, 503);
-            return Err(503);
+            return Err(Refusal::status(503));
         }
         let path = endpoint.shown(exchange.request.path(), transport);
         let request = self.show(exchange, path, Some(transport));
         let admission = application.admit(number, &request);
         self.clock.read();
-        admission.inspect_err(|status| self.note_not_admitted(exchange.key, *status))
+        admission.inspect_err(|refusal| self.note_not_admitted(exchange.key, refusal.code()))
     }
 
     /// Sends the open frame through the first receiver, and tells the application.

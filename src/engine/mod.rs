@@ -22,6 +22,7 @@
 //! | `backpressure` | whether more may be read or queued now |
 //! | `registry` | endpoints and sessions are found, created, closed, forgotten |
 //! | `waits` | when each wait is over, and the timers that say so |
+//! | `admission` | what a request gets that may not open a session |
 //! | `endpoint`, `connection`, `session`, `chain`, `memory` | what there is, and what it holds |
 //! | `clock`, `options`, `counters` | values |
 //!
@@ -29,6 +30,7 @@
 //! What it caused to end is told from `Engine::notify`, after each unit of input; a session's slot is freed after its
 //! close was told.
 
+mod admission;
 mod answers;
 mod application;
 mod backpressure;
@@ -64,6 +66,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+pub use admission::Refusal;
 pub use application::{Application, Event, Message, Request, Response};
 pub use clock::{ManualClock, Millis, TimeSource};
 pub use connection::Connection;

@@ -227,7 +227,7 @@ impl Engine {
                     self.begin_receiver(exchange, session, transport, label, callback);
                     self.open_session(session, exchange, application);
                 }
-                Err(status) => self.answer_error(exchange, status, http::reason_phrase(status)),
+                Err(refusal) => self.answer_refusal(exchange, &refusal),
             },
         }
     }

@@ -3,7 +3,7 @@
 use super::answers::{Exchange, Label};
 use super::connection::{Phase, Ping, WebSocket};
 use super::{Application, Engine};
-use crate::http::{self, ResponseHead};
+use crate::http::ResponseHead;
 use crate::sockjs::Transport;
 use crate::websocket::handshake::{self, HandshakeError, Offer};
 use crate::websocket::message::Decoder;
@@ -22,13 +22,14 @@ impl Engine {
             Ok(_) => return self.answer_error(exchange, 400, "WebSocket needs HTTP/1.1."),
             Err(error) => return self.refuse_upgrade(exchange, error),
         };
-        if let Err(status) = self.admit(exchange, number, transport, application) {
-            return self.answer_error(exchange, status, http::reason_phrase(status));
-        }
         let raw = transport == Transport::RawWebSocket;
         let subprotocol = if raw { self.choose_subprotocol(exchange, number) } else { None };
+        // Whether a session can open at all is known before the application makes its state.
         if !self.can_answer(exchange.key, 0) {
             return;
+        }
+        if let Err(refusal) = self.admit(exchange, number, transport, application) {
+            return self.answer_refusal(exchange, &refusal);
         }
         let Some(connection) = self.connections.get_mut(exchange.key) else { return };
         connection.outbox.write(&mut self.pool, |out| {

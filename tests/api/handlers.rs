@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 
 use sockjs_server::{
-    Admission, Close, EndpointOptions, Handle, Handler, Request, SendError, Server, ServerOptions, Session,
+    Close, EndpointOptions, Handle, Handler, Refusal, Request, SendError, Server, ServerOptions, Session,
     SessionId, Transport,
 };
 
@@ -27,12 +27,15 @@ struct Counting {
     messages: usize,
 }
 
-#[derive(Default)]
 struct Tally {
     messages: usize,
 }
 
 impl Handler<Tally> for Counting {
+    fn admit(&mut self, _: &Request<'_>) -> Result<Tally, Refusal> {
+        Ok(Tally { messages: 0 })
+    }
+
     fn on_open(&mut self, session: &mut Session<'_, Tally>, _: &Request<'_>) {
         let text = format!("by {}", session.transport().name());
         session.send(&text).expect("a session that opens has room");
@@ -40,7 +43,7 @@ impl Handler<Tally> for Counting {
 
     fn on_message(&mut self, session: &mut Session<'_, Tally>, text: &str) {
         self.messages += 1;
-        session.state().messages += 1;
+        session.state_mut().messages += 1;
         let text = format!("{text} {} {}", session.state().messages, self.messages);
         session.send(&text).expect("it is open");
     }
@@ -61,16 +64,13 @@ fn a_handler_and_each_session_have_state_of_their_own() {
 }
 
 /// Tells when it is dropped.
-#[derive(Default)]
 struct Guard {
-    told: Option<mpsc::Sender<&'static str>>,
+    told: mpsc::Sender<&'static str>,
 }
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        if let Some(told) = &self.told {
-            told.send("dropped").expect("the test is waiting");
-        }
+        self.told.send("dropped").expect("the test is waiting");
     }
 }
 
@@ -79,8 +79,8 @@ struct Guarded {
 }
 
 impl Handler<Guard> for Guarded {
-    fn on_open(&mut self, session: &mut Session<'_, Guard>, _: &Request<'_>) {
-        session.state().told = Some(self.told.clone());
+    fn admit(&mut self, _: &Request<'_>) -> Result<Guard, Refusal> {
+        Ok(Guard { told: self.told.clone() })
     }
 
     fn on_message(&mut self, session: &mut Session<'_, Guard>, _: &str) {
@@ -88,7 +88,7 @@ impl Handler<Guard> for Guarded {
     }
 
     fn on_close(&mut self, session: &mut Session<'_, Guard>, _: &Close) {
-        assert!(session.state().told.is_some(), "on_close sees the state");
+        session.state().told.send("seen by on_close").expect("the test is waiting");
         self.told.send("closed").expect("the test is waiting");
     }
 }
@@ -101,6 +101,7 @@ fn the_state_is_dropped_with_the_session() {
         server.mount("/guarded", Guarded { told }).expect("mount");
     });
     let expect_end = || {
+        assert_eq!(heard.recv_timeout(PATIENCE), Ok("seen by on_close"));
         assert_eq!(heard.recv_timeout(PATIENCE), Ok("closed"));
         assert_eq!(heard.recv_timeout(PATIENCE), Ok("dropped"));
     };
@@ -164,7 +165,7 @@ fn endpoints_share_nothing() {
         server
             .mount_with("/a/b", options, move |session: &mut Session<'_>, _: &str| {
                 let stranger = heard.recv_timeout(PATIENCE).expect("a session of the other endpoint");
-                let endpoint = session.endpoint();
+                let mut endpoint = session.endpoint();
                 assert_eq!(endpoint.send(stranger, "hello"), Err(SendError::Gone));
                 assert_eq!(endpoint.send_binary(stranger, b"hello"), Err(SendError::Gone));
                 assert!(!endpoint.close(stranger, 3000, "Go away!"));
@@ -192,7 +193,7 @@ struct Doorkeeper {
 }
 
 impl Handler for Doorkeeper {
-    fn admit(&mut self, request: &Request<'_>) -> Admission {
+    fn admit(&mut self, request: &Request<'_>) -> Result<(), Refusal> {
         let peer = request.peer().expect("TCP has addresses");
         assert!(peer.ip().is_loopback());
         let transport = request.transport().expect("a transport asks").name();
@@ -201,8 +202,8 @@ impl Handler for Doorkeeper {
         let text = format!("{} {transport} badge={badge} agent={agent}", request.method());
         self.asked.send(text).expect("the test is waiting");
         match request.cookie("status").and_then(|status| status.parse().ok()) {
-            Some(status) => Admission::Refuse(status),
-            None => Admission::Accept,
+            Some(status) => Err(Refusal::status(status)),
+            None => Ok(()),
         }
     }
 

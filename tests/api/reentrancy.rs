@@ -114,7 +114,7 @@ fn act(operation: Operation, session: &mut Session<'_>, other: SessionId, is_ope
         }
         SendToOther | CloseOther | CloseAll => {
             let id = session.id();
-            act_from_outside(operation, session.endpoint(), id, other, is_open);
+            act_from_outside(operation, &mut session.endpoint(), id, other, is_open);
         }
     }
 }

@@ -6,7 +6,7 @@ use crate::collections::Key;
 use crate::engine::TimeSource;
 use crate::engine::{
     Application, Arrival, Close, Connection, EndpointOptions, Engine, Event, ManualClock, Message, Order,
-    Request, Response, SendError, ServerOptions, Session,
+    Refusal, Request, Response, SendError, ServerOptions, Session,
 };
 
 /// What a handler does, by endpoint.
@@ -46,7 +46,7 @@ impl Recorder {
 }
 
 impl Application for Recorder {
-    fn admit(&mut self, _: u16, _: &Request<'_>) -> Result<(), u16> {
+    fn admit(&mut self, _: u16, _: &Request<'_>) -> Result<(), Refusal> {
         Ok(())
     }
     fn opened(&mut self, engine: &mut Engine, key: Key<Session>, _: &Request<'_>) {
