@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use super::admission::Refusal;
 use super::answers::Exchange;
-use super::routing::is_the_programs;
 use super::session::{Close, Session, SessionId};
 use super::{Connection, Engine};
 use crate::collections::Key;
@@ -61,7 +60,7 @@ pub enum Event<'e> {
     Refused {
         /// From where; `None` on a Unix socket.
         peer: Option<SocketAddr>,
-        /// With which status; on a WebSocket, the close code.
+        /// With which status; on a WebSocket, and where the handler refused with a close, the close code.
         status: u16,
     },
     /// A session opened.
@@ -197,7 +196,8 @@ impl Engine {
     }
 }
 
-/// An answer to a request outside of every endpoint.
+/// An answer to a request outside of every endpoint, or to one for a session that is refused
+/// ([`Refusal::response`](crate::Refusal::response)).
 ///
 /// ```
 /// use sockjs_server::Response;
@@ -242,6 +242,14 @@ impl Response {
         self.status
     }
 
+    /// The answer to a request for a session, with an error's status.
+    pub(super) fn into_refusal(mut self) -> Self {
+        if self.status < 400 {
+            self.status = 403;
+        }
+        self.valid()
+    }
+
     /// The answer as it may be sent: with another status where a field is missing that this one must have, and without a
     /// body that it must not have.
     pub(super) fn valid(mut self) -> Self {
@@ -266,4 +274,11 @@ impl Response {
                 name.eq_ignore_ascii_case(field) && (field == "Allow" || !is_blank(value))
             })
     }
+}
+
+/// Header fields that say how an answer is framed are the server's.
+pub(super) fn is_the_programs(name: &str) -> bool {
+    let reserved = ["content-length", "transfer-encoding", "connection", "date", "upgrade", "trailer"];
+    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    !name.is_empty() && name.bytes().all(is_token) && !reserved.iter().any(|it| name.eq_ignore_ascii_case(it))
 }

@@ -88,7 +88,7 @@ pub(super) enum State {
     /// Over. What waits goes out, then the close frame.
     Closed {
         close: Arc<Close>,
-        /// The application was told.
+        /// The application was told, or never hears of this session.
         told: bool,
         /// Later receivers still find it, and get the close frame, until `disconnect_delay` passed without one.
         lingers: bool,

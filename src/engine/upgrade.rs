@@ -28,9 +28,10 @@ impl Engine {
         if !self.can_answer(exchange.key, 0) {
             return;
         }
-        if let Err(refusal) = self.admit(exchange, number, transport, application) {
-            return self.answer_refusal(exchange, &refusal);
-        }
+        let refused = match self.admit(exchange, number, transport, application) {
+            Ok(refused) => refused,
+            Err(answer) => return self.answer_refusal(exchange, &answer),
+        };
         let Some(connection) = self.connections.get_mut(exchange.key) else { return };
         connection.outbox.write(&mut self.pool, |out| {
             let mut head = ResponseHead::new(out, 101, &self.date)
@@ -42,7 +43,7 @@ impl Engine {
             }
             head.end();
         });
-        let session = self.create_session(number, transport, None);
+        let session = self.create_session(number, transport, None, refused);
         if let Some(connection) = self.connections.get_mut(exchange.key) {
             let decoder = Decoder::default();
             connection.phase =

@@ -17,6 +17,7 @@ mod panics;
 mod proxied;
 mod raw;
 mod reentrancy;
+mod refusals;
 mod sending;
 mod shutdown;
 mod timers;
