@@ -164,6 +164,7 @@ impl Application for Program {
         self.admissions += 1;
         match self.actions.get(self.admissions) {
             Some(0xff) => Err(Refusal::status(403)),
+            Some(0xfe) => Err(Refusal::close(4001, "refused")),
             _ => Ok(()),
         }
     }
