@@ -23,7 +23,7 @@ struct Echo;
 impl Handler for Echo {
     /// Runs before a session exists, whatever the transport. Cookies, headers and the peer's address are there too.
     fn admit(&mut self, request: &Request<'_>) -> Result<(), Refusal> {
-        match request.query_parameter("token") {
+        match request.query_parameter("token").as_deref() {
             Some(TOKEN) => Ok(()),
             _ => Err(Refusal::status(403)),
         }

@@ -1,5 +1,6 @@
 //! The door between the engine and the handlers: what they are asked, and what they are shown.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -11,7 +12,7 @@ use super::session::{Close, Session, SessionId};
 use super::{Connection, Engine};
 use crate::collections::Key;
 use crate::http::{self, Network};
-use crate::sockjs::Transport;
+use crate::sockjs::{Transport, form};
 
 /// What the engine asks of the program around it. One call at a time, never from inside of another.
 pub trait Application {
@@ -129,14 +130,25 @@ impl<'r> Request<'r> {
         self.path
     }
 
-    /// The raw query, without the question mark.
+    /// The raw query, without the question mark, not decoded.
     pub fn query(&self) -> Option<&'r str> {
         self.http.query()
     }
 
-    /// The raw value of the first query parameter of this name; still percent-encoded.
-    pub fn query_parameter(&self, name: &str) -> Option<&'r str> {
-        self.http.query_parameter(name)
+    /// The value of the first query parameter of this name, decoded as a page encodes it: `encodeURIComponent` and
+    /// `URLSearchParams` do. `%2B` is a plus sign then, and a plus sign a space; a percent sign without two hexadecimal
+    /// digits stands for itself. A parameter without a value is empty; one whose bytes are not UTF-8 is `None`, as one that is
+    /// not there. It may hold any character, line breaks too. [`Request::query`] has what was sent.
+    ///
+    /// ```
+    /// # use sockjs_server::Request;
+    /// /// `new SockJS("/chat?token=" + encodeURIComponent("pass+word/=="))`
+    /// fn has_the_token(request: &Request<'_>) -> bool {
+    ///     request.query_parameter("token").as_deref() == Some("pass+word/==")
+    /// }
+    /// ```
+    pub fn query_parameter(&self, name: &str) -> Option<Cow<'r, str>> {
+        form::parameter(self.query()?, name)
     }
 
     /// The first header field of this name (any case), if it is text.

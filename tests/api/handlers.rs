@@ -197,7 +197,7 @@ impl Handler for Doorkeeper {
         let peer = request.peer().expect("TCP has addresses");
         assert!(peer.ip().is_loopback());
         let transport = request.transport().expect("a transport asks").name();
-        let badge = request.query_parameter("badge").unwrap_or("none");
+        let badge = request.query_parameter("badge").unwrap_or("none".into());
         let agent = request.header("user-agent").unwrap_or("none");
         let text = format!("{} {transport} badge={badge} agent={agent}", request.method());
         self.asked.send(text).expect("the test is waiting");
@@ -258,6 +258,49 @@ fn admission_runs_for_every_transport_before_there_is_a_session() {
     assert_eq!(polling.send("[]"), 204);
     assert_eq!(heard.try_iter().count(), 1);
     assert_eq!(opened.load(Ordering::SeqCst), 1);
+}
+
+/// Has the parameter `token`, and says it.
+struct Bearer;
+
+impl Handler<Option<String>> for Bearer {
+    fn admit(&mut self, request: &Request<'_>) -> Result<Option<String>, Refusal> {
+        Ok(request.query_parameter("token").map(|token| token.into_owned()))
+    }
+
+    fn on_open(&mut self, session: &mut Session<'_, Option<String>>, request: &Request<'_>) {
+        let (token, mut session) = session.split();
+        session.send(token.as_deref().unwrap_or("(none)")).expect("a session that opens has room");
+        session.send(request.query().unwrap_or("(none)")).expect("a session that opens has room");
+    }
+
+    fn on_message(&mut self, _: &mut Session<'_, Option<String>>, _: &str) {}
+}
+
+/// Base64 has all that is special in a query.
+#[test]
+fn a_query_parameter_is_what_the_page_encoded() {
+    let server = TestServer::start(ServerOptions::default(), |server| {
+        server.mount("/e", Bearer).expect("mount");
+    });
+    let table = [
+        ("token=q83vEjRW%2B%2F8%3D", "q83vEjRW+/8="),
+        ("token=q83vEjRW%2B/8=", "q83vEjRW+/8="),
+        ("a=b&token=%C3%A9t%C3%A9", "été"),
+        ("token=two+words", "two words"),
+        ("token=", ""),
+        ("token=%FF", "(none)"),
+        ("t=1", "(none)"),
+    ];
+    for (query, token) in table {
+        let (mut socket, _) = WebSocket::upgrade(server.address, &format!("/e/websocket?{query}"), "");
+        assert_eq!((socket.next_text(), socket.next_text()), (token.to_owned(), query.to_owned()));
+        let mut client = Client::connect(server.address);
+        let target = format!("/e/000/{}/xhr?{query}", query.len());
+        assert_eq!(client.ask("POST", &target, "", b"").text(), "o\n");
+        let frame = format!("a[\"{token}\",\"{query}\"]\n");
+        assert_eq!(client.ask("POST", &target, "", b"").text(), frame);
+    }
 }
 
 /// Section 2 of the wire contract: an allow-list of origins, on WebSocket too.
