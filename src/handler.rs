@@ -313,6 +313,42 @@ impl<'a> Context<'a> {
         mounts::endpoint(self.mounts, self.engine, endpoint)
     }
 
+    /// The handler of an endpoint; `None` if it is of another type.
+    ///
+    /// ```
+    /// # use sockjs_server::{EndpointId, Handle, Handler, Session};
+    /// struct Chat {
+    ///     motto: String,
+    /// }
+    ///
+    /// impl Handler for Chat {
+    ///     fn on_message(&mut self, session: &mut Session<'_>, _: &str) {
+    ///         let _ = session.send(&self.motto);
+    ///     }
+    /// }
+    ///
+    /// /// From any thread.
+    /// fn set_motto(handle: &Handle, chat: EndpointId, motto: String) {
+    ///     handle.run(move |context| {
+    ///         if let Some(handler) = context.handler::<Chat>(chat) {
+    ///             handler.motto = motto;
+    ///         }
+    ///     });
+    /// }
+    /// ```
+    pub fn handler<H: 'static>(&mut self, endpoint: EndpointId<impl Sized>) -> Option<&mut H> {
+        mounts::handler(self.mounts, endpoint)
+    }
+
+    /// The handler of an endpoint, and the endpoint, at once; `None` if the handler is of another type.
+    pub fn handler_and_endpoint<H, S>(&mut self, endpoint: EndpointId<S>) -> Option<(&mut H, Endpoint<'_, S>)>
+    where
+        H: Handler<S>,
+        S: 'static,
+    {
+        mounts::handler_and_endpoint(self.mounts, self.engine, endpoint)
+    }
+
     /// What happened so far, and what there is now.
     pub fn counters(&self) -> Counters {
         self.engine.counters()
@@ -373,6 +409,34 @@ impl<'a, S> Endpoint<'a, S> {
     /// Its open sessions, oldest first.
     pub fn sessions(&self) -> Vec<SessionId> {
         self.engine.open_sessions(self.number).map(SessionId).collect()
+    }
+
+    /// What the program keeps with one of its sessions, the one included whose callback runs; from admission until behind
+    /// [`Handler::on_close`]. `None`: it has gone, or is not of this endpoint.
+    ///
+    /// ```
+    /// # use sockjs_server::{Endpoint, Session};
+    /// /// Everybody's name, and one more visit for each.
+    /// fn count_visit(endpoint: &mut Endpoint<'_, (String, usize)>) -> Vec<String> {
+    ///     let mut names = Vec::new();
+    ///     for session in endpoint.sessions() {
+    ///         if let Some((name, visits)) = endpoint.state_mut(session) {
+    ///             *visits += 1;
+    ///             names.push(name.clone());
+    ///         }
+    ///     }
+    ///     names
+    /// }
+    /// ```
+    pub fn state_mut(&mut self, session: SessionId) -> Option<&mut S> {
+        self.check(session).ok()?;
+        self.states.at_mut(self.engine.slot(session.0)?)
+    }
+
+    /// The same, to be read alone.
+    pub fn state(&self, session: SessionId) -> Option<&S> {
+        self.check(session).ok()?;
+        self.states.at(self.engine.slot(session.0)?)
     }
 
     /// How many of its sessions are open.

@@ -170,15 +170,31 @@ pub(crate) fn endpoint<'a, S: 'static>(
     id: EndpointId<S>,
 ) -> Endpoint<'a, S> {
     let mount = mounts.get_mut(usize::from(id.number));
-    let states = mount.and_then(|mount| mount.states().downcast_mut::<Slab<S>>());
+    let states = mount.and_then(|mount| mount.parts().1.downcast_mut::<Slab<S>>());
     // An id of another server may find sessions here that have another state.
     Endpoint::new(engine, id.number, states.map_or_else(Values::none, Slab::values))
 }
 
+/// A handler, if it is of this type.
+pub(crate) fn handler<H: 'static, S>(mounts: &mut [Box<dyn Mount>], id: EndpointId<S>) -> Option<&mut H> {
+    mounts.get_mut(usize::from(id.number))?.parts().0.downcast_mut()
+}
+
+/// The same, and its endpoint.
+pub(crate) fn handler_and_endpoint<'a, H: 'static, S: 'static>(
+    mounts: &'a mut [Box<dyn Mount>],
+    engine: &'a mut Engine,
+    id: EndpointId<S>,
+) -> Option<(&'a mut H, Endpoint<'a, S>)> {
+    let (handler, states) = mounts.get_mut(usize::from(id.number))?.parts();
+    let states = states.downcast_mut::<Slab<S>>()?;
+    Some((handler.downcast_mut()?, Endpoint::new(engine, id.number, states.values())))
+}
+
 /// A handler whose type, and whose sessions' state, are its own affair.
 pub(crate) trait Mount: Send {
-    /// The states of its sessions: a `Slab`.
-    fn states(&mut self) -> &mut dyn Any;
+    /// The handler, and the `Slab` of its sessions' states.
+    fn parts(&mut self) -> (&mut dyn Any, &mut dyn Any);
     /// Keeps the state of a session that may open, for `open`.
     fn admit(&mut self, request: &Request<'_>) -> Result<(), Refusal>;
     fn open(&mut self, engine: &mut Engine, number: u16, key: Key<engine::Session>);
@@ -232,8 +248,8 @@ where
     S: Send + 'static,
     H: Handler<S>,
 {
-    fn states(&mut self) -> &mut dyn Any {
-        &mut self.states
+    fn parts(&mut self) -> (&mut dyn Any, &mut dyn Any) {
+        (&mut self.handler, &mut self.states)
     }
 
     fn admit(&mut self, request: &Request<'_>) -> Result<(), Refusal> {

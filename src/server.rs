@@ -251,6 +251,40 @@ impl Server {
         mounts::endpoint(self.mounts.all(), &mut self.engine, endpoint)
     }
 
+    /// The handler of an endpoint, for a program that turns the server itself; `None` if it is of another type.
+    ///
+    /// ```
+    /// # use sockjs_server::{Handler, Server, Session};
+    /// #[derive(Default)]
+    /// struct Votes(usize);
+    ///
+    /// impl Handler for Votes {
+    ///     fn on_message(&mut self, _: &mut Session<'_>, _: &str) {
+    ///         self.0 += 1;
+    ///     }
+    /// }
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// # let mut server = Server::bind("127.0.0.1:0")?;
+    /// let votes = server.mount("/votes", Votes::default())?;
+    /// server.turn(Some(std::time::Duration::ZERO))?;
+    /// assert_eq!(server.handler::<Votes>(votes).map(|votes| votes.0), Some(0));
+    /// # Ok(()) }
+    /// ```
+    pub fn handler<H: 'static>(&mut self, endpoint: EndpointId<impl Sized>) -> Option<&mut H> {
+        mounts::handler(self.mounts.all(), endpoint)
+    }
+
+    /// The handler of an endpoint, and the endpoint, at once; `None` if the handler is of another type.
+    pub fn handler_and_endpoint<H, S>(&mut self, endpoint: EndpointId<S>) -> Option<(&mut H, Endpoint<'_, S>)>
+    where
+        H: Handler<S>,
+        S: 'static,
+    {
+        self.reactor.tell_time(&mut self.engine);
+        mounts::handler_and_endpoint(self.mounts.all(), &mut self.engine, endpoint)
+    }
+
     /// Mounts an endpoint with the default options. A trailing slash of the prefix does not count.
     ///
     /// # Errors

@@ -11,8 +11,6 @@
 //! ```
 
 use std::hash::{BuildHasher, RandomState};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread;
 use std::time::Duration;
@@ -45,8 +43,8 @@ struct Chat {
     guests: usize,
     /// To the publisher.
     lines: SyncSender<String>,
-    /// Whether the subscriber hears the others. Written and read on the server's thread alone.
-    connected: Arc<AtomicBool>,
+    /// Whether the subscriber hears the others.
+    connected: bool,
 }
 
 /// What is kept with each session.
@@ -71,7 +69,7 @@ impl Handler<Guest> for Chat {
     fn on_open(&mut self, session: &mut Session<'_, Guest>, _: &Request<'_>) {
         // A session that has just opened has room.
         let _ = session.send(&format!("you are {}", session.state().name));
-        if !self.connected.load(Relaxed) {
+        if !self.connected {
             let _ = session.send(LOST);
         }
         let joined = format!("{} joined", session.state().name);
@@ -150,7 +148,6 @@ fn connect(redis: &Client) -> RedisResult<Connection> {
 struct Room {
     handle: Handle,
     endpoint: EndpointId<Guest>,
-    connected: Arc<AtomicBool>,
 }
 
 impl Room {
@@ -160,10 +157,12 @@ impl Room {
 
     /// Both at once, on the server's thread: whoever opens a session now hears it one way or the other, and once.
     fn tell_connected(&self, connected: bool) {
-        let (endpoint, state) = (self.endpoint, Arc::clone(&self.connected));
+        let endpoint = self.endpoint;
         self.handle.run(move |context| {
-            if state.swap(connected, Relaxed) != connected {
-                context.endpoint(endpoint).broadcast(if connected { BACK } else { LOST });
+            let Some((chat, mut room)) = context.handler_and_endpoint::<Chat, _>(endpoint) else { return };
+            if chat.connected != connected {
+                chat.connected = connected;
+                room.broadcast(if connected { BACK } else { LOST });
             }
         });
     }
@@ -178,10 +177,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     // Process ids may be equal on two machines.
     let process = format!("{:08x}", RandomState::new().hash_one(listen) as u32);
     let (lines, to_publish) = sync_channel(QUEUE);
-    let connected = Arc::new(AtomicBool::new(false));
 
     let mut server = Server::new(ServerOptions::default())?;
-    let chat = Chat { process: process.clone(), guests: 0, lines, connected: Arc::clone(&connected) };
+    let chat = Chat { process: process.clone(), guests: 0, lines, connected: false };
     let endpoint = server.mount("/chat", chat)?;
     server.fallback(|_, request, _| match request.path() {
         "/" => Response::new(200)
@@ -189,7 +187,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             .body(include_str!("page.html")),
         _ => Response::new(404),
     });
-    let room = Room { handle: server.handle(), endpoint, connected };
+    let room = Room { handle: server.handle(), endpoint };
     thread::spawn({
         let (redis, process) = (redis.clone(), process.clone());
         move || publish(&redis, &process, &to_publish)

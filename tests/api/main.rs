@@ -20,6 +20,7 @@ mod reentrancy;
 mod refusals;
 mod sending;
 mod shutdown;
+mod states;
 mod timers;
 mod watching;
 
