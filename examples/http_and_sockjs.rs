@@ -3,7 +3,7 @@
 //!
 //! `cargo run --example http_and_sockjs [ADDRESS]`
 
-use sockjs_server::{Admission, Context, Handler, Request, Response, Server, ServerOptions, Session};
+use sockjs_server::{Context, Handler, Refusal, Request, Response, Server, ServerOptions, Session};
 
 const TOKEN: &str = "open-sesame";
 
@@ -22,10 +22,10 @@ struct Echo;
 
 impl Handler for Echo {
     /// Runs before a session exists, whatever the transport. Cookies, headers and the peer's address are there too.
-    fn admit(&mut self, request: &Request<'_>) -> Admission {
-        match request.query_parameter("token") {
-            Some(TOKEN) => Admission::Accept,
-            _ => Admission::Refuse(403),
+    fn admit(&mut self, request: &Request<'_>) -> Result<(), Refusal> {
+        match request.query_parameter("token").as_deref() {
+            Some(TOKEN) => Ok(()),
+            _ => Err(Refusal::status(403)),
         }
     }
 

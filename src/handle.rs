@@ -85,7 +85,7 @@ pub(crate) enum Command {
     SendBinary(SessionId, Vec<u8>),
     Close(SessionId, u16, String),
     Terminate(SessionId),
-    Broadcast(EndpointId, String),
+    Broadcast(u16, String),
     Run(Box<dyn FnOnce(&mut Context<'_>) + Send>),
     End(Box<Ending>),
 }
@@ -140,8 +140,8 @@ impl Handle {
     ///
     /// # Errors
     /// As [`Handle::send`].
-    pub fn broadcast(&self, endpoint: EndpointId, text: impl Into<String>) -> Result<(), HandleError> {
-        self.mailbox.post(Command::Broadcast(endpoint, text.into()))
+    pub fn broadcast<S>(&self, endpoint: EndpointId<S>, text: impl Into<String>) -> Result<(), HandleError> {
+        self.mailbox.post(Command::Broadcast(endpoint.number, text.into()))
     }
 
     /// Runs a closure on the server's own thread, with the server in its hands. If it panics nothing else happens. In the
@@ -256,10 +256,10 @@ impl Command {
                 engine.terminate(session.0);
             }
             Command::Broadcast(endpoint, text) => {
-                engine.broadcast(endpoint.0, &text, None);
+                engine.broadcast(endpoint, &text, None);
             }
             Command::Run(task) => {
-                let context = &mut Context::new(engine);
+                let context = &mut Context::new(engine, mounts.all());
                 if contain(|| task(context)).is_none() {
                     mounts.observe(&Event::Panicked { session: None });
                 }

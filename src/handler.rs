@@ -1,15 +1,22 @@
 //! What a program writes: a [`Handler`] for each endpoint, and what its callbacks are given.
 
+use std::any::Any;
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::marker::PhantomData;
 use std::time::Duration;
 
-use crate::collections::Key;
-use crate::engine::{self, Close, Counters, Engine, Request, SendError, SessionId};
+use crate::collections::{Key, Values};
+use crate::engine::{self, Close, Counters, Engine, Refusal, Request, SendError, SessionId};
+use crate::mounts::{self, Mount};
 use crate::sockjs::Transport;
 
 /// What an endpoint does. A closure is a handler too, if messages are all it cares for.
 ///
-/// `S` is what the program keeps with each session: it starts as [`Default::default`], is reached through
-/// [`Session::state`], and is dropped behind [`Handler::on_close`].
+/// `S` is what the program keeps with each session. [`Handler::admit`] makes it of the session's first request; it is
+/// reached through [`Session::state`], and dropped behind [`Handler::on_close`]. A handler without such state admits
+/// everybody unless it says otherwise; one with state must implement `admit`. A closure's state begins as
+/// [`Default::default`].
 ///
 /// For every session `on_open` is called once, then `on_message` for each message in order, then `on_close` once,
 /// however it ends; never one from inside of another, and never two at a time. From any of them a handler may send to
@@ -19,33 +26,65 @@ use crate::sockjs::Transport;
 /// (a rule of Rust's).
 ///
 /// ```
-/// use sockjs_server::{Close, Handler, Request, Session};
+/// use sockjs_server::{Close, Handler, Refusal, Request, Session};
 ///
 /// struct Chat;
 ///
-/// impl Handler<String> for Chat {
-///     fn on_open(&mut self, session: &mut Session<'_, String>, request: &Request<'_>) {
-///         *session.state() = request.query_parameter("name").unwrap_or("somebody").to_owned();
-///         let text = format!("{} is here", session.state());
-///         session.broadcast(&text);
+/// struct Guest {
+///     name: String,
+/// }
+///
+/// impl Handler<Guest> for Chat {
+///     fn admit(&mut self, request: &Request<'_>) -> Result<Guest, Refusal> {
+///         let name = request.query_parameter("name").ok_or(Refusal::status(403))?;
+///         Ok(Guest { name: name.to_string() })
 ///     }
 ///
-///     fn on_message(&mut self, session: &mut Session<'_, String>, text: &str) {
-///         let text = format!("{}: {text}", session.state());
-///         session.broadcast(&text);
+///     fn on_open(&mut self, session: &mut Session<'_, Guest>, _: &Request<'_>) {
+///         session.broadcast(&format!("{} is here", session.state().name));
 ///     }
 ///
-///     fn on_close(&mut self, session: &mut Session<'_, String>, _: &Close) {
-///         let text = format!("{} has left", session.state());
-///         session.broadcast(&text);
+///     fn on_message(&mut self, session: &mut Session<'_, Guest>, text: &str) {
+///         session.broadcast(&format!("{}: {text}", session.state().name));
+///     }
+///
+///     fn on_close(&mut self, session: &mut Session<'_, Guest>, _: &Close) {
+///         session.broadcast(&format!("{} has left", session.state().name));
 ///     }
 /// }
 /// ```
 pub trait Handler<S = ()>: Send + 'static {
-    /// May this request open a session? Asked for every transport, before anything is allocated.
-    fn admit(&mut self, request: &Request<'_>) -> Admission {
+    /// May this request open a session, and what is the session's state? Asked for every transport, before anything is
+    /// sent. The state is dropped with its session, and at once if the session does not open after all.
+    ///
+    /// Only handlers without state, `S = ()`, may leave it out: then everybody is admitted. A handler with state that does
+    /// not implement it does not compile, since nothing else can make the state:
+    ///
+    /// ```compile_fail
+    /// # use sockjs_server::{Handler, Server, Session};
+    /// struct Chat;
+    ///
+    /// impl Handler<String> for Chat {
+    ///     fn on_message(&mut self, _: &mut Session<'_, String>, _: &str) {}
+    /// }
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// # let mut server = Server::bind("127.0.0.1:0")?;
+    /// server.mount("/chat", Chat)?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// A [`Refusal`] says what the client gets in place of a session.
+    fn admit(&mut self, request: &Request<'_>) -> Result<S, Refusal>
+    where
+        S: 'static,
+    {
         let _ = request;
-        Admission::Accept
+        // A trait cannot say "provided for `()` alone", and to ask every handler for it would make the shortest one longer.
+        // A type that has a size is certainly another one, and that is seen when the program is built.
+        const { assert!(size_of::<S>() == 0, "a handler with state must implement `Handler::admit`") };
+        unit().ok_or(Refusal::status(500))
     }
 
     /// A session is open.
@@ -79,49 +118,91 @@ pub trait Handler<S = ()>: Send + 'static {
     }
 
     /// The timer set with [`Endpoint::set_timer`] has run out.
-    fn on_endpoint_timer(&mut self, endpoint: &mut Endpoint<'_>) {
+    fn on_endpoint_timer(&mut self, endpoint: &mut Endpoint<'_, S>) {
         let _ = endpoint;
     }
 }
 
 impl<S, F> Handler<S> for F
 where
+    S: Default,
     F: FnMut(&mut Session<'_, S>, &str) + Send + 'static,
 {
+    fn admit(&mut self, _: &Request<'_>) -> Result<S, Refusal> {
+        Ok(S::default())
+    }
+
     fn on_message(&mut self, session: &mut Session<'_, S>, text: &str) {
         self(session, text);
     }
 }
 
-/// The answer of [`Handler::admit`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Admission {
-    /// The session may open.
-    Accept,
-    /// It may not: the client gets this status, `400..=599`. Anything else becomes 403, and so do 401, 405, 407 and 426: they
-    /// are invalid without a header field that a status alone cannot carry (RFC 9110 §15.5).
-    Refuse(u16),
+/// `()` where that is what `S` is.
+fn unit<S: 'static>() -> Option<S> {
+    let unit: &mut dyn Any = &mut Some(());
+    unit.downcast_mut::<Option<S>>()?.take()
 }
 
-/// The server's name of a mounted endpoint.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct EndpointId(pub(crate) u16);
+/// The server's name of a mounted endpoint, whose sessions have the state `S`. It names nothing in another server.
+pub struct EndpointId<S = ()> {
+    pub(crate) number: u16,
+    // A function, not a value: an id is `Send` and `Sync` whatever the state is.
+    names: PhantomData<fn() -> S>,
+}
+
+impl<S> EndpointId<S> {
+    pub(crate) fn new(number: u16) -> Self {
+        Self { number, names: PhantomData }
+    }
+}
+
+// Derived, these would ask the same of `S`, which an id does not hold.
+
+impl<S> Clone for EndpointId<S> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<S> Copy for EndpointId<S> {}
+
+impl<S> PartialEq for EndpointId<S> {
+    fn eq(&self, other: &Self) -> bool {
+        self.number == other.number
+    }
+}
+
+impl<S> Eq for EndpointId<S> {}
+
+impl<S> Hash for EndpointId<S> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.number.hash(state);
+    }
+}
+
+impl<S> fmt::Debug for EndpointId<S> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_tuple("EndpointId").field(&self.number).finish()
+    }
+}
 
 /// A session, in the hands of one of its callbacks.
 pub struct Session<'a, S = ()> {
-    endpoint: Endpoint<'a>,
+    /// With the states of all other sessions.
+    endpoint: Endpoint<'a, S>,
     key: Key<engine::Session>,
+    slot: u32,
     state: &'a mut S,
 }
 
 impl<'a, S> Session<'a, S> {
     pub(crate) fn new(
-        engine: &'a mut Engine,
-        number: u16,
+        endpoint: Endpoint<'a, S>,
         key: Key<engine::Session>,
+        slot: u32,
         state: &'a mut S,
     ) -> Self {
-        Self { endpoint: Endpoint::new(engine, number), key, state }
+        Self { endpoint, key, slot, state }
     }
 
     /// Its name, to reach it later: from other callbacks, or through a [`Handle`](crate::Handle).
@@ -129,8 +210,13 @@ impl<'a, S> Session<'a, S> {
         SessionId(self.key)
     }
 
-    /// What the program keeps with it.
-    pub fn state(&mut self) -> &mut S {
+    /// What the program keeps with it. To send what it holds, and not a text made of it, see [`Session::split`].
+    pub fn state(&self) -> &S {
+        self.state
+    }
+
+    /// What the program keeps with it, to be changed.
+    pub fn state_mut(&mut self) -> &mut S {
         self.state
     }
 
@@ -177,17 +263,23 @@ impl<'a, S> Session<'a, S> {
         self.endpoint.terminate(SessionId(self.key));
     }
 
-    /// What the program keeps with it, and its endpoint, at once: to send what the state says.
+    /// Its state, and the session without it: to send what the state holds as it is. (A text that is made of the state needs
+    /// no split.)
     ///
     /// ```
-    /// # use sockjs_server::Session;
-    /// fn greet(session: &mut Session<'_, String>) {
-    ///     let (name, endpoint) = session.split();
-    ///     endpoint.broadcast(name);
+    /// # use sockjs_server::{SendError, Session};
+    /// fn greet(session: &mut Session<'_, String>) -> Result<(), SendError> {
+    ///     session.send(&format!("hello {}", session.state()))?;
+    ///     let (name, mut session) = session.split();
+    ///     session.send(name)
     /// }
     /// ```
-    pub fn split(&mut self) -> (&mut S, &mut Endpoint<'a>) {
-        (self.state, &mut self.endpoint)
+    pub fn split(&mut self) -> (&mut S, Session<'_>) {
+        let Endpoint { engine, number, .. } = &mut self.endpoint;
+        let endpoint = Endpoint::new(engine, *number, Values::none());
+        // A box of a type without a size takes no memory, so that none is lost.
+        let nothing = Box::leak(Box::new(()));
+        (self.state, Session { endpoint, key: self.key, slot: self.slot, state: nothing })
     }
 
     /// Sends a text to every session of the endpoint, this one included; see [`Endpoint::broadcast`].
@@ -211,24 +303,62 @@ impl<'a, S> Session<'a, S> {
     }
 
     /// The endpoint it belongs to, to reach its other sessions.
-    pub fn endpoint(&mut self) -> &mut Endpoint<'a> {
-        &mut self.endpoint
+    pub fn endpoint(&mut self) -> Endpoint<'_, S> {
+        let Endpoint { engine, number, states } = &mut self.endpoint;
+        Endpoint::new(engine, *number, states.with(self.slot, self.state))
     }
 }
 
 /// The server, in the hands of a fallback, or of a task that [`Handle::run`](crate::Handle::run) brought to it.
 pub struct Context<'a> {
     engine: &'a mut Engine,
+    mounts: &'a mut [Box<dyn Mount>],
 }
 
 impl<'a> Context<'a> {
-    pub(crate) fn new(engine: &'a mut Engine) -> Self {
-        Self { engine }
+    pub(crate) fn new(engine: &'a mut Engine, mounts: &'a mut [Box<dyn Mount>]) -> Self {
+        Self { engine, mounts }
     }
 
     /// One of its endpoints.
-    pub fn endpoint(&mut self, endpoint: EndpointId) -> Endpoint<'_> {
-        Endpoint::new(self.engine, endpoint.0)
+    pub fn endpoint<S: 'static>(&mut self, endpoint: EndpointId<S>) -> Endpoint<'_, S> {
+        mounts::endpoint(self.mounts, self.engine, endpoint)
+    }
+
+    /// The handler of an endpoint; `None` if it is of another type.
+    ///
+    /// ```
+    /// # use sockjs_server::{EndpointId, Handle, Handler, Session};
+    /// struct Chat {
+    ///     motto: String,
+    /// }
+    ///
+    /// impl Handler for Chat {
+    ///     fn on_message(&mut self, session: &mut Session<'_>, _: &str) {
+    ///         let _ = session.send(&self.motto);
+    ///     }
+    /// }
+    ///
+    /// /// From any thread.
+    /// fn set_motto(handle: &Handle, chat: EndpointId, motto: String) {
+    ///     handle.run(move |context| {
+    ///         if let Some(handler) = context.handler::<Chat>(chat) {
+    ///             handler.motto = motto;
+    ///         }
+    ///     });
+    /// }
+    /// ```
+    pub fn handler<H: 'static>(&mut self, endpoint: EndpointId<impl Sized>) -> Option<&mut H> {
+        mounts::handler(self.mounts, endpoint)
+    }
+
+    /// The handler of an endpoint, and the endpoint, at once; `None` if the handler is of another type.
+    pub fn handler_and_endpoint<H, S>(&mut self, endpoint: EndpointId<S>) -> Option<(&mut H, Endpoint<'_, S>)>
+    where
+        H: Handler<S>,
+        S: 'static,
+    {
+        mounts::handler_and_endpoint(self.mounts, self.engine, endpoint)
     }
 
     /// What happened so far, and what there is now.
@@ -244,19 +374,20 @@ impl<'a> Context<'a> {
 }
 
 /// An endpoint, in the hands of a callback: all its sessions, and its timer.
-pub struct Endpoint<'a> {
+pub struct Endpoint<'a, S = ()> {
     engine: &'a mut Engine,
     number: u16,
+    states: Values<'a, S>,
 }
 
-impl<'a> Endpoint<'a> {
-    pub(crate) fn new(engine: &'a mut Engine, number: u16) -> Self {
-        Self { engine, number }
+impl<'a, S> Endpoint<'a, S> {
+    pub(crate) fn new(engine: &'a mut Engine, number: u16, states: Values<'a, S>) -> Self {
+        Self { engine, number, states }
     }
 
     /// Its name.
-    pub fn id(&self) -> EndpointId {
-        EndpointId(self.number)
+    pub fn id(&self) -> EndpointId<S> {
+        EndpointId::new(self.number)
     }
 
     /// Queues a text message for one of its sessions.
@@ -302,6 +433,34 @@ impl<'a> Endpoint<'a> {
     /// Its open sessions, oldest first.
     pub fn sessions(&self) -> Vec<SessionId> {
         self.engine.open_sessions(self.number).map(SessionId).collect()
+    }
+
+    /// What the program keeps with one of its sessions, the one included whose callback runs; from admission until behind
+    /// [`Handler::on_close`]. `None`: it has gone, or is not of this endpoint.
+    ///
+    /// ```
+    /// # use sockjs_server::{Endpoint, Session};
+    /// /// Everybody's name, and one more visit for each.
+    /// fn count_visit(endpoint: &mut Endpoint<'_, (String, usize)>) -> Vec<String> {
+    ///     let mut names = Vec::new();
+    ///     for session in endpoint.sessions() {
+    ///         if let Some((name, visits)) = endpoint.state_mut(session) {
+    ///             *visits += 1;
+    ///             names.push(name.clone());
+    ///         }
+    ///     }
+    ///     names
+    /// }
+    /// ```
+    pub fn state_mut(&mut self, session: SessionId) -> Option<&mut S> {
+        self.check(session).ok()?;
+        self.states.at_mut(self.engine.slot(session.0)?)
+    }
+
+    /// The same, to be read alone.
+    pub fn state(&self, session: SessionId) -> Option<&S> {
+        self.check(session).ok()?;
+        self.states.at(self.engine.slot(session.0)?)
     }
 
     /// How many of its sessions are open.

@@ -19,12 +19,12 @@
 //!
 //! 1. **A handler with state of its own** is a type that implements [`Handler`]: `on_open`, `on_message`, `on_close` and
 //!    more; all but `on_message` have defaults.
-//! 2. **State kept with each session** is the `S` of [`Handler<S>`](Handler) and [`Session<'_, S>`](Session): typed,
-//!    reached through [`Session::state`], dropped with the session.
+//! 2. **State kept with each session** is the `S` of [`Handler<S>`](Handler) and [`Session<'_, S>`](Session): made by
+//!    [`Handler::admit`] of the session's first request, reached through [`Session::state`], dropped with the session.
 //! 3. **Several endpoints**: [`Server::mount`] once for each, [`Server::mount_with`] for [`EndpointOptions`] of its own.
 //!    They share nothing.
-//! 4. **Who may come in**: [`Handler::admit`] sees each request before its session is allocated;
-//!    [`EndpointOptions::origins`] lists the origins that may.
+//! 4. **Who may come in**: [`Handler::admit`] sees each request before its session opens, and refuses it with a
+//!    [`Refusal`]; [`EndpointOptions::origins`] lists the origins that may.
 //! 5. **Sending**: [`Session::send`], [`Session::broadcast`], [`Session::close`]; to other sessions through
 //!    [`Session::endpoint`] and their [`SessionId`]. From any callback, in any order.
 //! 6. **From other threads**: a [`Handle`], from [`Server::handle`]; it says when it asks for more than the server can do.
@@ -110,11 +110,11 @@ mod server;
 pub mod protocol {}
 
 pub use engine::{
-    Cause, Close, Counters, EndpointOptions, Event, OptionError, Refusals, Request, Response, SendError,
-    ServerOptions, SessionId,
+    Cause, Close, Counters, EndpointOptions, Event, OptionError, Refusal, Refusals, Request, Response,
+    SendError, ServerOptions, SessionId,
 };
 pub use handle::{Handle, HandleError, Pending};
-pub use handler::{Admission, Context, Endpoint, EndpointId, Handler, Session};
+pub use handler::{Context, Endpoint, EndpointId, Handler, Session};
 pub use http::{Network, NetworkError};
 pub use server::{MountError, Preamble, Report, Server};
 pub use sockjs::{Transport, Transports};

@@ -1,11 +1,14 @@
 //! The program's handlers as the engine sees them: the one door through which they are called, and where their panics
 //! stop.
 
-use crate::collections::{Key, Slab};
+use std::any::Any;
+
+use crate::collections::{Key, Slab, Values};
 use crate::containment::{contain, discard};
-use crate::engine::{self, Application, Cause, Close, Engine, Event, Message, Request, Response, SessionId};
-use crate::handler::{Admission, Context, Endpoint, Handler, Session};
-use crate::http::required_field;
+use crate::engine::{
+    self, Application, Cause, Close, Engine, Event, Message, Refusal, Request, Response, SessionId,
+};
+use crate::handler::{Context, Endpoint, EndpointId, Handler, Session};
 
 /// Answers requests outside of every endpoint.
 pub(crate) type Fallback = Box<dyn FnMut(&mut Context<'_>, &Request<'_>, &[u8]) -> Response + Send>;
@@ -24,10 +27,15 @@ pub(crate) struct Mounts {
 impl Mounts {
     pub(crate) fn push<S, H>(&mut self, handler: H)
     where
-        S: Default + Send + 'static,
+        S: Send + 'static,
         H: Handler<S>,
     {
-        self.mounts.push(Box::new(Mounted { handler, states: Slab::new() }));
+        self.mounts.push(Box::new(Mounted { handler, admitted: None, states: Slab::new() }));
+    }
+
+    /// Each handler with its sessions' states.
+    pub(crate) fn all(&mut self) -> &mut [Box<dyn Mount>] {
+        &mut self.mounts
     }
 
     /// Sets the fallback, in place of the one before.
@@ -85,17 +93,12 @@ impl Drop for Mounts {
 }
 
 impl Application for Mounts {
-    fn admit(&mut self, number: u16, request: &Request<'_>) -> Result<(), u16> {
-        let Some(mount) = self.mounts.get_mut(usize::from(number)) else { return Err(404) };
-        match contain(|| mount.admit(request)) {
-            Some(Admission::Accept) => Ok(()),
-            Some(Admission::Refuse(status @ 400..=599)) if required_field(status).is_none() => Err(status),
-            Some(Admission::Refuse(_)) => Err(403),
-            None => {
-                self.observe(&Event::Panicked { session: None });
-                Err(500)
-            }
-        }
+    fn admit(&mut self, number: u16, request: &Request<'_>) -> Result<(), Refusal> {
+        let Some(mount) = self.mounts.get_mut(usize::from(number)) else { return Err(Refusal::status(404)) };
+        contain(|| mount.admit(request)).unwrap_or_else(|| {
+            self.observe(&Event::Panicked { session: None });
+            Err(Refusal::status(500))
+        })
     }
 
     fn opened(&mut self, engine: &mut Engine, key: Key<engine::Session>, request: &Request<'_>) {
@@ -132,9 +135,8 @@ impl Application for Mounts {
 
     fn endpoint_alarm(&mut self, engine: &mut Engine, number: u16) {
         if let Some(mount) = self.mounts.get_mut(usize::from(number)) {
-            let endpoint = &mut Endpoint::new(engine, number);
             // There is no session that the panic could cost.
-            if contain(|| mount.on_endpoint_timer(endpoint)).is_none() {
+            if contain(|| mount.on_endpoint_timer(engine, number)).is_none() {
                 self.observe(&Event::Panicked { session: None });
             }
         }
@@ -153,7 +155,7 @@ impl Application for Mounts {
                 .header("Content-Type", "text/plain; charset=UTF-8")
                 .body("Not Found\n");
         };
-        let context = &mut Context::new(engine);
+        let context = &mut Context::new(engine, &mut self.mounts);
         contain(|| fallback(context, request, body)).unwrap_or_else(|| {
             self.observe(&Event::Panicked { session: None });
             Response::new(500)
@@ -161,9 +163,40 @@ impl Application for Mounts {
     }
 }
 
+/// One endpoint, if its sessions have this state.
+pub(crate) fn endpoint<'a, S: 'static>(
+    mounts: &'a mut [Box<dyn Mount>],
+    engine: &'a mut Engine,
+    id: EndpointId<S>,
+) -> Endpoint<'a, S> {
+    let mount = mounts.get_mut(usize::from(id.number));
+    let states = mount.and_then(|mount| mount.parts().1.downcast_mut::<Slab<S>>());
+    // An id of another server may find sessions here that have another state.
+    Endpoint::new(engine, id.number, states.map_or_else(Values::none, Slab::values))
+}
+
+/// A handler, if it is of this type.
+pub(crate) fn handler<H: 'static, S>(mounts: &mut [Box<dyn Mount>], id: EndpointId<S>) -> Option<&mut H> {
+    mounts.get_mut(usize::from(id.number))?.parts().0.downcast_mut()
+}
+
+/// The same, and its endpoint.
+pub(crate) fn handler_and_endpoint<'a, H: 'static, S: 'static>(
+    mounts: &'a mut [Box<dyn Mount>],
+    engine: &'a mut Engine,
+    id: EndpointId<S>,
+) -> Option<(&'a mut H, Endpoint<'a, S>)> {
+    let (handler, states) = mounts.get_mut(usize::from(id.number))?.parts();
+    let states = states.downcast_mut::<Slab<S>>()?;
+    Some((handler.downcast_mut()?, Endpoint::new(engine, id.number, states.values())))
+}
+
 /// A handler whose type, and whose sessions' state, are its own affair.
-trait Mount: Send {
-    fn admit(&mut self, request: &Request<'_>) -> Admission;
+pub(crate) trait Mount: Send {
+    /// The handler, and the `Slab` of its sessions' states.
+    fn parts(&mut self) -> (&mut dyn Any, &mut dyn Any);
+    /// Keeps the state of a session that may open, for `open`.
+    fn admit(&mut self, request: &Request<'_>) -> Result<(), Refusal>;
     fn open(&mut self, engine: &mut Engine, number: u16, key: Key<engine::Session>);
     fn on_open(&mut self, engine: &mut Engine, number: u16, key: Key<engine::Session>, request: &Request<'_>);
     fn on_message(
@@ -177,20 +210,22 @@ trait Mount: Send {
     fn forget(&mut self, engine: &mut Engine, key: Key<engine::Session>);
     fn on_drain(&mut self, engine: &mut Engine, number: u16, key: Key<engine::Session>);
     fn on_timer(&mut self, engine: &mut Engine, number: u16, key: Key<engine::Session>);
-    fn on_endpoint_timer(&mut self, endpoint: &mut Endpoint<'_>);
+    fn on_endpoint_timer(&mut self, engine: &mut Engine, number: u16);
     /// Drops the state of one session at the server's end. `false`: that panicked. `None`: none is left.
     fn drop_state(&mut self) -> Option<bool>;
 }
 
 struct Mounted<S, H> {
     handler: H,
+    /// The state of the session that opens next.
+    admitted: Option<S>,
     /// What the program keeps with each session; the session knows the slot.
     states: Slab<S>,
 }
 
 impl<S, H> Mounted<S, H>
 where
-    S: Default + Send + 'static,
+    S: Send + 'static,
     H: Handler<S>,
 {
     /// Calls the handler with a session and its state.
@@ -201,23 +236,30 @@ where
         key: Key<engine::Session>,
         call: impl FnOnce(&mut H, &mut Session<'_, S>),
     ) {
-        let Some(state) = engine.slot(key).and_then(|slot| self.states.at_mut(slot)) else { return };
-        call(&mut self.handler, &mut Session::new(engine, number, key, state));
+        let Some(slot) = engine.slot(key) else { return };
+        let Some((state, others)) = self.states.split_at_mut(slot) else { return };
+        let endpoint = Endpoint::new(engine, number, others);
+        call(&mut self.handler, &mut Session::new(endpoint, key, slot, state));
     }
 }
 
 impl<S, H> Mount for Mounted<S, H>
 where
-    S: Default + Send + 'static,
+    S: Send + 'static,
     H: Handler<S>,
 {
-    fn admit(&mut self, request: &Request<'_>) -> Admission {
-        self.handler.admit(request)
+    fn parts(&mut self) -> (&mut dyn Any, &mut dyn Any) {
+        (&mut self.handler, &mut self.states)
+    }
+
+    fn admit(&mut self, request: &Request<'_>) -> Result<(), Refusal> {
+        self.admitted = Some(self.handler.admit(request)?);
+        Ok(())
     }
 
     fn open(&mut self, engine: &mut Engine, _: u16, key: Key<engine::Session>) {
-        let slot = self.states.insert(S::default());
-        engine.set_slot(key, slot.index());
+        let Some(state) = self.admitted.take() else { return };
+        engine.set_slot(key, self.states.insert(state).index());
     }
 
     fn on_open(
@@ -249,6 +291,8 @@ where
 
     fn forget(&mut self, engine: &mut Engine, key: Key<engine::Session>) {
         if let Some(slot) = engine.slot(key).and_then(|slot| self.states.key_at(slot)) {
+            // The session may stay for late receivers, while another state comes into the slot.
+            engine.set_slot(key, u32::MAX);
             self.states.remove(slot);
         }
     }
@@ -261,7 +305,8 @@ where
         self.with(engine, number, key, |handler, session| handler.on_timer(session));
     }
 
-    fn on_endpoint_timer(&mut self, endpoint: &mut Endpoint<'_>) {
+    fn on_endpoint_timer(&mut self, engine: &mut Engine, number: u16) {
+        let endpoint = &mut Endpoint::new(engine, number, self.states.values());
         self.handler.on_endpoint_timer(endpoint);
     }
 

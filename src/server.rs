@@ -19,7 +19,7 @@ use crate::handle::Handle;
 use crate::handler::{Context, Endpoint, EndpointId, Handler};
 use crate::http::is_normal_path;
 use crate::mailbox::{Blocks, Mailbox, weigh};
-use crate::mounts::Mounts;
+use crate::mounts::{self, Mounts};
 use crate::reactor::{Acceptor, Reactor, calendar};
 
 /// A SockJS server: one thread, no runtime.
@@ -250,19 +250,53 @@ impl Server {
 
     /// One of its endpoints, for a program that turns the server itself: what is sent leaves in the next turn, for which
     /// [`Server::next_timeout`] is zero then.
-    pub fn endpoint(&mut self, endpoint: EndpointId) -> Endpoint<'_> {
+    pub fn endpoint<S: 'static>(&mut self, endpoint: EndpointId<S>) -> Endpoint<'_, S> {
         // The last turn may be long ago, and timers are set from now on.
         self.reactor.tell_time(&mut self.engine);
-        Endpoint::new(&mut self.engine, endpoint.0)
+        mounts::endpoint(self.mounts.all(), &mut self.engine, endpoint)
+    }
+
+    /// The handler of an endpoint, for a program that turns the server itself; `None` if it is of another type.
+    ///
+    /// ```
+    /// # use sockjs_server::{Handler, Server, Session};
+    /// #[derive(Default)]
+    /// struct Votes(usize);
+    ///
+    /// impl Handler for Votes {
+    ///     fn on_message(&mut self, _: &mut Session<'_>, _: &str) {
+    ///         self.0 += 1;
+    ///     }
+    /// }
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// # let mut server = Server::bind("127.0.0.1:0")?;
+    /// let votes = server.mount("/votes", Votes::default())?;
+    /// server.turn(Some(std::time::Duration::ZERO))?;
+    /// assert_eq!(server.handler::<Votes>(votes).map(|votes| votes.0), Some(0));
+    /// # Ok(()) }
+    /// ```
+    pub fn handler<H: 'static>(&mut self, endpoint: EndpointId<impl Sized>) -> Option<&mut H> {
+        mounts::handler(self.mounts.all(), endpoint)
+    }
+
+    /// The handler of an endpoint, and the endpoint, at once; `None` if the handler is of another type.
+    pub fn handler_and_endpoint<H, S>(&mut self, endpoint: EndpointId<S>) -> Option<(&mut H, Endpoint<'_, S>)>
+    where
+        H: Handler<S>,
+        S: 'static,
+    {
+        self.reactor.tell_time(&mut self.engine);
+        mounts::handler_and_endpoint(self.mounts.all(), &mut self.engine, endpoint)
     }
 
     /// Mounts an endpoint with the default options. A trailing slash of the prefix does not count.
     ///
     /// # Errors
     /// A prefix that is none, or is taken; a server whose shutdown has begun.
-    pub fn mount<S, H>(&mut self, prefix: &str, handler: H) -> Result<EndpointId, MountError>
+    pub fn mount<S, H>(&mut self, prefix: &str, handler: H) -> Result<EndpointId<S>, MountError>
     where
-        S: Default + Send + 'static,
+        S: Send + 'static,
         H: Handler<S>,
     {
         self.mount_with(prefix, EndpointOptions::default(), handler)
@@ -278,9 +312,9 @@ impl Server {
         prefix: &str,
         options: EndpointOptions,
         handler: H,
-    ) -> Result<EndpointId, MountError>
+    ) -> Result<EndpointId<S>, MountError>
     where
-        S: Default + Send + 'static,
+        S: Send + 'static,
         H: Handler<S>,
     {
         if self.check_running().is_err() {
@@ -296,7 +330,7 @@ impl Server {
         let number = self.engine.mount(trimmed, options).map_err(MountError::Option)?;
         let number = number.ok_or(MountError::TooMany)?;
         self.mounts.push(handler);
-        Ok(EndpointId(number))
+        Ok(EndpointId::new(number))
     }
 
     /// Answers requests for paths under no prefix: pages, a health check. Without it they are 404.
@@ -473,7 +507,7 @@ mod tests {
             );
             server.mounts.push(ignore);
         }
-        assert_eq!(server.mount("/last", ignore), Ok(EndpointId(u16::MAX)));
+        assert_eq!(server.mount("/last", ignore), Ok(EndpointId::new(u16::MAX)));
         assert_eq!(server.mount("/beyond", ignore), Err(MountError::TooMany));
         assert_eq!(server.engine.prefix(0), "/0");
         assert_eq!(server.engine.prefixes().count(), 1 << 16);

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use sockjs_server::collections::Key;
 use sockjs_server::engine::{
-    Application, Arrival, Close, Connection, Engine, Event, ManualClock, Message, Order, Request, Response,
-    Session,
+    Application, Arrival, Close, Connection, Engine, Event, ManualClock, Message, Order, Refusal, Request,
+    Response, Session,
 };
 use sockjs_server::{EndpointId, EndpointOptions, Handle, HandleError, Server, ServerOptions};
 
@@ -72,7 +72,7 @@ fn counted<T>(call: impl FnOnce() -> T) -> T {
 struct Program;
 
 impl Application for Program {
-    fn admit(&mut self, _: u16, _: &Request<'_>) -> Result<(), u16> {
+    fn admit(&mut self, _: u16, _: &Request<'_>) -> Result<(), Refusal> {
         Ok(())
     }
     fn opened(&mut self, _: &mut Engine, _: Key<Session>, _: &Request<'_>) {}

@@ -110,7 +110,7 @@ fn no_floor_uses_one_above() {
 }
 
 /// The files of the engine, lowest first: each calls methods of itself and of those in front of it.
-const ENGINE: [&str; 34] = [
+const ENGINE: [&str; 35] = [
     "time",
     "clients",
     "work",
@@ -127,6 +127,7 @@ const ENGINE: [&str; 34] = [
     "connection",
     "endpoint",
     "application",
+    "admission",
     "counters",
     "queues",
     "memory",

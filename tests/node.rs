@@ -3,10 +3,12 @@
 mod support;
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 use std::time::Duration;
 
+use sockjs_server::{Handler, Refusal, Request, ServerOptions, Session};
 use support::TestServer;
 use support::programs::run;
 
@@ -14,18 +16,49 @@ use support::programs::run;
 const INSTALL: Duration = Duration::from_secs(180);
 const RUN: Duration = Duration::from_secs(60);
 
+/// A folder with the client and the scripts that use it.
+fn folder() -> &'static Path {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    FOLDER.get_or_init(|| {
+        let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/node");
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("node");
+        fs::create_dir_all(&folder).expect("a folder");
+        for file in ["package.json", "client.js", "refused.js"] {
+            fs::copy(sources.join(file), folder.join(file)).expect("copy");
+        }
+        run(Command::new("npm").args(["install", "--no-audit", "--no-fund"]).current_dir(&folder), INSTALL);
+        folder
+    })
+}
+
 #[test]
 #[ignore = "needs Node and npm, and installs sockjs-client; .ci/run runs it"]
 fn the_released_client_works_over_every_transport_that_node_has() {
-    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/node");
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("node");
-    fs::create_dir_all(&folder).expect("a folder");
-    for file in ["package.json", "client.js"] {
-        fs::copy(sources.join(file), folder.join(file)).expect("copy");
-    }
-    run(Command::new("npm").args(["install", "--no-audit", "--no-fund"]).current_dir(&folder), INSTALL);
     let server = TestServer::echo();
     let base = format!("http://{}", server.address);
-    run(Command::new("node").arg("client.js").arg(&base).current_dir(&folder), RUN);
+    run(Command::new("node").arg("client.js").arg(&base).current_dir(folder()), RUN);
     assert_eq!(server.counters().messages_in, 4 * 1000, "four transports");
+}
+
+/// Refuses everybody.
+struct Closed;
+
+impl Handler for Closed {
+    fn admit(&mut self, _: &Request<'_>) -> Result<(), Refusal> {
+        Err(Refusal::close(4001, "no token"))
+    }
+
+    fn on_message(&mut self, _: &mut Session<'_>, _: &str) {}
+}
+
+#[test]
+#[ignore = "needs Node and npm, and installs sockjs-client; .ci/run runs it"]
+fn the_released_client_tells_its_page_with_which_close_it_was_refused() {
+    let server = TestServer::start(ServerOptions::default(), |server| {
+        server.mount("/e", Closed).expect("mount");
+    });
+    let url = format!("http://{}/e", server.address);
+    run(Command::new("node").arg("refused.js").arg(&url).current_dir(folder()), RUN);
+    let counters = server.counters();
+    assert_eq!((counters.refused.not_admitted, counters.opened), (5, 0), "one attempt each");
 }

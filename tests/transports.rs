@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
-use sockjs_server::{Close, EndpointOptions, Handler, Request, ServerOptions, Session};
+use sockjs_server::{Close, EndpointOptions, Handler, Refusal, Request, ServerOptions, Session};
 use support::TestServer;
 use support::client::Client;
 use support::frames::text;
@@ -319,6 +319,10 @@ struct Census {
 struct Counting(Arc<Census>);
 
 impl Handler<bool> for Counting {
+    fn admit(&mut self, _: &Request<'_>) -> Result<bool, Refusal> {
+        Ok(false)
+    }
+
     fn on_open(&mut self, _: &mut Session<'_, bool>, _: &Request<'_>) {
         self.0.opened.fetch_add(1, Ordering::Relaxed);
     }
@@ -327,7 +331,7 @@ impl Handler<bool> for Counting {
 
     fn on_close(&mut self, session: &mut Session<'_, bool>, _: &Close) {
         self.0.closed.fetch_add(1, Ordering::Relaxed);
-        if std::mem::replace(session.state(), true) {
+        if std::mem::replace(session.state_mut(), true) {
             self.0.again.fetch_add(1, Ordering::Relaxed);
         }
     }

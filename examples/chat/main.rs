@@ -2,7 +2,7 @@
 //!
 //! `cargo run --example chat [ADDRESS]`
 
-use sockjs_server::{Close, Handler, Request, Response, Server, ServerOptions, Session};
+use sockjs_server::{Close, Handler, Refusal, Request, Response, Server, ServerOptions, Session};
 
 /// The handler's own state, shared by all who chat.
 #[derive(Default)]
@@ -11,31 +11,30 @@ struct Chat {
 }
 
 /// What is kept with each session: typed, and dropped with it.
-#[derive(Default)]
 struct Guest {
     name: String,
 }
 
 impl Handler<Guest> for Chat {
-    fn on_open(&mut self, session: &mut Session<'_, Guest>, _: &Request<'_>) {
+    fn admit(&mut self, _: &Request<'_>) -> Result<Guest, Refusal> {
         self.guests += 1;
-        let name = format!("guest {}", self.guests);
-        session.broadcast_others(&format!("{name} joined"));
+        Ok(Guest { name: format!("guest {}", self.guests) })
+    }
+
+    fn on_open(&mut self, session: &mut Session<'_, Guest>, _: &Request<'_>) {
+        session.broadcast_others(&format!("{} joined", session.state().name));
         let present = session.endpoint().session_count();
         // A session that has just opened has room.
-        let _ = session.send(&format!("you are {name}, {present} here"));
-        session.state().name = name;
+        let _ = session.send(&format!("you are {}, {present} here", session.state().name));
     }
 
     fn on_message(&mut self, session: &mut Session<'_, Guest>, text: &str) {
-        let (guest, endpoint) = session.split();
-        endpoint.broadcast(&format!("{}: {text}", guest.name));
+        session.broadcast(&format!("{}: {text}", session.state().name));
     }
 
     fn on_close(&mut self, session: &mut Session<'_, Guest>, _: &Close) {
-        // Whoever left is no longer among those who hear it.
-        let (guest, endpoint) = session.split();
-        endpoint.broadcast(&format!("{} left", guest.name));
+        // A session that has closed is not among those that hear it.
+        session.broadcast(&format!("{} left", session.state().name));
     }
 }
 

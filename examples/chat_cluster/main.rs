@@ -11,15 +11,14 @@
 //! ```
 
 use std::hash::{BuildHasher, RandomState};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread;
 use std::time::Duration;
 
 use redis::{Client, Commands, Connection, RedisResult};
 use sockjs_server::{
-    Close, EndpointId, Handle, HandleError, Handler, Request, Response, Server, ServerOptions, Session,
+    Close, EndpointId, Handle, HandleError, Handler, Refusal, Request, Response, Server, ServerOptions,
+    Session,
 };
 
 /// The Redis channel of the room.
@@ -45,12 +44,11 @@ struct Chat {
     guests: usize,
     /// To the publisher.
     lines: SyncSender<String>,
-    /// Whether the subscriber hears the others. Written and read on the server's thread alone.
-    connected: Arc<AtomicBool>,
+    /// Whether the subscriber hears the others.
+    connected: bool,
 }
 
 /// What is kept with each session.
-#[derive(Default)]
 struct Guest {
     name: String,
 }
@@ -64,18 +62,20 @@ impl Chat {
 }
 
 impl Handler<Guest> for Chat {
-    fn on_open(&mut self, session: &mut Session<'_, Guest>, _: &Request<'_>) {
+    fn admit(&mut self, _: &Request<'_>) -> Result<Guest, Refusal> {
         self.guests += 1;
-        let name = format!("guest {} of {}", self.guests, self.process);
+        Ok(Guest { name: format!("guest {} of {}", self.guests, self.process) })
+    }
+
+    fn on_open(&mut self, session: &mut Session<'_, Guest>, _: &Request<'_>) {
         // A session that has just opened has room.
-        let _ = session.send(&format!("you are {name}"));
-        if !self.connected.load(Relaxed) {
+        let _ = session.send(&format!("you are {}", session.state().name));
+        if !self.connected {
             let _ = session.send(LOST);
         }
-        let joined = format!("{name} joined");
+        let joined = format!("{} joined", session.state().name);
         session.broadcast_others(&joined);
         self.publish(joined);
-        session.state().name = name;
     }
 
     fn on_message(&mut self, session: &mut Session<'_, Guest>, text: &str) {
@@ -148,8 +148,7 @@ fn connect(redis: &Client) -> RedisResult<Connection> {
 /// The guests of this process, as other threads reach them.
 struct Room {
     handle: Handle,
-    endpoint: EndpointId,
-    connected: Arc<AtomicBool>,
+    endpoint: EndpointId<Guest>,
 }
 
 impl Room {
@@ -159,11 +158,15 @@ impl Room {
 
     /// Both at once, on the server's thread: whoever opens a session now hears it one way or the other, and once.
     fn tell_connected(&self, connected: bool) {
+        let endpoint = self.endpoint;
         wait_for_room(|| {
-            let (endpoint, state) = (self.endpoint, Arc::clone(&self.connected));
             self.handle.run(move |context| {
-                if state.swap(connected, Relaxed) != connected {
-                    context.endpoint(endpoint).broadcast(if connected { BACK } else { LOST });
+                let Some((chat, mut room)) = context.handler_and_endpoint::<Chat, _>(endpoint) else {
+                    return;
+                };
+                if chat.connected != connected {
+                    chat.connected = connected;
+                    room.broadcast(if connected { BACK } else { LOST });
                 }
             })
         });
@@ -186,10 +189,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     // Process ids may be equal on two machines.
     let process = format!("{:08x}", RandomState::new().hash_one(listen) as u32);
     let (lines, to_publish) = sync_channel(QUEUE);
-    let connected = Arc::new(AtomicBool::new(false));
 
     let mut server = Server::new(ServerOptions::default())?;
-    let chat = Chat { process: process.clone(), guests: 0, lines, connected: Arc::clone(&connected) };
+    let chat = Chat { process: process.clone(), guests: 0, lines, connected: false };
     let endpoint = server.mount("/chat", chat)?;
     server.fallback(|_, request, _| match request.path() {
         "/" => Response::new(200)
@@ -197,7 +199,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             .body(include_str!("page.html")),
         _ => Response::new(404),
     });
-    let room = Room { handle: server.handle(), endpoint, connected };
+    let room = Room { handle: server.handle(), endpoint };
     thread::spawn({
         let (redis, process) = (redis.clone(), process.clone());
         move || publish(&redis, &process, &to_publish)

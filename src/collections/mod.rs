@@ -16,7 +16,7 @@ mod table;
 mod wheel;
 
 pub use list::{Link, Linked, List};
-pub use slab::{Key, Slab};
+pub use slab::{Key, Slab, Values};
 pub use table::{Hashed, Table};
 pub use wheel::{Timer, Wheel};
 

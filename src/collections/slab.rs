@@ -8,6 +8,8 @@
 //! to remember, and a chunk that was given back cannot bring old keys to life. A stale key could be taken for valid
 //! only if it were kept through 2^32 insertions and the one in its very slot met its number.
 
+mod values;
+
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::marker::PhantomData;
@@ -15,6 +17,7 @@ use std::mem;
 use std::num::NonZeroU32;
 
 use super::release_excess;
+pub use values::Values;
 
 /// Slots in a chunk: as many as a word has bits.
 const CHUNK: usize = u64::BITS as usize;

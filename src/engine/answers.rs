@@ -1,5 +1,8 @@
 //! Response heads by the rules of the contract, and whole answers.
 
+use super::admission::Answer;
+use super::application::{Response, is_the_programs};
+use super::budget::Purpose;
 use super::connection::Connection;
 use super::endpoint::Endpoint;
 use super::reading::Reading;
@@ -45,6 +48,9 @@ pub(super) enum Cache {
     Year,
 }
 
+/// How the names of the fields begin that let a page read an answer.
+const ALLOW: &str = "access-control-allow-";
+
 pub(super) const PLAIN_TEXT: &str = "text/plain; charset=UTF-8";
 
 const SECONDS_PER_YEAR: u64 = 31_536_000;
@@ -77,6 +83,13 @@ impl Label {
         precaution: None,
         upgrade: false,
     };
+
+    /// Whether a field of this name is the program's to set: two that say different things of one matter are worse than none.
+    fn leaves(self, name: &str) -> bool {
+        let is_cache = name.eq_ignore_ascii_case("cache-control") && self.cache != Cache::Unsaid;
+        let allows = name.get(..ALLOW.len()).is_some_and(|start| start.eq_ignore_ascii_case(ALLOW));
+        is_the_programs(name) && !is_cache && !(allows && self.cors)
+    }
 
     /// Begins the head of an answer.
     pub(super) fn head<'o>(
@@ -223,6 +236,31 @@ impl Engine {
     /// A plain answer to a request that went wrong, labelled as the route's good answers are.
     pub(super) fn answer_error(&mut self, exchange: &Exchange<'_>, status: u16, text: &str) {
         self.answer(exchange, status, self.error_label(exchange), text.as_bytes());
+    }
+
+    /// Answers a request that may not open a session.
+    pub(super) fn answer_refusal(&mut self, exchange: &Exchange<'_>, answer: &Answer) {
+        match answer {
+            Answer::Status(status) => self.answer_error(exchange, *status, http::reason_phrase(*status)),
+            Answer::Response(response) => {
+                self.answer_response(exchange, response, self.error_label(exchange));
+            }
+        }
+    }
+
+    /// Answers with what the program made, beside what the label says.
+    pub(super) fn answer_response(&mut self, exchange: &Exchange<'_>, response: &Response, label: Label) {
+        if !self.make_room(Purpose::Page, response.body.len()) {
+            self.note_refusal(exchange.key, 503);
+            return self.answer_error(exchange, 503, http::reason_phrase(503));
+        }
+        let label = Label { content_type: None, ..label };
+        self.answer_with(exchange, response.status, label, |mut head| {
+            for (name, value) in response.headers.iter().filter(|(name, _)| label.leaves(name)) {
+                head = head.header(name, value);
+            }
+            end_answer(head, exchange, response.status, &response.body);
+        });
     }
 
     pub(super) fn error_label(&self, exchange: &Exchange<'_>) -> Label {

@@ -1,23 +1,24 @@
 //! The door between the engine and the handlers: what they are asked, and what they are shown.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use super::admission::Refusal;
 use super::answers::Exchange;
-use super::routing::is_the_programs;
 use super::session::{Close, Session, SessionId};
 use super::{Connection, Engine};
 use crate::collections::Key;
 use crate::http::{self, Network};
-use crate::sockjs::Transport;
+use crate::sockjs::{Transport, form};
 
 /// What the engine asks of the program around it. One call at a time, never from inside of another.
 pub trait Application {
-    /// May this request open a session? `Err` holds the status of the refusal.
-    fn admit(&mut self, endpoint: u16, request: &Request<'_>) -> Result<(), u16>;
-    /// A session is open; what it is sent now goes out behind the open frame.
+    /// May this request open a session? If so, `opened` is the next call of all.
+    fn admit(&mut self, endpoint: u16, request: &Request<'_>) -> Result<(), Refusal>;
+    /// A session is open, by the request that was admitted last; what it is sent now goes out behind the open frame.
     fn opened(&mut self, engine: &mut Engine, session: Key<Session>, request: &Request<'_>);
     /// The client sent a message.
     fn message(&mut self, engine: &mut Engine, session: Key<Session>, message: Message<'_>);
@@ -60,8 +61,8 @@ pub enum Event<'e> {
     Refused {
         /// From where; `None` on a Unix socket.
         peer: Option<SocketAddr>,
-        /// With which status; on a WebSocket, the close code. It is 429 where a client has
-        /// [`connections_per_client`](crate::ServerOptions::connections_per_client), and then nothing was sent.
+        /// With which status; on a WebSocket, and where the handler refused with a close, the close code. It is 429 where a
+        /// client has [`connections_per_client`](crate::ServerOptions::connections_per_client), and then nothing was sent.
         status: u16,
     },
     /// A session opened.
@@ -130,14 +131,25 @@ impl<'r> Request<'r> {
         self.path
     }
 
-    /// The raw query, without the question mark.
+    /// The raw query, without the question mark, not decoded.
     pub fn query(&self) -> Option<&'r str> {
         self.http.query()
     }
 
-    /// The raw value of the first query parameter of this name; still percent-encoded.
-    pub fn query_parameter(&self, name: &str) -> Option<&'r str> {
-        self.http.query_parameter(name)
+    /// The value of the first query parameter of this name, decoded as a page encodes it: `encodeURIComponent` and
+    /// `URLSearchParams` do. `%2B` is a plus sign then, and a plus sign a space; a percent sign without two hexadecimal
+    /// digits stands for itself. A parameter without a value is empty; one whose bytes are not UTF-8 is `None`, as one that is
+    /// not there. It may hold any character, line breaks too. [`Request::query`] has what was sent.
+    ///
+    /// ```
+    /// # use sockjs_server::Request;
+    /// /// `new SockJS("/chat?token=" + encodeURIComponent("pass+word/=="))`
+    /// fn has_the_token(request: &Request<'_>) -> bool {
+    ///     request.query_parameter("token").as_deref() == Some("pass+word/==")
+    /// }
+    /// ```
+    pub fn query_parameter(&self, name: &str) -> Option<Cow<'r, str>> {
+        form::parameter(self.query()?, name)
     }
 
     /// The first header field of this name (any case), if it is text.
@@ -197,7 +209,8 @@ impl Engine {
     }
 }
 
-/// An answer to a request outside of every endpoint.
+/// An answer to a request outside of every endpoint, or to one for a session that is refused
+/// ([`Refusal::response`](crate::Refusal::response)).
 ///
 /// ```
 /// use sockjs_server::Response;
@@ -242,6 +255,14 @@ impl Response {
         self.status
     }
 
+    /// The answer to a request for a session, with an error's status.
+    pub(super) fn into_refusal(mut self) -> Self {
+        if self.status < 400 {
+            self.status = 403;
+        }
+        self.valid()
+    }
+
     /// The answer as it may be sent: with another status where a field is missing that this one must have, and without a
     /// body that it must not have.
     pub(super) fn valid(mut self) -> Self {
@@ -266,4 +287,11 @@ impl Response {
                 name.eq_ignore_ascii_case(field) && (field == "Allow" || !is_blank(value))
             })
     }
+}
+
+/// Header fields that say how an answer is framed are the server's.
+pub(super) fn is_the_programs(name: &str) -> bool {
+    let reserved = ["content-length", "transfer-encoding", "connection", "date", "upgrade", "trailer"];
+    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    !name.is_empty() && name.bytes().all(is_token) && !reserved.iter().any(|it| name.eq_ignore_ascii_case(it))
 }

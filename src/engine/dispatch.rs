@@ -4,12 +4,13 @@
 //! the turn. What is left when it is used up goes on in the next turn, with a flush and everybody else's share between;
 //! until then nothing more is read from that connection, and a request is not answered before its last message was told.
 
+use super::admission::{Answer, Outcome};
 use super::answers::Exchange;
 use super::application::Application;
 use super::connection::{Connection, Delivered};
 use super::queues::Notice;
 use super::reading::Rest;
-use super::session::Session;
+use super::session::{Close, Session};
 use super::time::Alarm;
 use super::writing::Frame;
 use super::{Engine, Event, Message};
@@ -121,27 +122,34 @@ impl Engine {
         }
     }
 
-    /// May one more session open here? `Err` holds the status of the refusal.
+    /// May one more session open here? If so, it must open now: the application has its state ready. One that the
+    /// application refuses with a close opens too, for its client alone. `Err` holds what else is answered.
     pub(super) fn admit(
         &mut self,
         exchange: &Exchange<'_>,
         number: u16,
         transport: Transport,
         application: &mut dyn Application,
-    ) -> Result<(), u16> {
-        let endpoint = self.endpoints.get(usize::from(number)).ok_or(404_u16)?;
+    ) -> Result<Option<Close>, Answer> {
+        let endpoint = self.endpoints.get(usize::from(number)).ok_or(Answer::Status(404))?;
         if self.refuses_sessions() || endpoint.sessions >= endpoint.options.sessions {
             self.note_refusal(exchange.key, 503);
-            return Err(503);
+            return Err(Answer::Status(503));
         }
         let path = endpoint.shown(exchange.request.path(), transport);
         let request = self.show(exchange, path, Some(transport));
         let admission = application.admit(number, &request);
         self.time.read();
-        admission.inspect_err(|status| self.note_not_admitted(exchange.key, *status))
+        let Err(refusal) = admission else { return Ok(None) };
+        self.note_not_admitted(exchange.key, refusal.code());
+        match refusal.0 {
+            Outcome::Close(close) => Ok(Some(close)),
+            Outcome::Answer(answer) => Err(answer),
+        }
     }
 
-    /// Sends the open frame through the first receiver, and tells the application.
+    /// Sends the open frame through the first receiver, and tells the application. A session that was refused closes behind
+    /// that frame, and the application does not hear of it.
     pub(super) fn open_session(
         &mut self,
         key: Key<Session>,
@@ -149,12 +157,20 @@ impl Engine {
         application: &mut dyn Application,
     ) {
         let Some(session) = self.sessions.get_mut(key) else { return };
-        session.receiver = Some(exchange.key);
-        let (number, transport) = (usize::from(session.endpoint), session.transport);
+        // A connection that ended for want of memory carries nothing: then the session waits for the next one.
+        let has_receiver =
+            self.connections.get(exchange.key).and_then(Connection::session).is_some_and(|own| own == key);
+        session.receiver = has_receiver.then_some(exchange.key);
+        let (number, transport, is_open) =
+            (usize::from(session.endpoint), session.transport, session.is_open());
         if transport != Transport::RawWebSocket {
             self.emit(exchange.key, Frame::Whole(OPEN_FRAME));
         }
         self.arm_session(key);
+        if !is_open {
+            self.queues.unflushed.push_back(&mut self.sessions, key);
+            return;
+        }
         let path = self.endpoints.get(number).map_or("", |it| it.shown(exchange.request.path(), transport));
         let request = self.show(exchange, path, Some(transport));
         application.opened(self, key, &request);

@@ -34,7 +34,7 @@
 //! | `registry` | endpoints and sessions are found, created, closed, forgotten |
 //! | `waits` | when each wait is over, and the timers for them |
 //! | `memory`, `queues`, `counters` | the account of memory with the spare buffers; deferred work; figures |
-//! | `application`, `endpoint` | the interface of the handlers; one mounted service |
+//! | `application`, `admission`, `endpoint` | the interface of the handlers; refusals; one mounted service |
 //! | `connection`, `reading`, `writing` | a connection: its two halves, and the rules that couple them |
 //! | `session` | a session |
 //! | `source`, `pace`, `byte_queue` | the parts of both: where input comes from, how the client reads, queued bytes |
@@ -46,6 +46,7 @@
 //! Two rules make it simple. A call from a handler only changes state and queues, and never calls a handler. Closes that such a
 //! call causes are told from `Engine::notify`, behind each unit of input; the slot of a session is freed behind its close.
 
+mod admission;
 mod answers;
 mod application;
 mod backpressure;
@@ -82,6 +83,7 @@ mod waits;
 mod work;
 mod writing;
 
+pub use admission::Refusal;
 pub use application::{Application, Event, Message, Request, Response};
 pub use connection::Connection;
 pub use counters::{Counters, Refusals};

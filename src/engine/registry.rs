@@ -89,22 +89,30 @@ impl Engine {
         self.endpoints.get(usize::from(number)).map_or(0, |endpoint| endpoint.roster.len())
     }
 
-    /// A new session, listed where it can be found. It has no receiver yet.
+    /// A new session, listed where it can be found; one that was refused is closed. It has no receiver yet.
     pub(super) fn create_session(
         &mut self,
         number: u16,
         transport: Transport,
         id: Option<&str>,
+        refused: Option<Close>,
     ) -> Key<Session> {
-        let key = self.sessions.insert(Session::new(number, transport, id, self.time.now()));
+        let mut session = Session::new(number, transport, id, self.time.now());
+        let is_open = refused.is_none();
+        if let Some(close) = refused {
+            session.refuse(close);
+        }
+        let key = self.sessions.insert(session);
         if let Some(endpoint) = self.endpoints.get_mut(usize::from(number)) {
             endpoint.sessions += 1;
-            endpoint.roster.push_back(&mut self.sessions, key);
+            if is_open {
+                endpoint.roster.push_back(&mut self.sessions, key);
+            }
             if id.is_some() {
                 endpoint.table.insert(&mut self.sessions, key);
             }
         }
-        self.counters.opened += 1;
+        self.counters.opened += u64::from(is_open);
         if let Some(count) = self.counters.session_by(transport) {
             *count += 1;
         }

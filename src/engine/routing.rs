@@ -5,7 +5,6 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
 
 use super::answers::{Cache, Exchange, Label, PLAIN_TEXT, end_answer};
-use super::budget::Purpose;
 use super::{Application, Engine, Event};
 use crate::http::{self, Loading, Method};
 use crate::sockjs::{
@@ -142,17 +141,7 @@ impl Engine {
         let request = self.show(exchange, exchange.request.path(), None);
         application.observe(&Event::Request(&request));
         let response = application.respond(self, &request, body).valid();
-        if !self.make_room(Purpose::Page, response.body.len()) {
-            self.note_refusal(exchange.key, 503);
-            return self.answer_error(exchange, 503, http::reason_phrase(503));
-        }
-        let label = Label { content_type: None, ..Label::TEXT };
-        self.answer_with(exchange, response.status, label, |mut head| {
-            for (name, value) in response.headers.iter().filter(|(name, _)| is_the_programs(name)) {
-                head = head.header(name, value);
-            }
-            end_answer(head, exchange, response.status, &response.body);
-        });
+        self.answer_response(exchange, &response, Label::TEXT);
     }
 
     /// `xhr_send` and `jsonp_send`: all messages of the body, or none.
@@ -222,12 +211,12 @@ impl Engine {
                 self.attach_or_wait(exchange.key, session);
             }
             None => match self.admit(exchange, number, transport, application) {
-                Ok(()) => {
-                    let session = self.create_session(number, transport, Some(id));
+                Ok(refused) => {
+                    let session = self.create_session(number, transport, Some(id), refused);
                     self.begin_receiver(exchange, session, transport, label, callback);
                     self.open_session(session, exchange, application);
                 }
-                Err(status) => self.answer_error(exchange, status, http::reason_phrase(status)),
+                Err(answer) => self.answer_refusal(exchange, &answer),
             },
         }
     }
@@ -251,11 +240,4 @@ fn loading(route: Route<'_>) -> Loading {
             ..
         } => Loading::Script,
     }
-}
-
-/// Header fields that say how an answer is framed are the server's.
-pub(super) fn is_the_programs(name: &str) -> bool {
-    let reserved = ["content-length", "transfer-encoding", "connection", "date", "upgrade", "trailer"];
-    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-    !name.is_empty() && name.bytes().all(is_token) && !reserved.iter().any(|it| name.eq_ignore_ascii_case(it))
 }

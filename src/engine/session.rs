@@ -143,6 +143,12 @@ impl Session {
         is_open
     }
 
+    /// The handler refused it: it is closed from the beginning, and its handler hears nothing of it.
+    pub(super) fn refuse(&mut self, close: Close) {
+        self.close(close);
+        self.note_told();
+    }
+
     /// Its handler is told now of the close: how it closed. `None`: it is open.
     pub(super) fn note_told(&mut self) -> Option<Arc<Close>> {
         let State::Closed { close, remaining } = &mut self.state else { return None };

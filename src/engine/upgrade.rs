@@ -2,7 +2,7 @@
 
 use super::answers::{Exchange, Label};
 use super::{Application, Engine};
-use crate::http::{self, ResponseHead};
+use crate::http::ResponseHead;
 use crate::sockjs::Transport;
 use crate::websocket::handshake::{self, HandshakeError, Offer};
 
@@ -20,14 +20,16 @@ impl Engine {
             Ok(_) => return self.answer_error(exchange, 400, "WebSocket needs HTTP/1.1."),
             Err(error) => return self.refuse_upgrade(exchange, error),
         };
-        if let Err(status) = self.admit(exchange, number, transport, application) {
-            return self.answer_error(exchange, status, http::reason_phrase(status));
-        }
         let raw = transport == Transport::RawWebSocket;
         let subprotocol = if raw { self.choose_subprotocol(exchange, number) } else { None };
+        // Whether a session can open at all is known before the application makes its state.
         if !self.can_answer(exchange.key, 0) {
             return;
         }
+        let refused = match self.admit(exchange, number, transport, application) {
+            Ok(refused) => refused,
+            Err(answer) => return self.answer_refusal(exchange, &answer),
+        };
         let Some(connection) = self.connections.get_mut(exchange.key) else { return };
         connection.outbox.write(&mut self.memory.pool, |out| {
             let mut head = ResponseHead::new(out, 101, &self.time.date)
@@ -39,7 +41,7 @@ impl Engine {
             }
             head.end();
         });
-        let session = self.create_session(number, transport, None);
+        let session = self.create_session(number, transport, None, refused);
         if let Some(connection) = self.connections.get_mut(exchange.key) {
             connection.begin_websocket(session, self.time.now());
             // From here on the timer of the session watches over the wait.

@@ -1,7 +1,9 @@
-//! Reading `application/x-www-form-urlencoded`, the only form in which old browsers can send a jsonp message.
+//! Reading `application/x-www-form-urlencoded`, the only form in which old browsers can send a jsonp message, and in which
+//! pages write queries.
 //!
-//! In goes a body or a single encoded value; out come decoded bytes. What they mean, and whether they are
-//! UTF-8, is for the caller to judge.
+//! In goes a body, a query or a single encoded value; out come decoded bytes, or the text that they are.
+
+use std::borrow::Cow;
 
 /// Whether a `Content-Type` says that the body is a form: parameters and case do not matter (RFC 9110
 /// §8.3.1).
@@ -21,6 +23,17 @@ pub fn field<'s>(body: &[u8], name: &str, scratch: &'s mut Vec<u8>) -> Option<&'
     scratch.clear();
     scratch.extend(decoded(value));
     Some(scratch)
+}
+
+/// The value of the first parameter of a query called `name`, decoded; `None` if there is none, or its bytes are not UTF-8.
+/// What needs no decoding is not copied.
+pub fn parameter<'q>(query: &'q str, name: &str) -> Option<Cow<'q, str>> {
+    let mut pairs = query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+    let (_, value) = pairs.find(|(other, _)| decoded(other.as_bytes()).eq(name.bytes()))?;
+    if !value.contains(['+', '%']) {
+        return Some(Cow::Borrowed(value));
+    }
+    String::from_utf8(decoded(value.as_bytes()).collect()).ok().map(Cow::Owned)
 }
 
 /// The bytes that an encoded value stands for. A `%` without two hexadecimal digits stands for itself.
@@ -84,6 +97,45 @@ mod tests {
             let found = field(body.as_bytes(), "d", &mut scratch);
             assert_eq!(found, expected.map(str::as_bytes), "{body:?}");
         }
+    }
+
+    /// Base64 has all that is special in a query: `+`, `/` and `=`.
+    #[test]
+    fn parameters_of_a_query_are_text() {
+        let cases: [(&str, Option<&str>); 26] = [
+            ("token=abc", Some("abc")),
+            ("token=a%2Bb/c%3D%3D", Some("a+b/c==")),
+            ("token=a%2bb%2Fc==", Some("a+b/c==")),
+            ("token=a+b", Some("a b")),
+            ("token=a%20b", Some("a b")),
+            ("token=%C3%A9%F0%9F%98%80", Some("é😀")),
+            ("token=%00%0d%0A", Some("\0\r\n")),
+            ("token=%26%3D%3F%23", Some("&=?#")),
+            ("token=%2525", Some("%25")),
+            ("token=100%", Some("100%")),
+            ("token=%zz%4", Some("%zz%4")),
+            ("token=a?b", Some("a?b")),
+            ("token", Some("")),
+            ("token=", Some("")),
+            ("a=1&token=2&token=3", Some("2")),
+            ("&&token=2&", Some("2")),
+            ("%74oken=2", Some("2")),
+            ("to+ken=1&token=2", Some("2")),
+            // The first one counts, whatever it is.
+            ("token=%ff&token=2", None),
+            ("token=%C3", None),
+            ("token=%ED%A0%80", None),
+            ("token=%C0%80", None),
+            ("tokens=1", None),
+            ("Token=1", None),
+            ("a=token", None),
+            ("", None),
+        ];
+        for (query, expected) in cases {
+            assert_eq!(parameter(query, "token").as_deref(), expected, "{query:?}");
+        }
+        assert!(matches!(parameter("token=a/b==", "token"), Some(Cow::Borrowed("a/b=="))));
+        assert_eq!(parameter("a+b%3D=1", "a b=").as_deref(), Some("1"));
     }
 
     #[test]

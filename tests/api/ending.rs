@@ -40,7 +40,7 @@ impl Handler for Echo {
         match text {
             "terminate" => session.terminate(),
             "terminate all" => {
-                let endpoint = session.endpoint();
+                let mut endpoint = session.endpoint();
                 for id in endpoint.sessions() {
                     assert!(endpoint.terminate(id));
                     assert!(!endpoint.terminate(id), "it is over");

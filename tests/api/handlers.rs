@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 
 use sockjs_server::{
-    Admission, Close, EndpointOptions, Handle, Handler, Request, SendError, Server, ServerOptions, Session,
+    Close, EndpointOptions, Handle, Handler, Refusal, Request, SendError, Server, ServerOptions, Session,
     SessionId, Transport,
 };
 
@@ -29,12 +29,15 @@ struct Counting {
     messages: usize,
 }
 
-#[derive(Default)]
 struct Tally {
     messages: usize,
 }
 
 impl Handler<Tally> for Counting {
+    fn admit(&mut self, _: &Request<'_>) -> Result<Tally, Refusal> {
+        Ok(Tally { messages: 0 })
+    }
+
     fn on_open(&mut self, session: &mut Session<'_, Tally>, _: &Request<'_>) {
         let text = format!("by {}", session.transport().name());
         session.send(&text).expect("a session that opens has room");
@@ -42,7 +45,7 @@ impl Handler<Tally> for Counting {
 
     fn on_message(&mut self, session: &mut Session<'_, Tally>, text: &str) {
         self.messages += 1;
-        session.state().messages += 1;
+        session.state_mut().messages += 1;
         let text = format!("{text} {} {}", session.state().messages, self.messages);
         session.send(&text).expect("it is open");
     }
@@ -63,16 +66,13 @@ fn a_handler_and_each_session_have_state_of_their_own() {
 }
 
 /// Tells when it is dropped.
-#[derive(Default)]
 struct Guard {
-    told: Option<mpsc::Sender<&'static str>>,
+    told: mpsc::Sender<&'static str>,
 }
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        if let Some(told) = &self.told {
-            told.send("dropped").expect("the test is waiting");
-        }
+        self.told.send("dropped").expect("the test is waiting");
     }
 }
 
@@ -81,8 +81,8 @@ struct Guarded {
 }
 
 impl Handler<Guard> for Guarded {
-    fn on_open(&mut self, session: &mut Session<'_, Guard>, _: &Request<'_>) {
-        session.state().told = Some(self.told.clone());
+    fn admit(&mut self, _: &Request<'_>) -> Result<Guard, Refusal> {
+        Ok(Guard { told: self.told.clone() })
     }
 
     fn on_message(&mut self, session: &mut Session<'_, Guard>, _: &str) {
@@ -90,7 +90,7 @@ impl Handler<Guard> for Guarded {
     }
 
     fn on_close(&mut self, session: &mut Session<'_, Guard>, _: &Close) {
-        assert!(session.state().told.is_some(), "on_close sees the state");
+        session.state().told.send("seen by on_close").expect("the test is waiting");
         self.told.send("closed").expect("the test is waiting");
     }
 }
@@ -103,6 +103,7 @@ fn the_state_is_dropped_with_the_session() {
         server.mount("/guarded", Guarded { told }).expect("mount");
     });
     let expect_end = || {
+        assert_eq!(heard.recv_timeout(PATIENCE), Ok("seen by on_close"));
         assert_eq!(heard.recv_timeout(PATIENCE), Ok("closed"));
         assert_eq!(heard.recv_timeout(PATIENCE), Ok("dropped"));
     };
@@ -166,7 +167,7 @@ fn endpoints_share_nothing() {
         server
             .mount_with("/a/b", options, move |session: &mut Session<'_>, _: &str| {
                 let stranger = heard.recv_timeout(PATIENCE).expect("a session of the other endpoint");
-                let endpoint = session.endpoint();
+                let mut endpoint = session.endpoint();
                 assert_eq!(endpoint.send(stranger, "hello"), Err(SendError::Gone));
                 assert_eq!(endpoint.send_binary(stranger, b"hello"), Err(SendError::Gone));
                 assert!(!endpoint.close(stranger, 3000, "Go away!"));
@@ -194,17 +195,17 @@ struct Doorkeeper {
 }
 
 impl Handler for Doorkeeper {
-    fn admit(&mut self, request: &Request<'_>) -> Admission {
+    fn admit(&mut self, request: &Request<'_>) -> Result<(), Refusal> {
         let peer = request.peer().expect("TCP has addresses");
         assert!(peer.ip().is_loopback());
         let transport = request.transport().expect("a transport asks").name();
-        let badge = request.query_parameter("badge").unwrap_or("none");
+        let badge = request.query_parameter("badge").unwrap_or("none".into());
         let agent = request.header("user-agent").unwrap_or("none");
         let text = format!("{} {transport} badge={badge} agent={agent}", request.method());
         self.asked.send(text).expect("the test is waiting");
         match request.cookie("status").and_then(|status| status.parse().ok()) {
-            Some(status) => Admission::Refuse(status),
-            None => Admission::Accept,
+            Some(status) => Err(Refusal::status(status)),
+            None => Ok(()),
         }
     }
 
@@ -251,4 +252,48 @@ fn admission_runs_for_every_transport_before_there_is_a_session() {
     assert_eq!(polling.send_json("[]"), 204);
     assert_eq!(heard.try_iter().count(), 1);
     assert_eq!(opened.load(Ordering::SeqCst), 1);
+}
+
+/// Has the parameter `token`, and says it.
+struct Bearer;
+
+impl Handler<Option<String>> for Bearer {
+    fn admit(&mut self, request: &Request<'_>) -> Result<Option<String>, Refusal> {
+        Ok(request.query_parameter("token").map(|token| token.into_owned()))
+    }
+
+    fn on_open(&mut self, session: &mut Session<'_, Option<String>>, request: &Request<'_>) {
+        let (token, mut session) = session.split();
+        session.send(token.as_deref().unwrap_or("(none)")).expect("a session that opens has room");
+        session.send(request.query().unwrap_or("(none)")).expect("a session that opens has room");
+    }
+
+    fn on_message(&mut self, _: &mut Session<'_, Option<String>>, _: &str) {}
+}
+
+/// Base64 has all that is special in a query.
+#[test]
+fn a_query_parameter_is_what_the_page_encoded() {
+    let server = TestServer::start(ServerOptions::default(), |server| {
+        server.mount("/e", Bearer).expect("mount");
+    });
+    let table = [
+        ("token=q83vEjRW%2B%2F8%3D", "q83vEjRW+/8="),
+        ("token=q83vEjRW%2B/8=", "q83vEjRW+/8="),
+        ("a=b&token=%C3%A9t%C3%A9", "été"),
+        ("token=two+words", "two words"),
+        ("token=", ""),
+        ("token=%FF", "(none)"),
+        ("t=1", "(none)"),
+    ];
+    for (query, token) in table {
+        let mut socket =
+            WebSocket::open_on(Client::connect(server.address), &format!("/e/websocket?{query}"), HANDSHAKE);
+        assert_eq!((socket.text(), socket.text()), (token.to_owned(), query.to_owned()));
+        let mut client = Client::connect(server.address);
+        let target = format!("/e/000/{}/xhr?{query}", query.len());
+        assert_eq!(client.ask("POST", &target, "", b"").text(), "o\n");
+        let frame = format!("a[\"{token}\",\"{query}\"]\n");
+        assert_eq!(client.ask("POST", &target, "", b"").text(), frame);
+    }
 }

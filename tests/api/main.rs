@@ -18,8 +18,10 @@ mod per_client;
 mod proxied;
 mod raw;
 mod reentrancy;
+mod refusals;
 mod sending;
 mod shutdown;
+mod states;
 mod timers;
 mod watching;
 

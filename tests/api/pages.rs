@@ -116,7 +116,7 @@ fn statuses_keep_their_promises() {
             let status = parameter("status").and_then(|status| status.parse().ok()).expect("a status");
             let response = Response::new(status).body("because");
             match parameter("field") {
-                Some(field) => response.header(field, parameter("value").unwrap_or_default()),
+                Some(field) => response.header(&field, &parameter("value").unwrap_or_default()),
                 None => response,
             }
         });

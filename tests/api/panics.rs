@@ -5,7 +5,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use sockjs_server::{
-    Admission, Cause, Close, Context, Endpoint, EndpointOptions, Event, Handler, Request, Response, Server,
+    Cause, Close, Context, Endpoint, EndpointOptions, Event, Handler, Refusal, Request, Response, Server,
     ServerOptions, Session,
 };
 
@@ -43,9 +43,9 @@ impl Fragile {
 }
 
 impl Handler for Fragile {
-    fn admit(&mut self, _: &Request<'_>) -> Admission {
+    fn admit(&mut self, _: &Request<'_>) -> Result<(), Refusal> {
         self.reach("admit");
-        Admission::Accept
+        Ok(())
     }
 
     fn on_open(&mut self, _: &mut Session<'_>, _: &Request<'_>) {
@@ -239,9 +239,9 @@ fn a_state_whose_drop_panics_costs_nothing() {
     let server = TestServer::start(ServerOptions::default(), |server| {
         server
             .mount("/state", |session: &mut Session<'_, Option<Bomb>>, text: &str| match text {
-                "keep" => *session.state() = Some(Bomb),
+                "keep" => *session.state_mut() = Some(Bomb),
                 // The state before is dropped in the handler's own hands.
-                "drop" => *session.state() = None,
+                "drop" => *session.state_mut() = None,
                 _ => _ = session.send(text),
             })
             .expect("mount");
@@ -272,6 +272,10 @@ fn a_state_whose_drop_panics_costs_nothing() {
 struct Unsound(Bomb);
 
 impl Handler<Bomb> for Unsound {
+    fn admit(&mut self, _: &Request<'_>) -> Result<Bomb, Refusal> {
+        Ok(Bomb)
+    }
+
     fn on_message(&mut self, _: &mut Session<'_, Bomb>, _: &str) {}
 }
 

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use sockjs_server::{
-    Close, Endpoint, EndpointId, EndpointOptions, Handler, Request, SendError, ServerOptions, Session,
-    SessionId,
+    Close, Endpoint, EndpointId, EndpointOptions, Handler, Refusal, Request, SendError, ServerOptions,
+    Session, SessionId,
 };
 
 use crate::support::websocket::{Frame, WebSocket};
@@ -43,11 +43,12 @@ enum Operation {
     CloseAll,
     SendAfterClose,
     Timers,
+    States,
 }
 
 use Operation::*;
 
-const OPERATIONS: [Operation; 10] = [
+const OPERATIONS: [Operation; 11] = [
     SendToSelf,
     SendToOther,
     Broadcast,
@@ -58,7 +59,11 @@ const OPERATIONS: [Operation; 10] = [
     CloseAll,
     SendAfterClose,
     Timers,
+    States,
 ];
+
+/// What is kept with each session: a hundred for each that opened before it, and what was added since.
+type Mark = usize;
 
 /// The sessions of one endpoint: two that only look on, and then the one whose callback acts.
 const SUBJECT: usize = 2;
@@ -78,7 +83,7 @@ struct Actor {
 
 impl Actor {
     /// Notes the callback; and acts if it is the one.
-    fn note(&mut self, callback: Callback, session: &mut Session<'_>) {
+    fn note(&mut self, callback: Callback, session: &mut Session<'_, Mark>) {
         self.heard.lock().expect("unpoisoned").entry(session.id()).or_default().push(callback);
         if callback == self.callback && self.sessions.get(SUBJECT) == Some(&session.id()) {
             let other = self.sessions[0];
@@ -90,7 +95,7 @@ impl Actor {
 }
 
 /// Through the session's own methods where there is one.
-fn act(operation: Operation, session: &mut Session<'_>, other: SessionId, is_open: bool) {
+fn act(operation: Operation, session: &mut Session<'_, Mark>, other: SessionId, is_open: bool) {
     let gone = if is_open { Ok(()) } else { Err(SendError::Gone) };
     let reached = if is_open { 3 } else { 2 };
     match operation {
@@ -112,9 +117,20 @@ fn act(operation: Operation, session: &mut Session<'_>, other: SessionId, is_ope
             session.set_timer(Duration::from_secs(3600));
             session.cancel_timer();
         }
+        States => {
+            let (id, before) = (session.id(), *session.state());
+            act_from_outside(operation, &mut session.endpoint(), id, other, is_open);
+            assert_eq!(*session.state(), before + 1);
+            *session.state_mut() += 1;
+            assert_eq!(session.endpoint().state(id), Some(&(before + 2)));
+            let (mark, mut rest) = session.split();
+            *mark += 1;
+            assert_eq!((rest.id(), rest.endpoint().state(other)), (id, None));
+            assert_eq!(session.endpoint().state_mut(id), Some(&mut (before + 3)));
+        }
         SendToOther | CloseOther | CloseAll => {
             let id = session.id();
-            act_from_outside(operation, session.endpoint(), id, other, is_open);
+            act_from_outside(operation, &mut session.endpoint(), id, other, is_open);
         }
     }
 }
@@ -122,7 +138,7 @@ fn act(operation: Operation, session: &mut Session<'_>, other: SessionId, is_ope
 /// By names alone: the way from a timer of the endpoint, and from another thread.
 fn act_from_outside(
     operation: Operation,
-    endpoint: &mut Endpoint<'_>,
+    endpoint: &mut Endpoint<'_, Mark>,
     subject: SessionId,
     other: SessionId,
     is_open: bool,
@@ -155,6 +171,17 @@ fn act_from_outside(
             assert_eq!(endpoint.send(subject, "late"), Err(SendError::Gone));
             assert_eq!(endpoint.broadcast("all"), 2);
         }
+        States => {
+            let mark = *endpoint.state(subject).expect("it is there");
+            assert_eq!(mark / 100, SUBJECT);
+            *endpoint.state_mut(subject).expect("it is there") += 1;
+            assert_eq!(endpoint.state(subject), Some(&(mark + 1)));
+            *endpoint.state_mut(other).expect("it is there") += 10;
+            assert_eq!(endpoint.state(other), Some(&10));
+            // A session that closes has its state until that was told.
+            assert!(!is_open || endpoint.close(subject, 4001, "self"));
+            assert_eq!(endpoint.state(subject), Some(&(mark + 1)));
+        }
         Timers => {
             endpoint.set_timer(Duration::from_secs(3600));
             endpoint.cancel_timer();
@@ -162,13 +189,17 @@ fn act_from_outside(
     }
 }
 
-impl Handler for Actor {
-    fn on_open(&mut self, session: &mut Session<'_>, _: &Request<'_>) {
+impl Handler<Mark> for Actor {
+    fn admit(&mut self, _: &Request<'_>) -> Result<Mark, Refusal> {
+        Ok(100 * self.sessions.len())
+    }
+
+    fn on_open(&mut self, session: &mut Session<'_, Mark>, _: &Request<'_>) {
         self.sessions.push(session.id());
         self.note(Open, session);
     }
 
-    fn on_message(&mut self, session: &mut Session<'_>, text: &str) {
+    fn on_message(&mut self, session: &mut Session<'_, Mark>, text: &str) {
         match text {
             "fill" => {
                 assert_eq!(session.send("full"), Ok(()));
@@ -181,25 +212,25 @@ impl Handler for Actor {
         self.note(Message, session);
     }
 
-    fn on_binary(&mut self, session: &mut Session<'_>, _: &[u8]) {
+    fn on_binary(&mut self, session: &mut Session<'_, Mark>, _: &[u8]) {
         self.note(Binary, session);
     }
 
-    fn on_drain(&mut self, session: &mut Session<'_>) {
+    fn on_drain(&mut self, session: &mut Session<'_, Mark>) {
         self.note(Drain, session);
     }
 
-    fn on_timer(&mut self, session: &mut Session<'_>) {
+    fn on_timer(&mut self, session: &mut Session<'_, Mark>) {
         self.note(Timer, session);
     }
 
-    fn on_endpoint_timer(&mut self, endpoint: &mut Endpoint<'_>) {
+    fn on_endpoint_timer(&mut self, endpoint: &mut Endpoint<'_, Mark>) {
         let (subject, other) = (self.sessions[SUBJECT], self.sessions[0]);
         act_from_outside(self.operation, endpoint, subject, other, true);
         self.acted.send(()).expect("the test is waiting");
     }
 
-    fn on_close(&mut self, session: &mut Session<'_>, _: &Close) {
+    fn on_close(&mut self, session: &mut Session<'_, Mark>, _: &Close) {
         self.note(Callback::Close, session);
         self.closed.send(()).expect("the test is waiting");
     }
@@ -214,7 +245,7 @@ fn expected(callback: Callback, operation: Operation) -> [Vec<Frame>; 3] {
         SendToOther => [text("other"), vec![], vec![]],
         Broadcast => [text("all"), text("all"), text("all")],
         BroadcastToOthers => [text("rest"), text("rest"), vec![]],
-        CloseSelf | CloseSelfTwice => [vec![], vec![], close(4001, "self")],
+        CloseSelf | CloseSelfTwice | States => [vec![], vec![], close(4001, "self")],
         CloseOther => [close(4002, "other"), vec![], vec![]],
         CloseAll => [close(4003, "all"), close(4003, "all"), close(4003, "all")],
         SendAfterClose => [text("all"), text("all"), close(4001, "self")],
@@ -290,7 +321,7 @@ struct Scene {
     callback: Callback,
     operation: Operation,
     prefix: String,
-    endpoint: EndpointId,
+    endpoint: EndpointId<Mark>,
     heard: Arc<Mutex<HashMap<SessionId, Vec<Callback>>>>,
     act: mpsc::Sender<()>,
     acted: mpsc::Receiver<()>,

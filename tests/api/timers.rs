@@ -3,7 +3,7 @@
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use sockjs_server::{Endpoint, Handler, Request, Server, ServerOptions, Session};
+use sockjs_server::{Endpoint, Handler, Refusal, Request, Server, ServerOptions, Session};
 
 use crate::support::websocket::WebSocket;
 use crate::support::{PATIENCE, TestServer};
@@ -17,14 +17,17 @@ struct Clock {
 }
 
 /// What is kept with each session: when the timer was set.
-#[derive(Default)]
 struct Set(Option<Instant>);
 
 const DELAY: Duration = Duration::from_millis(20);
 
 impl Handler<Set> for Clock {
+    fn admit(&mut self, _: &Request<'_>) -> Result<Set, Refusal> {
+        Ok(Set(None))
+    }
+
     fn on_message(&mut self, session: &mut Session<'_, Set>, text: &str) {
-        session.state().0 = Some(Instant::now());
+        session.state_mut().0 = Some(Instant::now());
         match text {
             "set" => session.set_timer(DELAY),
             "move nearer" => {
@@ -51,7 +54,7 @@ impl Handler<Set> for Clock {
         session.send("timer").expect("it is open");
     }
 
-    fn on_endpoint_timer(&mut self, endpoint: &mut Endpoint<'_>) {
+    fn on_endpoint_timer(&mut self, endpoint: &mut Endpoint<'_, Set>) {
         self.beats += 1;
         endpoint.broadcast(&format!("beat {}", self.beats));
         if self.beats < 3 {

@@ -2,7 +2,7 @@
 
 use std::sync::mpsc;
 
-use sockjs_server::{Admission, Event, Handler, Request, ServerOptions, Session, Transport};
+use sockjs_server::{Event, Handler, Refusal, Request, ServerOptions, Session, Transport};
 
 use crate::support::client::Client;
 use crate::support::sockjs::SockJs;
@@ -13,10 +13,10 @@ use crate::support::{PATIENCE, TestServer};
 struct Echo;
 
 impl Handler for Echo {
-    fn admit(&mut self, request: &Request<'_>) -> Admission {
+    fn admit(&mut self, request: &Request<'_>) -> Result<(), Refusal> {
         match request.query() {
-            Some("no") => Admission::Refuse(402),
-            _ => Admission::Accept,
+            Some("no") => Err(Refusal::status(402)),
+            _ => Ok(()),
         }
     }
 

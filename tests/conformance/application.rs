@@ -3,7 +3,7 @@
 use std::sync::mpsc::{Receiver as Inbox, Sender, channel};
 use std::time::Duration;
 
-use sockjs_server::{Admission, Close, EndpointOptions, Handler, Request, ServerOptions, Session};
+use sockjs_server::{Close, EndpointOptions, Handler, Refusal, Request, ServerOptions, Session};
 
 use crate::support::PATIENCE;
 use crate::support::TestServer;
@@ -16,12 +16,16 @@ use crate::support::wire::{HTTP, STREAMING, Transport};
 struct Notes(Sender<Vec<String>>);
 
 impl Handler<Vec<String>> for Notes {
+    fn admit(&mut self, _: &Request<'_>) -> Result<Vec<String>, Refusal> {
+        Ok(Vec::new())
+    }
+
     fn on_open(&mut self, session: &mut Session<'_, Vec<String>>, _: &Request<'_>) {
-        session.state().push("open".to_owned());
+        session.state_mut().push("open".to_owned());
     }
 
     fn on_message(&mut self, session: &mut Session<'_, Vec<String>>, text: &str) {
-        session.state().push(text.to_owned());
+        session.state_mut().push(text.to_owned());
         match text {
             "close" => session.close(3001, "as you wish"),
             "last" => {
@@ -35,7 +39,7 @@ impl Handler<Vec<String>> for Notes {
     }
 
     fn on_close(&mut self, session: &mut Session<'_, Vec<String>>, _: &Close) {
-        let mut notes = std::mem::take(session.state());
+        let mut notes = std::mem::take(session.state_mut());
         notes.push("close".to_owned());
         // The test may have seen enough.
         let _ = self.0.send(notes);
@@ -140,9 +144,9 @@ pub fn told_once() {
 struct Curious(Sender<String>);
 
 impl Handler for Curious {
-    fn admit(&mut self, request: &Request<'_>) -> Admission {
+    fn admit(&mut self, request: &Request<'_>) -> Result<(), Refusal> {
         self.0.send(format!("{} {:?}", request.path(), request.query())).expect("the test listens");
-        Admission::Accept
+        Ok(())
     }
 
     fn on_open(&mut self, session: &mut Session<'_>, request: &Request<'_>) {

@@ -4,7 +4,7 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use sockjs_server::{Handler, ServerOptions, Session};
+use sockjs_server::{Handler, Refusal, Request, ServerOptions, Session};
 
 use crate::support::client::Client;
 use crate::support::frames::text;
@@ -18,11 +18,15 @@ type Setting = Option<(Instant, Duration)>;
 struct Clock(Sender<(Duration, Duration)>);
 
 impl Handler<Setting> for Clock {
+    fn admit(&mut self, _: &Request<'_>) -> Result<Setting, Refusal> {
+        Ok(None)
+    }
+
     fn on_message(&mut self, session: &mut Session<'_, Setting>, text: &str) {
         let (work, delay) = text.split_once(' ').expect("two numbers");
         thread::sleep(Duration::from_micros(work.parse().expect("a number")));
         let delay = Duration::from_millis(delay.parse().expect("a number"));
-        *session.state() = Some((Instant::now(), delay));
+        *session.state_mut() = Some((Instant::now(), delay));
         session.set_timer(delay);
     }
 

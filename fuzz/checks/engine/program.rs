@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use sockjs_server::collections::Key;
 use sockjs_server::engine::{
-    Application, Cause, Close, Engine, Event, Message, Request, Response, SendError, Session,
+    Application, Cause, Close, Engine, Event, Message, Refusal, Request, Response, SendError, Session,
 };
 use sockjs_server::{Transport, engine};
 
@@ -168,10 +168,11 @@ impl Program {
 }
 
 impl Application for Program {
-    fn admit(&mut self, _: u16, _: &Request<'_>) -> Result<(), u16> {
+    fn admit(&mut self, _: u16, _: &Request<'_>) -> Result<(), Refusal> {
         self.admissions += 1;
         match self.actions.get(self.admissions) {
-            Some(0xff) => Err(403),
+            Some(0xff) => Err(Refusal::status(403)),
+            Some(0xfe) => Err(Refusal::close(4001, "refused")),
             _ => Ok(()),
         }
     }

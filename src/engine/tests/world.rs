@@ -6,7 +6,7 @@ use crate::collections::Key;
 use crate::engine::TimeSource;
 use crate::engine::{
     Application, Arrival, Close, Connection, EndpointOptions, Engine, Event, ManualClock, Message, Order,
-    Request, Response, SendError, ServerOptions, Session,
+    Refusal, Request, Response, SendError, ServerOptions, Session,
 };
 
 /// What a handler does, by endpoint.
@@ -22,7 +22,6 @@ pub(super) enum Moment<'m> {
 }
 
 /// The handlers of a test: they log what they hear, then behave.
-#[derive(Default)]
 pub(super) struct Recorder {
     pub(super) log: Vec<String>,
     pub(super) names: HashMap<Key<Session>, usize>,
@@ -30,11 +29,18 @@ pub(super) struct Recorder {
     pub(super) work: u64,
     /// How large a page of the program's own is; none is 404.
     pub(super) page: usize,
+    /// Whom the handlers refuse.
+    pub(super) refuse: fn() -> Option<Refusal>,
     clock: ManualClock,
     behaviours: Vec<Behaviour>,
 }
 
 impl Recorder {
+    fn new(behaviour: Behaviour, clock: ManualClock) -> Self {
+        let (log, names, work, page) = Default::default();
+        Self { log, names, work, page, refuse: || None, clock, behaviours: vec![behaviour] }
+    }
+
     fn hear(&mut self, engine: &mut Engine, key: Key<Session>, what: String, moment: Moment<'_>) {
         let next = self.names.len();
         let name = *self.names.entry(key).or_insert(next);
@@ -46,8 +52,8 @@ impl Recorder {
 }
 
 impl Application for Recorder {
-    fn admit(&mut self, _: u16, _: &Request<'_>) -> Result<(), u16> {
-        Ok(())
+    fn admit(&mut self, _: u16, _: &Request<'_>) -> Result<(), Refusal> {
+        (self.refuse)().map_or(Ok(()), Err)
     }
     fn opened(&mut self, engine: &mut Engine, key: Key<Session>, _: &Request<'_>) {
         self.hear(engine, key, "open".into(), Moment::Open);
@@ -119,7 +125,7 @@ impl World {
         engine.mount("/e", options).expect("sound options").expect("one of few");
         Self {
             engine,
-            handlers: Recorder { behaviours: vec![behaviour], clock: clock.clone(), ..Recorder::default() },
+            handlers: Recorder::new(behaviour, clock.clone()),
             clock,
             received: HashMap::new(),
             hung_up: HashSet::new(),

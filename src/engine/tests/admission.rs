@@ -1,0 +1,79 @@
+//! Sessions that were admitted, or refused, on a connection that could not be answered.
+
+use super::world::{World, echo};
+use crate::engine::budget::Budget;
+use crate::engine::{EndpointOptions, Refusal};
+
+/// No byte of an answer has room.
+fn without_memory(refuse: fn() -> Option<Refusal>) -> World {
+    let mut world = World::with(EndpointOptions::default(), echo);
+    world.handlers.refuse = refuse;
+    world.engine.memory.budget = Budget::new(1);
+    world
+}
+
+/// Contract, section 7, clause 10: it expires like any other.
+#[test]
+fn a_session_whose_first_receiver_has_no_room_waits_for_the_next_and_expires() {
+    for transport in ["xhr", "xhr_streaming"] {
+        let mut world = without_memory(|| None);
+        let connection = world.connect();
+        world.post(connection, &format!("s/{transport}"), "");
+        assert_eq!((world.take(connection), world.heard()), (String::new(), vec!["0 open".to_owned()]));
+        assert!(world.ended.contains(&connection));
+        world.pass(4_999);
+        assert_eq!(world.heard(), [""; 0], "{transport}");
+        world.pass(2);
+        assert_eq!(world.heard(), ["0 close 1006 Expired"], "{transport}");
+        world.finish();
+    }
+}
+
+#[test]
+fn a_refused_session_whose_first_receiver_has_no_room_is_forgotten() {
+    for transport in ["xhr", "xhr_streaming"] {
+        let mut world = without_memory(|| Some(Refusal::close(4001, "no token")));
+        let connection = world.connect();
+        world.post(connection, &format!("s/{transport}"), "");
+        assert_eq!(world.take(connection), "");
+        assert_eq!(world.engine.counters().sessions, 1, "{transport}");
+        world.engine.memory.budget = Budget::new(1 << 20);
+        let next = world.connect();
+        world.post(next, "s/xhr", "");
+        assert_eq!(world.take_body(next), "c[4001,\"no token\"]\n");
+        world.pass(4_999);
+        assert_eq!(world.engine.counters().sessions, 1, "{transport}");
+        world.pass(2);
+        assert_eq!(world.engine.counters().sessions, 0, "{transport}");
+        assert_eq!(world.heard(), [""; 0]);
+        world.finish();
+    }
+}
+
+/// The application makes no state for a session that cannot open.
+#[test]
+fn an_upgrade_without_room_for_its_answer_is_not_put_to_the_application() {
+    let mut world = without_memory(|| panic!("it is not asked"));
+    for path in ["websocket", "000/s/websocket"] {
+        let connection = world.connect();
+        world.send(connection, World::handshake(path));
+        assert!(world.ended.contains(&connection), "{path}");
+    }
+    world.finish();
+}
+
+/// A stalled client of a refused session is given up as any other.
+#[test]
+fn a_refused_session_ends_with_a_client_that_takes_nothing() {
+    for path in ["websocket", "000/s/websocket"] {
+        let mut world = World::with(EndpointOptions::default(), echo);
+        world.handlers.refuse = || Some(Refusal::close(4001, "no token"));
+        let connection = world.connect();
+        world.blocked.insert(connection);
+        world.send(connection, World::handshake(path));
+        world.pass(40_000);
+        assert!(world.ended.contains(&connection), "{path}");
+        assert_eq!((world.engine.counters().sessions, world.heard()), (0, Vec::new()), "{path}");
+        world.finish();
+    }
+}
