@@ -168,17 +168,11 @@ impl Connection {
 
     /// The session to which the messages of its payload are being told.
     pub(super) fn delivering(&self) -> Option<Key<Session>> {
-        match self.reading {
-            Reading::Delivering { session, .. } => Some(session),
-            _ => None,
-        }
+        if let Reading::Delivering { session, .. } = self.reading { Some(session) } else { None }
     }
 
     pub(super) fn websocket(&self) -> Option<&Socket> {
-        match &self.writing {
-            Writing::Frames(socket) => Some(socket),
-            _ => None,
-        }
+        if let Writing::Frames(socket) = &self.writing { Some(socket) } else { None }
     }
 
     /// Differs where something came of what waited in the inbox.
@@ -246,14 +240,15 @@ impl Connection {
     pub(super) fn end_must_wait(&self, is_backed_up: bool) -> bool {
         match &self.writing {
             Writing::Owed(_) | Writing::Abandoned | Writing::Last { .. } => true,
-            _ if self.is_postponed || self.has_rest() => true,
+            Writing::Poll(_) | Writing::Stream(_) | Writing::Closing | Writing::Shut | Writing::Gone => {
+                self.is_postponed
+            }
+            Writing::Idle | Writing::Frames(_) if self.is_postponed || self.has_rest() => true,
             Writing::Idle | Writing::Frames(_) => match self.next_unit() {
                 // What is here whole waits for the answers before it to leave.
                 Unit::Request | Unit::Frame => !self.inbox.is_empty() && is_backed_up,
                 Unit::ProxyHeader | Unit::Discarded | Unit::Later | Unit::Ignored => false,
             },
-            Writing::Poll(_) | Writing::Stream(_) => false,
-            Writing::Closing | Writing::Shut | Writing::Gone => false,
         }
     }
 
@@ -274,13 +269,12 @@ impl Connection {
     /// The connection ends here and now. `false`: it has ended already; or the messages of its last request are still being told,
     /// and then it ends behind the last of them.
     pub(super) fn fail(&mut self, is_delivering: bool) -> bool {
-        match self.writing {
-            Writing::Gone => return false,
-            Writing::Owed(_) | Writing::Abandoned if is_delivering && self.delivering().is_some() => {
-                self.writing = Writing::Abandoned;
-                return false;
-            }
-            _ => {}
+        if let Writing::Gone = self.writing {
+            return false;
+        }
+        if is_delivering && self.delivering().is_some() {
+            self.writing = Writing::Abandoned;
+            return false;
         }
         (self.reading, self.writing) = (Reading::Ignored, Writing::Gone);
         true
@@ -352,11 +346,11 @@ impl Connection {
 
     /// The session of a payload of which a part is told, and the place for what is left of it.
     pub(super) fn rest_mut(&mut self) -> Option<(Key<Session>, &mut Option<Box<Rest>>)> {
-        match (&mut self.reading, &self.writing) {
-            (Reading::Delivering { session, rest }, _) => Some((*session, rest)),
-            (Reading::Frames { rest, .. }, Writing::Frames(socket)) => Some((socket.session, rest)),
-            _ => None,
-        }
+        let session = self.delivering().or_else(|| self.writing.session())?;
+        let (Reading::Delivering { rest, .. } | Reading::Frames { rest, .. }) = &mut self.reading else {
+            return None;
+        };
+        Some((session, rest))
     }
 
     /// Whether a WebSocket's payload has a part that is not told.
@@ -376,7 +370,8 @@ impl Connection {
                 self.reading = Reading::Next;
                 Delivered::Abandoned
             }
-            _ => Delivered::Frame,
+            Writing::Frames(_) | Writing::Idle | Writing::Poll(_) | Writing::Stream(_) => Delivered::Frame,
+            Writing::Last { .. } | Writing::Closing | Writing::Shut | Writing::Gone => Delivered::Frame,
         }
     }
 }
@@ -416,7 +411,8 @@ impl Connection {
                 }
                 (stream.session, stream.keep_alive)
             }
-            _ => return false,
+            Writing::Idle | Writing::Owed(_) | Writing::Abandoned | Writing::Frames(_) => return false,
+            Writing::Last { .. } | Writing::Closing | Writing::Shut | Writing::Gone => return false,
         };
         self.writing = Writing::Last { session: Some(session), keep_alive };
         true
@@ -440,10 +436,7 @@ impl Connection {
 /// WebSockets.
 impl Connection {
     pub(super) fn decoder_mut(&mut self) -> Option<&mut Decoder> {
-        match &mut self.reading {
-            Reading::Frames { decoder, .. } => Some(decoder),
-            _ => None,
-        }
+        if let Reading::Frames { decoder, .. } = &mut self.reading { Some(decoder) } else { None }
     }
 
     /// Puts a ping into the outbox.
@@ -503,10 +496,10 @@ impl Connection {
 
     /// Throws away the front of the input in front of the client's close frame.
     pub(super) fn discard(&mut self, input: &[u8]) -> Result<Discarded, WebSocketError> {
-        match &mut self.reading {
-            Reading::Discarded(discard) => discard.discard(input),
-            _ => Ok(Discarded::Bytes(input.len())),
-        }
+        let Reading::Discarded(discard) = &mut self.reading else {
+            return Ok(Discarded::Bytes(input.len()));
+        };
+        discard.discard(input)
     }
 }
 

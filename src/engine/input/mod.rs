@@ -71,21 +71,21 @@ impl Engine {
             return;
         }
         let Some(connection) = self.connections.get(key) else { return };
-        if connection.is_postponed {
-            // Its units are whole, and wait for the next turn only.
+        let decoder =
+            if let Reading::Frames { decoder, .. } = connection.reading() { decoder.buffered() } else { 0 };
+        // The units of a connection that is postponed are whole, and wait for the next turn only.
+        if connection.is_postponed || connection.inbox.len() + decoder == 0 {
             return;
         }
-        let is_empty = connection.inbox.is_empty();
         match connection.reading() {
             Reading::Head(_) | Reading::Body(_) => self.refuse_unfinished(key, 503),
-            Reading::Frames { decoder, .. } if decoder.buffered() > 0 || !is_empty => {
+            Reading::Frames { .. } => {
                 self.fail_websocket(key, close::TRY_AGAIN_LATER, "The server is out of memory");
             }
-            _ if is_empty => return,
             // Pipelined requests: a refusal cannot go out before the answer that is under way.
             Reading::First | Reading::Next | Reading::Delivering { .. } => self.drop_connection(key),
             // Incomplete headers, for which no answer exists.
-            Reading::Proxied | Reading::Frames { .. } | Reading::Discarded(_) => self.drop_connection(key),
+            Reading::Proxied | Reading::Discarded(_) => self.drop_connection(key),
             Reading::Ignored => return,
         }
         self.drop_inbox(key);
