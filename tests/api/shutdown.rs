@@ -51,6 +51,7 @@ fn session_count() -> usize {
     (descriptors() / 4).min(1_000)
 }
 
+/// Rule 12.10, and rule 9 (1001), on every transport.
 #[test]
 fn a_thousand_sessions_of_all_transports_hear_the_end() {
     let count = session_count();
@@ -118,6 +119,7 @@ fn a_client_between_two_polls_hears_it_with_the_next() {
     assert_eq!(server.counters().connections, 0);
 }
 
+/// Rule 12.10: clients that do nothing do not hold up the end.
 #[test]
 fn what_is_left_at_the_end_of_the_grace_is_cut_and_counted() {
     let (mut server, address, closes) = own(Duration::from_millis(50));
@@ -144,7 +146,8 @@ fn what_is_left_at_the_end_of_the_grace_is_cut_and_counted() {
     assert_eq!((counters.opened, counters.closed), (2, 2));
 }
 
-/// From the first moment of the shutdown: no new connections, no new sessions; and the port can be bound again at once.
+/// Rule 12.10: from the first moment of the shutdown there are no new connections and no new sessions, and the port can be
+/// bound again at once.
 #[test]
 fn nothing_new_begins() {
     let (mut server, address, _closes) = own(Duration::from_secs(10));

@@ -1,5 +1,5 @@
 //! A handler that blocks for a second holds everybody up, for this server has one thread; but nobody is lost by it, and
-//! nobody is blamed for the time that was not his (section 12, rule 6).
+//! nobody is blamed for the time that was not his (rule 12.6).
 
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;

@@ -193,6 +193,7 @@ fn a_half_close_and_then_a_reset_end_a_session_at_any_point() {
     leave(Way::Both);
 }
 
+/// Rule 12.6: what expired gives back its memory and descriptor.
 #[test]
 fn a_client_that_vanishes_at_any_point_leaves_nothing() {
     let (server, _record) = recording(|server, endpoint| {
@@ -214,6 +215,7 @@ fn a_client_that_vanishes_at_any_point_leaves_nothing() {
     assert_eq!(counters.opened, counters.closed);
 }
 
+/// Rule 12.6: every wait has a timer.
 #[test]
 fn a_client_that_falls_silent_at_any_point_is_let_go() {
     let short = Duration::from_millis(20);

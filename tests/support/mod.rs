@@ -2,9 +2,10 @@
 
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
+pub mod bad_frames;
+pub mod bad_requests;
 pub mod client;
 pub mod frames;
-pub mod malformed;
 pub mod programs;
 pub mod receiver;
 pub mod recorder;

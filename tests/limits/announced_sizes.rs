@@ -1,5 +1,5 @@
 //! What is announced and never comes, and what is small and comes a hundred thousand times: memory follows what has
-//! arrived, and not beyond the buffers that are documented (section 12, rule 4).
+//! arrived, and not beyond the buffers that are documented (rule 12.4).
 
 use std::io::Write;
 use std::net::SocketAddr;
@@ -92,7 +92,7 @@ fn an_attack_holds_no_more_than_is_documented() {
     let server = start(|_, endpoint| endpoint.disconnect_delay = NEVER);
     let mut neighbour = Neighbour::of(server.address);
     for (what, bound, attack) in ATTACKS {
-        let most = crate::room::peak(&server, || attack(server.address));
+        let most = crate::buffered_bytes::peak(&server, || attack(server.address));
         assert!(most <= bound, "{what}: {most} bytes were held, and {bound} are documented");
         neighbour.expect_service(what);
         server.wait_for("what it held to be free", |counters| counters.buffered == 0);
