@@ -334,8 +334,10 @@ fn limits() {
     let mut connection = target.connect();
     let path = format!("{session}/xhr_send");
     // A declared length is enough.
-    connection.send(format!("POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: 9999999999\r\n\r\n"));
-    connection.answer().expect(413);
+    let fields = "Host: a\r\nOrigin: http://a\r\nContent-Length: 9999999999";
+    connection.send(format!("POST {path} HTTP/1.1\r\n{fields}\r\n\r\n"));
+    // Rule 2: error answers too let the page read them.
+    connection.answer().expect(413).expect_header("Access-Control-Allow-Origin", "http://a");
     connection.expect_end();
     let mut connection = target.connect();
     let body = format!("{:x}\r\n{}\r\n", 9000, "x".repeat(9000));

@@ -163,7 +163,8 @@ fn long_request_line(target: &Target) {
 
 fn many_headers(target: &Target) {
     let cookie = format!("Cookie: a={}; JSESSIONID=found\r\n", "x".repeat(4096));
-    let headers: String = (0..48).map(|number| format!("X-Header-{number}: value\r\n")).collect();
+    let headers: String =
+        (0..48).map(|number| format!("X-Header-{number}: {}\r\n", "v".repeat(100))).collect();
     let path = format!("{}/xhr", target.session("/cookie_needed_echo"));
     let answer = target.ask("POST", &path, &(cookie + &headers), b"").expect(200);
     assert_eq!(answer.header("Set-Cookie"), Some("JSESSIONID=found; path=/"));

@@ -103,12 +103,13 @@ fn white_space_around_values_and_empty_lines_before_requests_are_fine() {
         "HOST: a\r\nCONTENT-LENGTH: 5\r\n\r\n[\"x\"]",
         "Host: a\r\nContent-Length: 0000005\r\n\r\n[\"x\"]",
         "Host: a\r\nTransfer-Encoding: \tchunked \r\n\r\n5\r\n[\"x\"]\r\n0\r\n\r\n",
+        "Host: a\r\nTransfer-Encoding: Chunked\r\n\r\n5\r\n[\"x\"]\r\n0\r\n\r\n",
         "Host: a\r\nX:\r\nY: \r\nContent-Length: 5\r\n\r\n[\"x\"]",
     ] {
         client.send(format!("\r\n\r\nPOST /echo/000/s/xhr_send HTTP/1.1\r\n{head}"));
         assert_eq!(client.answer().status, 204, "{head:?}");
     }
-    assert_eq!(server.counters().messages_in, 6);
+    assert_eq!(server.counters().messages_in, 7);
 }
 
 /// Rule 10 (§3.2.2), with every form of authority.

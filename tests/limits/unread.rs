@@ -59,6 +59,11 @@ fn message(number: usize) -> String {
     format!("{number:010}").repeat(1000)
 }
 
+/// Text and binary messages take turns.
+fn raw_kind(number: usize) -> u8 {
+    if number.is_multiple_of(2) { whole::TEXT } else { whole::BINARY }
+}
+
 /// Everything that comes back for so many units, in order.
 type Read = fn(&mut Client, SocketAddr, usize);
 
@@ -109,8 +114,10 @@ const FLOODS: [Flood; 6] = [
         "raw echoes",
         "/echo/websocket",
         "",
-        |number| text(message(number)),
-        |client, _, begun| (0..begun).for_each(|number| client.expect_text(message(number))),
+        |number| frame(raw_kind(number), message(number).as_bytes()),
+        |client, _, begun| {
+            (0..begun).for_each(|number| client.expect_frame(raw_kind(number), message(number)));
+        },
     ),
     (
         "echoes in frames",
