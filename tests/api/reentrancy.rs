@@ -296,7 +296,7 @@ struct Scene {
     closed: mpsc::Receiver<()>,
 }
 
-/// Rule 7.7, whatever the program does from where.
+/// Rule 7.7, for every operation from every callback.
 #[test]
 fn every_operation_from_every_callback() {
     let mut scenes = Vec::new();

@@ -62,7 +62,7 @@ fn malformed_chunks_are_refused_and_nothing_more_is_read() {
     }
 }
 
-/// Rule 10: versions, codings and methods that there are elsewhere.
+/// Rule 10: versions, codings and methods that exist and are not spoken here.
 #[test]
 fn what_is_well_formed_but_unknown_is_refused_by_name() {
     let server = TestServer::echo();
