@@ -1,4 +1,4 @@
-//! `memory_ceiling` is the truth (section 12, rule 13): whatever clients do, the engine uses no more than it says. The
+//! `memory_ceiling` is the truth (rule 12.13): whatever clients do, the engine uses no more than it says. The
 //! engine is driven without sockets, every byte that it allocates is counted, and no client reads what it gets.
 
 use std::alloc::{GlobalAlloc, Layout, System};

@@ -23,7 +23,7 @@ fn folder() -> &'static Path {
         let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/node");
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("node");
         fs::create_dir_all(&folder).expect("a folder");
-        for file in ["package.json", "client.js", "refused.js"] {
+        for file in ["package.json", "released_client.js", "refused.js"] {
             fs::copy(sources.join(file), folder.join(file)).expect("copy");
         }
         run(Command::new("npm").args(["install", "--no-audit", "--no-fund"]).current_dir(&folder), INSTALL);
@@ -36,7 +36,7 @@ fn folder() -> &'static Path {
 fn the_released_client_works_over_every_transport_that_node_has() {
     let server = TestServer::echo();
     let base = format!("http://{}", server.address);
-    run(Command::new("node").arg("client.js").arg(&base).current_dir(folder()), RUN);
+    run(Command::new("node").arg("released_client.js").arg(&base).current_dir(folder()), RUN);
     assert_eq!(server.counters().messages_in, 4 * 1000, "four transports");
 }
 

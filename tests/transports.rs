@@ -15,7 +15,7 @@ use support::client::Client;
 use support::frames::text;
 use support::receiver::Receiver;
 use support::target::Target;
-use support::wire::{HTTP, Transport, json, messages, sending};
+use support::wire::{Transport, json, messages, sending};
 
 /// How many numbered messages go each way.
 const COUNT: usize = 10_000;
@@ -100,7 +100,7 @@ fn numbered(number: usize) -> String {
     format!("message {number}")
 }
 
-/// Ten thousand messages there and back: once each, in order, across every end of a response.
+/// Rules 7.3 and 7.7. Ten thousand messages there and back: once each, in order, across every end of a response.
 fn ten_thousand(transport: Transport) {
     let server = TestServer::echo();
     let target = Target::at(server.address);
@@ -205,7 +205,7 @@ fn all_of_unicode() -> Vec<String> {
     all.chunks(4096).map(|part| part.iter().collect()).collect()
 }
 
-/// Every code point out and back, as a browser's side of the transport decodes it.
+/// Rules 5 and 8. Every code point out and back, as a browser's side of the transport decodes it.
 fn unicode(transport: Transport) {
     let server = TestServer::echo();
     let target = Target::at(server.address);
@@ -272,41 +272,6 @@ fn every_code_point_through_the_websockets() {
     }
 }
 
-/// What a message's JSON comes back as, over every transport with frames.
-fn comes_back(body: &str, expected: &str) {
-    let server = TestServer::echo();
-    let target = Target::at(server.address);
-    for transport in HTTP {
-        let session = open(&target, transport);
-        send_all(&target, transport, &session, std::iter::once(body.to_owned()));
-        assert_eq!(
-            messages(&Receiver::open(&target, transport, &session).frame()),
-            [expected],
-            "{transport:?}"
-        );
-    }
-    let mut websocket = target.websocket("/echo/000/session/websocket");
-    assert_eq!(websocket.text(), "o");
-    assert_eq!(messages(&websocket.send(body).text()), [expected]);
-}
-
-#[test]
-fn a_lone_surrogate_arrives_as_the_replacement_character() {
-    comes_back(r#"["a\ud800b"]"#, "a\u{fffd}b");
-    comes_back(r#"["\udc00"]"#, "\u{fffd}");
-    comes_back(r#"["\ud83d\ud83d\ude00"]"#, "\u{fffd}\u{1f600}");
-}
-
-#[test]
-fn a_percent_sign_survives() {
-    comes_back(r#"["%41 %25 100% %"]"#, "%41 %25 100% %");
-}
-
-#[test]
-fn the_end_of_a_script_survives() {
-    comes_back(r#"["</script><script>"]"#, "</script><script>");
-}
-
 /// Counts what it is told.
 #[derive(Default)]
 struct Census {
@@ -337,6 +302,7 @@ impl Handler<bool> for Counting {
     }
 }
 
+/// Rules 7.4, 7.7 and 12.6.
 #[test]
 fn a_hundred_thousand_abandoned_sessions_are_told_once_and_gone() {
     const SESSIONS: u64 = 100_000;

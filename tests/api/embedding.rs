@@ -9,7 +9,7 @@ use sockjs_server::{Handler, Preamble, Server, ServerOptions, Session};
 use crate::support::client::Client;
 use crate::support::sockjs::SockJs;
 use crate::support::websocket::{Frame, WebSocket};
-use crate::support::{PATIENCE, TestServer};
+use crate::support::{PATIENCE, TestServer, turn_until};
 
 /// Sends back what it gets, of either kind.
 struct Echo;
@@ -65,7 +65,7 @@ mod foreign {
     use sockjs_server::{Context, EndpointOptions};
 
     use super::*;
-    use crate::descriptors;
+    use crate::support::descriptors;
 
     const SERVER: Token = Token(0);
     const OTHER: Token = Token(1);
@@ -247,9 +247,7 @@ fn a_server_that_listens_later_is_heard() {
     server.turn(Some(Duration::ZERO)).expect("turn");
     let address = server.listen("127.0.0.1:0").expect("listen");
     let client = thread::spawn(move || greet(address));
-    while server.counters().requests == 0 {
-        server.turn(Some(PATIENCE)).expect("turn");
-    }
+    turn_until(&mut server, |server| server.counters().requests > 0);
     client.join().expect("the client");
 }
 

@@ -132,7 +132,7 @@ impl Handler for Path {
     fn on_message(&mut self, _: &mut Session<'_>, _: &str) {}
 }
 
-/// Section 7, clause 9 of the wire contract: the client's name of its session is a secret.
+/// Rule 7.9: the client's name of its session is a secret.
 #[test]
 fn a_path_that_names_a_session_ends_with_the_prefix() {
     let server = TestServer::start(ServerOptions::default(), |server| {
@@ -151,7 +151,7 @@ fn a_path_that_names_no_session_is_whole() {
     assert_eq!(WebSocket::raw(server.address, "/a/b").text(), "/a/b/websocket");
 }
 
-/// Section 7, clause 11 of the wire contract; and the same for the names that the program knows.
+/// Rule 7.11; and the same for the names that the program knows.
 #[test]
 fn endpoints_share_nothing() {
     let (told, heard) = mpsc::channel::<SessionId>();

@@ -8,7 +8,7 @@ use sockjs_server::{EndpointId, HandleError, Handler, Request, Server, ServerOpt
 
 use crate::support::sockjs::SockJs;
 use crate::support::websocket::{Frame, WebSocket};
-use crate::support::{PATIENCE, TestServer};
+use crate::support::{PATIENCE, TestServer, turn_until};
 
 /// Tells who came.
 struct Lobby {
@@ -157,9 +157,7 @@ fn the_loop_wakes_only_when_it_must() {
     let (opened, ids) = mpsc::channel();
     server.mount("/lobby", Lobby { opened }).expect("mount");
     let client = thread::spawn(move || WebSocket::raw(address, "/lobby"));
-    while server.counters().opened == 0 {
-        server.turn(Some(PATIENCE)).expect("turn");
-    }
+    turn_until(&mut server, |server| server.counters().opened > 0);
     let mut socket = client.join().expect("the client");
     let id = ids.recv().expect("opened");
 

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use sockjs_server::{Endpoint, Handler, Server, ServerOptions, Session};
 
-use crate::support::PATIENCE;
 use crate::support::sockjs::SockJs;
+use crate::support::turn_until;
 use crate::support::websocket::WebSocket;
 
 /// Sets a timer, and says how many turns passed until it ran out.
@@ -40,17 +40,13 @@ fn nothing_is_due_without_connections() {
 
     // With a session it is the heartbeat; and nothing again when that has gone.
     let client = thread::spawn(move || WebSocket::raw(address, "/echo"));
-    while server.counters().opened == 0 {
-        server.turn(Some(PATIENCE)).expect("turn");
-    }
+    turn_until(&mut server, |server| server.counters().opened > 0);
     let socket = client.join().expect("the client");
     server.turn(Some(Duration::ZERO)).expect("turn");
     let next = server.next_timeout().expect("a heartbeat is due");
     assert!(next > Duration::from_secs(5) && next <= Duration::from_secs(25), "{next:?}");
     drop(socket);
-    while server.counters().connections > 0 {
-        server.turn(Some(PATIENCE)).expect("turn");
-    }
+    turn_until(&mut server, |server| server.counters().connections == 0);
     assert_eq!(server.next_timeout(), None);
     assert_eq!(server.counters().timers, 0);
 }

@@ -1,4 +1,4 @@
-//! Listening sockets (section 12, rule 15): one that fails stops no other and is told of, one that cannot listen is
+//! Listening sockets (rule 12.15): one that fails stops no other and is told of, one that cannot listen is
 //! refused, and each has its share of the connections.
 
 #![cfg(unix)]

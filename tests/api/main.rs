@@ -24,14 +24,3 @@ mod shutdown;
 mod states;
 mod timers;
 mod watching;
-
-/// How many descriptors this process may have; few where it is not known.
-pub fn descriptors() -> usize {
-    let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
-    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"));
-    let soft = line.and_then(|line| line.split_whitespace().next());
-    match soft {
-        Some("unlimited") => usize::MAX,
-        soft => soft.and_then(|soft| soft.parse().ok()).unwrap_or(256),
-    }
-}

@@ -1,4 +1,4 @@
-//! Section 2 of the wire contract, "Allow-list of origins": the page of a request decides, on every path.
+//! Rule 2, "Allow-list of origins": the page of a request decides, on every path.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -45,6 +45,7 @@ fn start() -> TestServer {
     })
 }
 
+/// Rule 1: paths under no prefix belong to the program.
 #[test]
 fn pages_are_answered_beside_the_endpoints() {
     let server = start();

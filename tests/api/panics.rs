@@ -12,7 +12,7 @@ use sockjs_server::{
 use crate::support::client::Client;
 use crate::support::sockjs::SockJs;
 use crate::support::websocket::WebSocket;
-use crate::support::{PATIENCE, TestServer};
+use crate::support::{PATIENCE, TestServer, turn_until};
 
 /// A value that panics as it is dropped: with another of its kind, and so on without end.
 #[derive(Default)]
@@ -311,9 +311,7 @@ fn at_the_end_of_a_server_everything_is_dropped_in_peace() {
         client.request("POST", &format!("{session}/xhr"), "", b"");
         client
     });
-    while server.counters().sessions < clients.len() {
-        server.turn(Some(PATIENCE)).expect("turn");
-    }
+    turn_until(&mut server, |server| server.counters().sessions >= clients.len());
     let handle = server.handle();
     for _ in 0..2 {
         let bomb = Bomb;

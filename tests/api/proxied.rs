@@ -8,7 +8,7 @@ use sockjs_server::{Event, Preamble, Response, ServerOptions};
 use crate::support::client::Client;
 use crate::support::{PATIENCE, TestServer};
 
-/// Contract, 12.16: an IPv4 client of a `[::]` listener has an IPv4 address, wherever it is told.
+/// Rule 12.16: an IPv4 client of a `[::]` listener has an IPv4 address, wherever it is told.
 #[test]
 fn addresses_are_canonical() {
     // An IPv6 socket that sees IPv4 clients as one on `[::]` does, and can be reached from this machine alone.

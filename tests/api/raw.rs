@@ -48,12 +48,12 @@ fn binary_messages_go_both_ways() {
 
     let mut socket = WebSocket::sockjs(server.address, "/both");
     assert_eq!(socket.text(), r#"a["not binary"]"#);
-    // Section 9 of the wire contract: binary on a SockJS session is 1003.
+    // Rule 9: binary on a SockJS session is 1003.
     socket.send_binary(b"x");
     assert!(matches!(socket.next(), Frame::Close(1003, _)));
 }
 
-/// RFC 6455 §7.4.1: a handler that knows no binary messages says so.
+/// Rule 9 (RFC 6455 §7.4.1): a handler that knows no binary messages says so.
 #[test]
 fn by_default_binary_messages_are_not_supported() {
     let server = TestServer::start(ServerOptions::default(), |server| {

@@ -328,6 +328,7 @@ struct Scene {
     closed: mpsc::Receiver<()>,
 }
 
+/// Rule 7.7, for every operation from every callback.
 #[test]
 fn every_operation_from_every_callback() {
     let mut scenes = Vec::new();
@@ -404,7 +405,7 @@ fn a_close_may_close_all_the_others() {
     assert_eq!(ids.len(), 20, "one close for each");
 }
 
-/// Messages that came in one packet behind the one that closes are not heard.
+/// Rule 7.7: messages that came in one packet behind the one that closes are not heard.
 #[test]
 fn no_message_after_the_close() {
     let (told, heard) = mpsc::channel();

@@ -101,6 +101,7 @@ fn filler() -> (TestServer, mpsc::Receiver<String>) {
     (server, heard)
 }
 
+/// Rule 12.5: the limit to the byte, and the drain.
 #[test]
 fn a_full_queue_is_said_and_its_drain_is_told() {
     let (server, heard) = filler();
@@ -115,7 +116,7 @@ fn a_full_queue_is_said_and_its_drain_is_told() {
     assert!(heard.try_recv().is_err(), "told once");
 }
 
-/// A gap is never silent: who cannot take a broadcast is closed, and the others do not notice.
+/// Rule 12.5: a gap is never silent: a session that cannot take a broadcast is closed, and the others do not notice.
 #[test]
 fn a_broadcast_closes_the_session_it_would_overflow() {
     let (server, heard) = filler();

@@ -10,13 +10,13 @@ use sockjs_server::{
     Cause, Close, Handler, MountError, Preamble, Report, Server, ServerOptions, Session, Transport,
 };
 
-use crate::descriptors;
 use crate::support::client::Client;
+use crate::support::descriptors;
 use crate::support::frames::close;
 use crate::support::sockjs::{Event, SockJs};
 use crate::support::websocket::{Frame, WebSocket};
 use crate::support::wire::Wire;
-use crate::support::{PATIENCE, TestServer};
+use crate::support::{PATIENCE, TestServer, turn_until};
 
 /// Tells how sessions close.
 struct Closes(mpsc::Sender<Close>);
@@ -51,6 +51,7 @@ fn session_count() -> usize {
     (descriptors() / 4).min(1_000)
 }
 
+/// Rule 12.10, and rule 9 (1001), on every transport.
 #[test]
 fn a_thousand_sessions_of_all_transports_hear_the_end() {
     let count = session_count();
@@ -118,6 +119,7 @@ fn a_client_between_two_polls_hears_it_with_the_next() {
     assert_eq!(server.counters().connections, 0);
 }
 
+/// Rule 12.10: clients that do nothing do not hold up the end.
 #[test]
 fn what_is_left_at_the_end_of_the_grace_is_cut_and_counted() {
     let (mut server, address, closes) = own(Duration::from_millis(50));
@@ -128,9 +130,7 @@ fn what_is_left_at_the_end_of_the_grace_is_cut_and_counted() {
         half.send("POST /all/0/s/xhr HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n1");
         (SockJs::polling(address, "/all", "a"), WebSocket::raw(address, "/all"), half)
     });
-    while server.counters().connections < 3 {
-        server.turn(Some(PATIENCE)).expect("turn");
-    }
+    turn_until(&mut server, |server| server.counters().connections >= 3);
     server.shutdown(1001, "at once");
     let report = server.run_until_stopped().expect("run");
     assert_eq!((report.sessions_cut, report.connections_cut), (1, 3));
@@ -144,7 +144,8 @@ fn what_is_left_at_the_end_of_the_grace_is_cut_and_counted() {
     assert_eq!((counters.opened, counters.closed), (2, 2));
 }
 
-/// From the first moment of the shutdown: no new connections, no new sessions; and the port can be bound again at once.
+/// Rule 12.10: from the first moment of the shutdown there are no new connections and no new sessions, and the port can be
+/// bound again at once.
 #[test]
 fn nothing_new_begins() {
     let (mut server, address, _closes) = own(Duration::from_secs(10));
@@ -212,15 +213,11 @@ fn a_server_that_ends_takes_no_more_listeners_and_endpoints() {
     };
     let mut server = Server::bind("127.0.0.1:0").expect("server");
     let connection = Client::connect(server.addresses()[0]);
-    while server.counters().connections == 0 {
-        server.turn(Some(PATIENCE)).expect("turn");
-    }
+    turn_until(&mut server, |server| server.counters().connections > 0);
     server.shutdown(1001, "bye");
     assert_eq!(server.report(), None, "a connection is left");
     expect_refusals(&mut server);
     drop(connection);
-    while server.report().is_none() {
-        server.turn(Some(PATIENCE)).expect("turn");
-    }
+    turn_until(&mut server, |server| server.report().is_some());
     expect_refusals(&mut server);
 }

@@ -118,6 +118,7 @@ fn a_timer_ends_with_its_session() {
     assert_eq!(counters.timers, 0);
 }
 
+/// Rule 12.11.
 #[test]
 fn a_timer_that_is_set_between_two_turns_runs_from_then_on() {
     let mut server = Server::new(ServerOptions::default()).expect("server");

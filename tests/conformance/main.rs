@@ -18,41 +18,41 @@ mod runner;
 #[path = "../support/mod.rs"]
 mod support;
 
-mod application;
-mod endpoints;
-mod frames;
-mod headers;
-mod http;
-mod iframe;
-mod info;
-mod limits;
-mod messages;
-mod sessions;
-mod transports;
-mod urls;
-mod websocket;
+mod section_01_urls;
+mod section_02_headers;
+mod section_03_info;
+mod section_04_iframe;
+mod section_05_frames;
+mod section_06_messages;
+mod section_07_application;
+mod section_07_sessions;
+mod section_08_transports;
+mod section_09_websocket;
+mod section_10_http;
+mod section_11_endpoints;
+mod section_12_everywhere;
 
 use std::process::ExitCode;
 
-use crate::support::target::Target;
 use rule::Rule;
 use runner::Plan;
 use support::TestServer;
+use support::target::Target;
 
 /// The contract, section by section.
 const SECTIONS: [(&str, &[Rule]); 12] = [
-    ("1. URLs", urls::RULES),
-    ("2. Headers", headers::RULES),
-    ("3. /info", info::RULES),
-    ("4. The iframe page", iframe::RULES),
-    ("5. Frames to the client", frames::RULES),
-    ("6. Messages from the client", messages::RULES),
-    ("7. Sessions", sessions::RULES),
-    ("8. Transports", transports::RULES),
-    ("9. WebSocket handshake and framing", websocket::RULES),
-    ("10. HTTP/1.1", http::RULES),
-    ("11. The test server", endpoints::RULES),
-    ("12. Rules under everything", limits::RULES),
+    ("1. URLs", section_01_urls::RULES),
+    ("2. Headers", section_02_headers::RULES),
+    ("3. /info", section_03_info::RULES),
+    ("4. The iframe page", section_04_iframe::RULES),
+    ("5. Frames to the client", section_05_frames::RULES),
+    ("6. Messages from the client", section_06_messages::RULES),
+    ("7. Sessions", section_07_sessions::RULES),
+    ("8. Transports", section_08_transports::RULES),
+    ("9. WebSocket handshake and framing", section_09_websocket::RULES),
+    ("10. HTTP/1.1", section_10_http::RULES),
+    ("11. The test server", section_11_endpoints::RULES),
+    ("12. Rules under everything", section_12_everywhere::RULES),
 ];
 
 /// The heading above a rule.

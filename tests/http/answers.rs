@@ -1,10 +1,10 @@
-//! What every answer says: where it ends, when it was made, which methods there are (sections 1 and 10).
+//! What every answer says: where it ends, when it was made, which methods there are (rules 1 and 10).
 
 use crate::conversation;
 use crate::support::TestServer;
 use crate::support::client::Client;
 
-/// Section 1: a known path with another method.
+/// Rule 1: a known path with another method.
 #[test]
 fn other_methods_are_405_with_allow_and_nothing_else() {
     let server = TestServer::echo();
@@ -38,7 +38,7 @@ fn other_methods_are_405_with_allow_and_nothing_else() {
     assert_eq!(server.counters().opened, 0);
 }
 
-/// Section 10: every answer but 101, 204 and 304 says where it ends, and those three do not (RFC 9110 §8.6).
+/// Rule 10: every answer but 101, 204 and 304 says where it ends, and those three do not (RFC 9110 §8.6).
 #[test]
 fn every_answer_says_where_it_ends_and_when_it_was_made() {
     let server = TestServer::echo();
@@ -100,7 +100,7 @@ fn assert_date(date: &str) {
     assert!(date.ends_with(" GMT"));
 }
 
-/// RFC 9110 §9.3.7.
+/// Rule 1: OPTIONS (RFC 9110 §9.3.7).
 #[test]
 fn options_of_the_server_and_of_a_path_say_which_methods_there_are() {
     let server = TestServer::echo();
@@ -115,7 +115,7 @@ fn options_of_the_server_and_of_a_path_say_which_methods_there_are() {
     }
 }
 
-/// RFC 9110 §9.3.2: whatever is wrong with a request.
+/// Rule 1: HEAD (RFC 9110 §9.3.2), whatever is wrong with a request.
 #[test]
 fn an_answer_to_head_has_no_content() {
     let server = TestServer::echo();

@@ -7,7 +7,7 @@ use crate::support::recorder::recorder;
 use crate::support::{TestServer, endpoints};
 use crate::{GREETING, LAST, conversation, statuses, without_date};
 
-/// Section 12, rule 3: how bytes are cut into packets never matters.
+/// Rule 12.3: how bytes are cut into packets never matters.
 #[test]
 fn a_request_cut_anywhere_gets_the_same_answer() {
     let requests = [
@@ -35,6 +35,7 @@ fn a_request_cut_anywhere_gets_the_same_answer() {
     }
 }
 
+/// Rule 12.3, and that of the chunks (rule 10, §7.1): the message is the same too.
 #[test]
 fn a_body_cut_anywhere_is_the_same_message() {
     let server = TestServer::echo();
@@ -49,7 +50,7 @@ fn a_body_cut_anywhere_is_the_same_message() {
     }
 }
 
-/// Section 12, rule 2: every body is consumed, or the connection closes. Here each body is a request that must not be
+/// Rule 12.2: every body is consumed, or the connection closes. Here each body is a request that must not be
 /// taken for one.
 #[test]
 fn a_body_is_never_read_as_a_request() {
@@ -117,7 +118,7 @@ fn a_body_is_never_read_as_a_request() {
     assert_eq!(server.counters().opened, 1, "the one of /close");
 }
 
-/// Section 12, rule 2: an incomplete request has no effect.
+/// Rule 12.2: an incomplete request has no effect.
 #[test]
 fn a_request_that_does_not_end_has_no_effect() {
     let server = TestServer::echo();

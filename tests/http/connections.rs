@@ -6,6 +6,7 @@ use crate::{GREETING, LAST, conversation, statuses};
 
 // Persistent connections and pipelining (RFC 9112 §9.3).
 
+/// Rule 10 (§9.3.2), for a poll that is under way for certain, and a second one behind it.
 #[test]
 fn pipelined_requests_wait_behind_a_pending_poll() {
     let server = TestServer::echo();
@@ -26,6 +27,7 @@ fn pipelined_requests_wait_behind_a_pending_poll() {
     receiver.expect_end();
 }
 
+/// Rule 10 (§9.3, §9.6), for every spelling of `close`.
 #[test]
 fn connections_persist_until_either_side_says_close() {
     let server = TestServer::echo();
@@ -47,6 +49,7 @@ fn connections_persist_until_either_side_says_close() {
 
 // HTTP/1.0.
 
+/// Rule 10: HTTP/1.0, and what its client is told.
 #[test]
 fn http_1_0_closes_unless_asked_to_keep_alive() {
     let server = TestServer::echo();
@@ -72,6 +75,7 @@ fn http_1_0_closes_unless_asked_to_keep_alive() {
     }
 }
 
+/// Rule 8: HTTP/1.0, a poll, and a send request on the same connection.
 #[test]
 fn a_poll_of_http_1_0_has_a_length_and_may_be_kept_alive() {
     let server = TestServer::echo();
@@ -90,8 +94,9 @@ fn a_poll_of_http_1_0_has_a_length_and_may_be_kept_alive() {
     client.expect_end();
 }
 
-// HEAD (section 1; RFC 9110 §9.3.2).
+// HEAD (rule 1; RFC 9110 §9.3.2).
 
+/// Rule 1: HEAD, with every field, and on error answers too.
 #[test]
 fn head_has_the_fields_of_get() {
     let server = TestServer::echo();
@@ -105,6 +110,7 @@ fn head_has_the_fields_of_get() {
     }
 }
 
+/// Rule 1: HEAD of a response whose length GET does not know before.
 #[test]
 fn head_of_a_receiver_claims_no_length() {
     let server = TestServer::echo();
@@ -131,6 +137,7 @@ fn expect(client: &mut Client, target: &str, version: &str, headers: &str) -> u1
     client.head().status
 }
 
+/// Rule 10: `Expect: 100-continue`, and when the invitation is not needed.
 #[test]
 fn a_body_is_invited_when_it_is_waited_for() {
     let server = TestServer::echo();
@@ -155,6 +162,7 @@ fn a_body_is_invited_when_it_is_waited_for() {
     }
 }
 
+/// Rule 10: `Expect: 100-continue`, and bodies that are not invited.
 #[test]
 fn a_body_that_will_not_be_taken_is_not_invited() {
     let server = TestServer::echo();
@@ -174,6 +182,7 @@ fn a_body_that_will_not_be_taken_is_not_invited() {
     assert_eq!(client.head().status, 404);
 }
 
+/// Rule 10: other expectations.
 #[test]
 fn no_other_expectation_can_be_met() {
     let server = TestServer::echo();

@@ -7,8 +7,8 @@ mod support;
 mod answers;
 mod bodies;
 mod connections;
+mod late_requests;
 mod refusals;
-mod timeouts;
 
 use sockjs_server::{EndpointOptions, ServerOptions};
 use support::client::Client;

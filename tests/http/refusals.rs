@@ -1,8 +1,8 @@
-//! Requests that are refused, and what looks like them but is fine (RFC 9112 §2 to §7; section 12, rule 1).
+//! Requests that are refused, and what looks like them but is fine (RFC 9112 §2 to §7; rule 12.1).
 
 use crate::support::TestServer;
+use crate::support::bad_requests::{BOTH_LENGTHS, CHUNKS, CODINGS, FIELDS, HOSTS, LENGTHS, REQUEST_LINES};
 use crate::support::client::Client;
-use crate::support::malformed::{BOTH_LENGTHS, CHUNKS, CODINGS, FIELDS, HOSTS, LENGTHS, REQUEST_LINES};
 use crate::{GREETING, LAST, conversation, statuses};
 
 /// What comes before, and is answered.
@@ -24,6 +24,7 @@ fn assert_refused(server: &TestServer, what: &str, malformed: &str) {
     assert_eq!(after.refused.total() - before.refused.total(), 1, "{what}");
 }
 
+/// Rule 10 (§2.2, §3, §5, §6), and rule 12.2: what was answered before stays answered.
 #[test]
 fn malformed_heads_are_refused_and_nothing_more_is_read() {
     let server = TestServer::echo();
@@ -48,6 +49,7 @@ fn malformed_heads_are_refused_and_nothing_more_is_read() {
     assert_refused(&server, "bare LFs", "GET /echo HTTP/1.1\nHost: a\n\n");
 }
 
+/// Rule 10 (§7.1), and rule 12.2.
 #[test]
 fn malformed_chunks_are_refused_and_nothing_more_is_read() {
     let server = TestServer::echo();
@@ -60,6 +62,7 @@ fn malformed_chunks_are_refused_and_nothing_more_is_read() {
     }
 }
 
+/// Rule 10: versions, codings and methods that exist and are not spoken here.
 #[test]
 fn what_is_well_formed_but_unknown_is_refused_by_name() {
     let server = TestServer::echo();
@@ -77,6 +80,7 @@ fn what_is_well_formed_but_unknown_is_refused_by_name() {
     }
 }
 
+/// Rule 10 (§3.2): what is a host.
 #[test]
 fn a_host_follows_its_grammar() {
     let server = TestServer::echo();
@@ -87,6 +91,7 @@ fn a_host_follows_its_grammar() {
     }
 }
 
+/// Rule 12.1, and RFC 9112 §2.2 on empty lines.
 #[test]
 fn white_space_around_values_and_empty_lines_before_requests_are_fine() {
     let server = TestServer::echo();
@@ -98,14 +103,16 @@ fn white_space_around_values_and_empty_lines_before_requests_are_fine() {
         "HOST: a\r\nCONTENT-LENGTH: 5\r\n\r\n[\"x\"]",
         "Host: a\r\nContent-Length: 0000005\r\n\r\n[\"x\"]",
         "Host: a\r\nTransfer-Encoding: \tchunked \r\n\r\n5\r\n[\"x\"]\r\n0\r\n\r\n",
+        "Host: a\r\nTransfer-Encoding: Chunked\r\n\r\n5\r\n[\"x\"]\r\n0\r\n\r\n",
         "Host: a\r\nX:\r\nY: \r\nContent-Length: 5\r\n\r\n[\"x\"]",
     ] {
         client.send(format!("\r\n\r\nPOST /echo/000/s/xhr_send HTTP/1.1\r\n{head}"));
         assert_eq!(client.answer().status, 204, "{head:?}");
     }
-    assert_eq!(server.counters().messages_in, 6);
+    assert_eq!(server.counters().messages_in, 7);
 }
 
+/// Rule 10 (§3.2.2), with every form of authority.
 #[test]
 fn absolute_targets_are_understood() {
     let server = TestServer::echo();

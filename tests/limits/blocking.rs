@@ -1,5 +1,5 @@
 //! A handler that blocks for a second holds everybody up, for this server has one thread; but nobody is lost by it, and
-//! nobody is blamed for the time that was not his (section 12, rule 6).
+//! nobody is blamed for the time that was not his (rule 12.6).
 
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
@@ -10,7 +10,7 @@ use sockjs_server::{EndpointOptions, Handler, Server, ServerOptions, Session};
 use crate::crowds::crowd;
 use crate::support::client::Client;
 use crate::support::frames::{FIN, PING, PONG, frame, text};
-use crate::support::{PATIENCE, TestServer};
+use crate::support::{PATIENCE, TestServer, turn_until};
 use crate::{Neighbour, neighbour};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -97,20 +97,15 @@ fn a_crowd_is_heard_before_its_time_is_said_to_be_up() {
     options.head_timeout = WAIT;
     let mut server = Server::new(options).expect("server");
     let address = server.listen("127.0.0.1:0").expect("listen");
-    let turn_until = |server: &mut Server, is_done: &dyn Fn(&Server) -> bool| {
-        while !is_done(server) {
-            server.turn(Some(PATIENCE)).expect("turn");
-        }
-    };
     let mut members = Vec::new();
     for number in 1..=crowd(1500) {
         let mut member = Client::connect(address);
         member.send(FRONT);
         members.push(member);
-        turn_until(&mut server, &|server| server.counters().accepted as usize == number);
+        turn_until(&mut server, |server| server.counters().accepted as usize == number);
     }
     let fronts = (members.len() * FRONT.len()) as u64;
-    turn_until(&mut server, &|server| server.counters().bytes_in == fronts);
+    turn_until(&mut server, |server| server.counters().bytes_in == fronts);
 
     for member in &mut members {
         member.send("TP/1.1\r\nHost: a\r\n\r\n");
@@ -120,6 +115,6 @@ fn a_crowd_is_heard_before_its_time_is_said_to_be_up() {
         let counters = server.counters();
         counters.requests as usize + counters.refused.total() as usize
     };
-    turn_until(&mut server, &|server| outcomes(server) == members.len());
+    turn_until(&mut server, |server| outcomes(server) == members.len());
     assert_eq!(server.counters().refused.total(), 0);
 }

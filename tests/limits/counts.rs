@@ -26,7 +26,8 @@ fn an_endpoint_has_so_many_sessions() {
     }
     // A send request asks for no room; another endpoint has room of its own, and this one when a session has ended.
     let mut client = Client::connect(server.address);
-    assert_eq!(client.ask("POST", "/echo/000/beyond/xhr_send", "", b"[]").status, 404);
+    let unknown = client.ask("POST", "/echo/000/beyond/xhr_send", "", b"[]");
+    assert_eq!((unknown.status, unknown.text()), (404, "Unknown session."));
     assert_eq!(client.ask("POST", "/broadcast/000/a/xhr", "", b"").status, 200);
     let [websocket, _others @ ..] = sessions;
     drop(websocket);

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use crate::support::TestServer;
 use crate::support::client::Client;
+use crate::support::{TestServer, descriptors};
 use crate::{NEVER, Neighbour, start};
 
 /// Long enough for a crowd to gather, with much room for a slow machine.
@@ -11,13 +11,7 @@ const WAIT: Duration = Duration::from_secs(4);
 
 /// How large a crowd may be, with both its ends in this process and other tests beside it.
 pub fn crowd(wanted: usize) -> usize {
-    let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
-    let soft = limits
-        .lines()
-        .find_map(|line| line.strip_prefix("Max open files"))
-        .and_then(|line| line.split_whitespace().next())
-        .map_or(256, |soft| soft.parse().unwrap_or(usize::MAX));
-    wanted.min(soft / 8)
+    wanted.min(descriptors() / 8)
 }
 
 /// They come as fast as the server takes them: nobody is turned away by the operating system, to try again later.

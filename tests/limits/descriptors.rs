@@ -5,7 +5,7 @@
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use crate::process::Process;
+use crate::process::{end, expect_alive, ticks, with_descriptors};
 use crate::support::PATIENCE;
 use crate::support::client::Client;
 use crate::support::frames::text;
@@ -20,10 +20,11 @@ const WHILE: Duration = Duration::from_secs(1);
 
 #[test]
 fn without_descriptors_the_server_waits_for_one() {
-    let mut server = Process::with_descriptors(64);
-    let mut socket = Client::connect(server.address);
+    let mut server = with_descriptors(64);
+    let address = server.address();
+    let mut socket = Client::connect(address);
     socket.upgrade("/echo/000/s/websocket").expect_text("o");
-    let (address, (served, comes)) = (server.address, mpsc::channel());
+    let (served, comes) = mpsc::channel();
     let clients: Vec<_> = (0..CLIENTS)
         .map(|_| {
             let (served, (leave, stay)) = (served.clone(), mpsc::channel::<()>());
@@ -44,14 +45,14 @@ fn without_descriptors_the_server_waits_for_one() {
         waiting -= 1;
     }
     assert!((100..CLIENTS).contains(&waiting), "64 descriptors serve no 200 clients, but {waiting} wait");
-    let (ticks, start) = (server.ticks(), Instant::now());
+    let (before, start) = (ticks(&server), Instant::now());
     assert!(comes.recv_timeout(WHILE).is_err(), "nobody has left");
-    let share = (server.ticks() - ticks) as f64 / TICKS_PER_SECOND / start.elapsed().as_secs_f64();
+    let share = (ticks(&server) - before) as f64 / TICKS_PER_SECOND / start.elapsed().as_secs_f64();
     assert!(share < 0.5, "it uses {share} of a processor to wait");
 
     // Who has a connection does not notice.
     socket.send(text("\"still\"")).expect_text("a[\"still\"]");
-    server.expect_alive();
+    expect_alive(&mut server);
     // All that leave make room for others.
     let (leaves, threads): (Vec<_>, Vec<_>) = clients.into_iter().unzip();
     drop(leaves);
@@ -62,10 +63,10 @@ fn without_descriptors_the_server_waits_for_one() {
         thread.join().expect("a client was served");
     }
     socket.send(text("\"after\"")).expect_text("a[\"after\"]");
-    let mut fresh = Client::connect(server.address);
+    let mut fresh = Client::connect(address);
     assert_eq!(fresh.ask("GET", "/echo", "", b"").text(), "Welcome to SockJS!\n");
-    server.expect_alive();
+    expect_alive(&mut server);
     // Neither each client that came meanwhile, nor each that left, was one more failure.
-    let told = server.end();
+    let told = end(server);
     assert_eq!(told.matches("takes no connections for now").count(), 1, "{told}");
 }

@@ -28,13 +28,25 @@ struct Point {
     is_patient: bool,
 }
 
-/// Every point at which a client may stop. Each session over HTTP has a name of its own.
-fn points() -> Vec<Point> {
-    const NOTHING: &str = "";
-    const INTERRUPTED: &str = "close 1002 Interrupted";
-    // RFC 6455 §7.1.5: the code of a WebSocket that ended without a close frame.
-    const ABNORMAL: &str = "close 1006 Interrupted";
-    const ENOUGH: &str = "close 4000 Application";
+impl Point {
+    fn new(what: &'static str, bytes: impl Into<Vec<u8>>, heard: &'static str, is_patient: bool) -> Self {
+        Self { what, bytes: bytes.into(), heard, is_patient }
+    }
+}
+
+const NOTHING: &str = "";
+const INTERRUPTED: &str = "close 1002 Interrupted";
+/// RFC 6455 §7.1.5: the code of a WebSocket that ended without a close frame.
+const ABNORMAL: &str = "close 1006 Interrupted";
+const ENOUGH: &str = "close 4000 Application";
+
+/// Every point at which a client may stop.
+fn points() -> impl Iterator<Item = Point> {
+    http_points().into_iter().chain(websocket_points())
+}
+
+/// Those of HTTP. Each session has a name of its own.
+fn http_points() -> Vec<Point> {
     let request = |method: &str, path: &str| {
         format!("{method} /recorder/000/{path} HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n")
     };
@@ -48,69 +60,62 @@ fn points() -> Vec<Point> {
     let order = "[\"close 4000 enough\"]";
     let told = send("told", &format!("Content-Length: {}", order.len())) + order;
     let told = poll("told") + &told + &poll("told");
+    let behind_poll = [&twice(poll("behind")), GREETING, GREETING, "GE"].concat();
+    let behind_stream = request("POST", "more/xhr_streaming") + GREETING;
+    let half_behind = request("GET", "half/eventsource") + "GET /";
+    let half_handshake = &handshake("/recorder/websocket", "")[..60];
+    let refused = "GET /recorder/websocket HTTP/1.1\r\nHost: a\r\n\r\n";
+    vec![
+        Point::new("nothing", "", NOTHING, false),
+        Point::new("half a request line", "GET /reco", NOTHING, false),
+        Point::new("half a head", "GET /recorder HTTP/1.1\r\nHost: a\r\nX", NOTHING, false),
+        Point::new("half a head behind a request", GREETING.to_owned() + "GET", NOTHING, false),
+        Point::new("a request", GREETING, NOTHING, false),
+        Point::new("a head without its body", body(""), NOTHING, false),
+        Point::new("half a body", body("[\"x"), NOTHING, false),
+        Point::new("half a chunk", chunks("5\r\n[\"x"), NOTHING, false),
+        Point::new("chunks without an end", chunks("5\r\n[\"x\"]\r\n0\r\n"), NOTHING, false),
+        Point::new("a malformed request", "\0", NOTHING, false),
+        Point::new("the opening poll", poll("open"), NOTHING, false),
+        Point::new("a pending poll", twice(poll("poll")), INTERRUPTED, true),
+        Point::new("a pending jsonp poll", twice(request("GET", "jsonp/jsonp?c=f")), INTERRUPTED, true),
+        Point::new("a poll with requests behind it", behind_poll, INTERRUPTED, true),
+        Point::new("xhr streaming", request("POST", "stream/xhr_streaming"), INTERRUPTED, true),
+        Point::new("an event source", request("GET", "source/eventsource"), INTERRUPTED, true),
+        Point::new("an html file", request("GET", "file/htmlfile?c=f"), INTERRUPTED, true),
+        Point::new("a stream with a request behind it", behind_stream, INTERRUPTED, true),
+        Point::new("a stream with half a request behind it", half_behind, INTERRUPTED, true),
+        Point::new("a poll that is told a close", told, ENOUGH, false),
+        Point::new("half a handshake", half_handshake, NOTHING, false),
+        Point::new("a refused handshake", refused, NOTHING, false),
+    ]
+}
+
+fn websocket_points() -> Vec<Point> {
     let upgrade = |target: &str, frames: &[u8]| [handshake(target, "").as_bytes(), frames].concat();
     let socket = |frames: &[u8]| upgrade("/recorder/000/s/websocket", frames);
     let raw = |frames: &[u8]| upgrade("/recorder/websocket", frames);
     let closed = |frames: &[u8]| raw(&[&text("close 4000 enough"), frames].concat());
     let two_fragments = [frame(BINARY, &[0; 5000]), frame(0, &[0; 5000])].concat();
     let large = header(FIN | TEXT, &[0xff, 0, 0, 0, 0, 0, 8, 0, 0]);
-    let points: Vec<(_, Vec<u8>, _, _)> = vec![
-        ("nothing", Vec::new(), NOTHING, false),
-        ("half a request line", "GET /reco".into(), NOTHING, false),
-        ("half a head", "GET /recorder HTTP/1.1\r\nHost: a\r\nX".into(), NOTHING, false),
-        ("half a head behind a request", [GREETING, "GET"].concat().into(), NOTHING, false),
-        ("a request", GREETING.into(), NOTHING, false),
-        ("a head without its body", body("").into(), NOTHING, false),
-        ("half a body", body("[\"x").into(), NOTHING, false),
-        ("half a chunk", chunks("5\r\n[\"x").into(), NOTHING, false),
-        ("chunks without an end", chunks("5\r\n[\"x\"]\r\n0\r\n").into(), NOTHING, false),
-        ("a malformed request", "\0".into(), NOTHING, false),
-        ("the opening poll", poll("open").into(), NOTHING, false),
-        ("a pending poll", twice(poll("poll")).into(), INTERRUPTED, true),
-        ("a pending jsonp poll", twice(request("GET", "jsonp/jsonp?c=f")).into(), INTERRUPTED, true),
-        (
-            "a poll with requests behind it",
-            [&twice(poll("behind")), GREETING, GREETING, "GE"].concat().into(),
-            INTERRUPTED,
-            true,
-        ),
-        ("xhr streaming", request("POST", "stream/xhr_streaming").into(), INTERRUPTED, true),
-        ("an event source", request("GET", "source/eventsource").into(), INTERRUPTED, true),
-        ("an html file", request("GET", "file/htmlfile?c=f").into(), INTERRUPTED, true),
-        (
-            "a stream with a request behind it",
-            (request("POST", "more/xhr_streaming") + GREETING).into(),
-            INTERRUPTED,
-            true,
-        ),
-        (
-            "a stream with half a request behind it",
-            (request("GET", "half/eventsource") + "GET /").into(),
-            INTERRUPTED,
-            true,
-        ),
-        ("a poll that is told a close", told.into(), ENOUGH, false),
-        ("half a handshake", handshake("/recorder/websocket", "")[..60].into(), NOTHING, false),
-        ("a refused handshake", "GET /recorder/websocket HTTP/1.1\r\nHost: a\r\n\r\n".into(), NOTHING, false),
-        ("a WebSocket", socket(b""), ABNORMAL, true),
-        ("a WebSocket within a header", socket(&text("\"x\"")[..1]), ABNORMAL, true),
-        ("a WebSocket within a mask", socket(&text("\"x\"")[..3]), ABNORMAL, true),
-        ("a WebSocket within a frame", socket(&text("\"x\"")[..8]), ABNORMAL, true),
-        ("a WebSocket behind a large header", socket(&large), ABNORMAL, true),
-        ("a raw WebSocket", raw(b""), ABNORMAL, true),
-        ("a raw WebSocket within a ping", raw(&frame(FIN | PING, b"ping")[..8]), ABNORMAL, true),
-        ("a raw WebSocket within a message", raw(&frame(TEXT, b"first")), ABNORMAL, true),
-        ("a raw WebSocket behind two fragments", raw(&two_fragments), ABNORMAL, true),
-        ("a raw WebSocket within a large one", raw(&frame(BINARY, &[7; 70_000])), ABNORMAL, true),
-        ("an echo", raw(&text("x")), ABNORMAL, true),
+    vec![
+        Point::new("a WebSocket", socket(b""), ABNORMAL, true),
+        Point::new("a WebSocket within a header", socket(&text("\"x\"")[..1]), ABNORMAL, true),
+        Point::new("a WebSocket within a mask", socket(&text("\"x\"")[..3]), ABNORMAL, true),
+        Point::new("a WebSocket within a frame", socket(&text("\"x\"")[..8]), ABNORMAL, true),
+        Point::new("a WebSocket behind a large header", socket(&large), ABNORMAL, true),
+        Point::new("a raw WebSocket", raw(b""), ABNORMAL, true),
+        Point::new("a raw WebSocket within a ping", raw(&frame(FIN | PING, b"ping")[..8]), ABNORMAL, true),
+        Point::new("a raw WebSocket within a message", raw(&frame(TEXT, b"first")), ABNORMAL, true),
+        Point::new("a raw WebSocket behind two fragments", raw(&two_fragments), ABNORMAL, true),
+        Point::new("a raw WebSocket within a large one", raw(&frame(BINARY, &[7; 70_000])), ABNORMAL, true),
+        Point::new("an echo", raw(&text("x")), ABNORMAL, true),
         // What was said before the client left stays said.
-        ("a goodbye", raw(&close(1000, "bye")), "close 1000 Client", false),
-        ("a violation", raw(&[0xff, 0x80]), "close 1002 Protocol", false),
-        ("the server's goodbye", closed(b""), ENOUGH, false),
-        ("half an answer to it", closed(&close(4000, "")[..5]), ENOUGH, false),
-    ];
-    let point = |(what, bytes, heard, is_patient)| Point { what, bytes, heard, is_patient };
-    points.into_iter().map(point).collect()
+        Point::new("a close", raw(&close(1000, "bye")), "close 1000 Client", false),
+        Point::new("a violation", raw(&[0xff, 0x80]), "close 1002 Protocol", false),
+        Point::new("the server's close", closed(b""), ENOUGH, false),
+        Point::new("half an answer to it", closed(&close(4000, "")[..5]), ENOUGH, false),
+    ]
 }
 
 /// How a client leaves.
@@ -158,14 +163,14 @@ fn reach(server: &TestServer, bytes: &[u8], others: usize) -> Client {
 fn leave(way: Way) {
     let (server, record) = recording(|_, endpoint| endpoint.disconnect_delay = NEVER);
     let mut neighbour = Neighbour::of(server.address);
-    for Point { what, bytes, heard, .. } in points().into_iter().filter(|point| !point.heard.is_empty()) {
+    for Point { what, bytes, heard, .. } in points().filter(|point| !point.heard.is_empty()) {
         // None but the neighbour's.
         server.wait_for("the connections before to be gone", |counters| counters.connections == 1);
         way.leave(reach(&server, &[GREETING.as_bytes(), &bytes].concat(), 1));
         let mut events = record.until_close();
         events.retain(|event| !event.starts_with("text "));
         assert_eq!(events, ["open", heard], "{way:?} at {what}");
-        if heard == "close 1002 Interrupted" {
+        if heard == INTERRUPTED {
             // Sessions over HTTP have a name under which a later client finds them.
             let line = String::from_utf8_lossy(&bytes);
             let name = line.split('/').nth(3).expect("a name");
@@ -193,6 +198,7 @@ fn a_half_close_and_then_a_reset_end_a_session_at_any_point() {
     leave(Way::Both);
 }
 
+/// Rule 12.6: what expired gives back its memory and descriptor.
 #[test]
 fn a_client_that_vanishes_at_any_point_leaves_nothing() {
     let (server, _record) = recording(|server, endpoint| {
@@ -214,6 +220,7 @@ fn a_client_that_vanishes_at_any_point_leaves_nothing() {
     assert_eq!(counters.opened, counters.closed);
 }
 
+/// Rule 12.6: every wait has a timer.
 #[test]
 fn a_client_that_falls_silent_at_any_point_is_let_go() {
     let short = Duration::from_millis(20);
@@ -224,7 +231,7 @@ fn a_client_that_falls_silent_at_any_point_is_let_go() {
         server.close_timeout = short;
         endpoint.disconnect_delay = short;
     });
-    for Point { what, bytes, .. } in points().into_iter().filter(|point| !point.is_patient) {
+    for Point { what, bytes, .. } in points().filter(|point| !point.is_patient) {
         let mut client = Client::connect(server.address);
         client.send(bytes);
         // The client is still there, and does nothing: the server ends it.

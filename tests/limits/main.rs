@@ -8,19 +8,19 @@ mod support;
 mod neighbour;
 mod process;
 
+mod announced_sizes;
 mod blocking;
-mod bombs;
+mod buffered_bytes;
 mod counts;
 mod crowds;
 mod descriptors;
 mod disconnects;
 mod flooding;
+mod large_packets;
 mod queues;
-mod room;
-mod shares;
 mod sizes;
+mod timeouts;
 mod unread;
-mod waits;
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
 //! A session that nobody reads: sending says `Full` in the end, all that was taken arrives, in order, and its drain is
-//! told once; on each transport (section 12, rule 5).
+//! told once; on each transport (rule 12.5).
 
 use std::sync::mpsc::{self, Receiver, Sender};
 

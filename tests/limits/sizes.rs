@@ -123,6 +123,7 @@ fn a_size_beyond_its_limit_is_refused_before_the_rest_comes() {
     }
 }
 
+/// Rule 9: 1009, from one byte beyond the limit on.
 #[test]
 fn a_websocket_message_is_as_large_as_it_may_be() {
     let server = start(|_, _| ());
@@ -147,7 +148,7 @@ fn a_websocket_message_is_as_large_as_it_may_be() {
     neighbour.expect_service("a payload too large");
 }
 
-/// RFC 6455 §5.5: all control frames have a payload of 125 bytes or less.
+/// Rule 9 (RFC 6455 §5.5): all control frames have a payload of 125 bytes or less.
 #[test]
 fn a_control_frame_is_as_large_as_it_may_be() {
     let server = start(|_, _| ());
@@ -158,6 +159,7 @@ fn a_control_frame_is_as_large_as_it_may_be() {
     neighbour.expect_service("a large ping");
 }
 
+/// Rule 12.4, for the path of a session.
 #[test]
 fn a_session_id_is_as_long_as_it_may_be() {
     let server = start(|_, _| ());
@@ -171,7 +173,7 @@ fn a_session_id_is_as_long_as_it_may_be() {
     neighbour.expect_service("a long id");
 }
 
-/// Section 7, rule 3: the response ends once the limit was sent, framing counted (that of the chunks
+/// Rule 7.3: the response ends once the limit was sent, framing counted (that of the chunks
 /// is not the transport's), the prelude not.
 #[test]
 fn a_response_is_as_long_as_it_may_be() {

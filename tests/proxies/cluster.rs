@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
 
-use crate::programs::{Program, Proxy, folder, free_addresses};
+use crate::daemons::{Program, Proxy, folder, free_addresses};
 use crate::support::sockjs::{Event, SockJs};
 use crate::support::wire::Transport;
 

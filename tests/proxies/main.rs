@@ -8,14 +8,14 @@
 mod support;
 
 mod cluster;
-mod programs;
+mod daemons;
 
 use std::net::SocketAddr;
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-use programs::{Program, Proxy, free_addresses};
+use daemons::{Program, Proxy, free_addresses};
 use support::PATIENCE;
 use support::client::Client;
 use support::sockjs::{Event, SockJs};
@@ -215,7 +215,7 @@ fn a_process_is_replaced_nginx() {
 }
 
 /// A client that leaves while its poll waits is noticed through the proxy: the session closes as if there were none
-/// (section 7.6 of the wire contract).
+/// (rule 7.6).
 fn a_lost_client_is_noticed(proxy: Proxy) {
     let Some(site) = Site::start(proxy) else { return };
     let poll = |client: &mut Client| client.ask("POST", "/echo/000/lost/xhr", "", b"").text().to_owned();

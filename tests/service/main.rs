@@ -8,68 +8,20 @@ mod support;
 mod printing;
 mod sockets;
 
-use std::io::{BufRead, BufReader, Read};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::io::Read;
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
 use support::PATIENCE;
 use support::client::Client;
-
-/// A running `sockjs-echo`, killed with the test if it does not stop before.
-struct Echo {
-    child: Child,
-    /// What it said it listens on.
-    place: String,
-}
-
-impl Echo {
-    fn start(arguments: &[&str], input: Stdio) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_sockjs-echo"));
-        Self::spawn(command.args(arguments).stdin(input).stdout(Stdio::piped()))
-    }
-
-    /// With outputs of its own, of which the standard one is a pipe.
-    fn spawn(command: &mut Command) -> Self {
-        let mut child = command.spawn().expect("it starts");
-        let mut line = String::new();
-        let output = child.stdout.take().expect("a pipe");
-        BufReader::new(output).read_line(&mut line).expect("it says where it listens");
-        let place =
-            line.strip_prefix("Listening on ").unwrap_or_else(|| panic!("{line:?}")).trim().to_owned();
-        Self { child, place }
-    }
-
-    fn address(&self) -> SocketAddr {
-        let (address, _) = self.place.split_once(". ").expect("an address, and what to do with it");
-        address.parse().expect("an address")
-    }
-
-    fn terminate(&self) {
-        let kill = Command::new("kill").arg(self.child.id().to_string()).status().expect("kill");
-        assert!(kill.success());
-    }
-
-    /// Waits for its end, and says its exit code.
-    fn code(&mut self) -> Option<i32> {
-        self.child.wait().expect("it can be waited for").code()
-    }
-}
-
-impl Drop for Echo {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
+use support::echo_process::{EchoProcess, command};
 
 /// Runs it to its end, which comes soon, and says its exit code and what it printed.
 fn output(arguments: &[&str]) -> (Option<i32>, String, String) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_sockjs-echo"));
-    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    finish(&mut command)
+    finish(command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()))
 }
 
 /// The same for a command whose outputs may be elsewhere.
@@ -127,7 +79,8 @@ fn a_limit_that_cannot_work_is_a_wrong_argument() {
         assert!(error.contains("--message-limit") && error.contains("between 1 and 268435456"), "{error}");
     }
     for limit in ["1", "268435456"] {
-        let mut echo = Echo::start(&["--listen", "127.0.0.1:0", "--message-limit", limit], Stdio::null());
+        let mut echo =
+            EchoProcess::spawn(&mut command(&["--listen", "127.0.0.1:0", "--message-limit", limit]));
         echo.terminate();
         assert_eq!(echo.code(), Some(0), "{limit}");
     }
@@ -137,29 +90,10 @@ fn a_limit_that_cannot_work_is_a_wrong_argument() {
 #[test]
 fn sigterm_right_after_the_start_is_a_stop() {
     for run in 0..100 {
-        let mut echo = Echo::start(&["--listen", "127.0.0.1:0"], Stdio::null());
+        let mut echo = EchoProcess::start();
         echo.terminate();
         assert_eq!(echo.code(), Some(0), "run {run}");
     }
-}
-
-#[test]
-fn sigterm_ends_it_promptly_with_sessions_open_and_frees_the_port() {
-    let mut echo = Echo::start(&["--listen", "127.0.0.1:0"], Stdio::null());
-    let address = echo.address();
-    let mut stream = Client::connect(address);
-    stream.request("POST", "/echo/000/s/xhr_streaming", "", b"");
-    stream.head();
-    stream.chunk();
-    assert_eq!(stream.chunk().expect("a frame"), b"o\n");
-    let idle = Client::connect(address);
-    let start = Instant::now();
-    echo.terminate();
-    assert_eq!(stream.chunk().expect("a frame"), b"c[1001,\"Server shutdown\"]\n");
-    assert_eq!(echo.code(), Some(0));
-    assert!(start.elapsed() < PATIENCE / 2, "took {:?}", start.elapsed());
-    drop(idle);
-    TcpListener::bind(address).expect("the port is free at once");
 }
 
 /// One listening socket outlives the processes that serve it: nobody is refused while one follows the other.
@@ -167,13 +101,16 @@ fn sigterm_ends_it_promptly_with_sessions_open_and_frees_the_port() {
 fn a_new_process_takes_over_the_socket_of_the_old_one() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("bind");
     let address = listener.local_addr().expect("address");
-    let socket = || Stdio::from(OwnedFd::from(listener.try_clone().expect("a copy")));
-    let mut old = Echo::start(&["--listen", "inherited"], socket());
+    let start = || {
+        let socket = OwnedFd::from(listener.try_clone().expect("a copy"));
+        EchoProcess::spawn(command(&["--listen", "inherited"]).stdin(socket))
+    };
+    let mut old = start();
     assert_eq!(old.address(), address);
     let ask = || Client::connect(address).ask("GET", "/echo", "Connection: close\r\n", b"").status;
     for generation in 0..3 {
         assert_eq!(ask(), 200, "generation {generation}");
-        let new = Echo::start(&["--listen", "inherited"], socket());
+        let new = start();
         old.terminate();
         for _ in 0..20 {
             assert_eq!(ask(), 200, "generation {generation}");
@@ -191,9 +128,8 @@ fn a_listener_that_another_process_has_shut_down_is_told_of() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("bind");
     let address = listener.local_addr().expect("address");
     let shared = TcpStream::from(OwnedFd::from(listener.try_clone().expect("a copy")));
-    let mut command = Command::new(env!("CARGO_BIN_EXE_sockjs-echo"));
-    command.args(["--listen", "inherited"]).stdin(OwnedFd::from(listener)).stderr(Stdio::piped());
-    let mut echo = Echo::spawn(command.stdout(Stdio::piped()));
+    let mut command = command(&["--listen", "inherited"]);
+    let mut echo = EchoProcess::spawn(command.stdin(OwnedFd::from(listener)).stderr(Stdio::piped()));
     let error = collect(echo.child.stderr.take());
     assert_eq!(Client::connect(address).ask("GET", "/echo", "", b"").status, 200);
     shared.shutdown(Shutdown::Both).expect("shutdown");

@@ -7,13 +7,14 @@ use std::os::unix::net::UnixStream;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
+use crate::finish;
 use crate::support::PATIENCE;
 use crate::support::client::Client;
-use crate::{Echo, finish};
+use crate::support::echo_process::{EchoProcess, command};
 
 fn echo(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_sockjs-echo"));
-    command.args(arguments).stdin(Stdio::null()).stderr(Stdio::piped());
+    let mut command = command(arguments);
+    command.stderr(Stdio::piped());
     command
 }
 
@@ -67,7 +68,7 @@ fn a_server_goes_on_without_its_outputs() {
     let place = format!("unix:{}", path.display());
     let mut command = echo(&["--listen", &place, "--listen", "127.0.0.1:0", "--verbose"]);
     let child = command.stdout(broken_pipe()).stderr(broken_pipe()).spawn().expect("it starts");
-    let mut echo = Echo { child, place };
+    let mut echo = EchoProcess { child, place };
     let start = Instant::now();
     while UnixStream::connect(&path).is_err() {
         assert!(start.elapsed() < PATIENCE, "it does not listen");
@@ -81,7 +82,7 @@ fn a_server_goes_on_without_its_outputs() {
 #[test]
 fn a_log_without_a_reader_stops_nothing() {
     let mut command = echo(&["--listen", "127.0.0.1:0", "--verbose"]);
-    let mut echo = Echo::spawn(command.stderr(broken_pipe()).stdout(Stdio::piped()));
+    let mut echo = EchoProcess::spawn(command.stderr(broken_pipe()));
     let mut client = Client::connect(echo.address());
     for session in ["a", "b", "c"] {
         let poll = format!("/close/0/{session}/xhr");

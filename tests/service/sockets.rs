@@ -5,9 +5,10 @@ use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, symlink};
 use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
-use crate::{Echo, output};
+use crate::output;
+use crate::support::echo_process::{EchoProcess, command};
 
 /// A folder of the test's own, removed with it.
 struct Folder(PathBuf);
@@ -51,7 +52,7 @@ fn expect_refusal(path: &Path) {
     assert_eq!(state(path), before, "{error}");
 }
 
-fn expect_service(echo: &Echo, path: &Path) {
+fn expect_service(echo: &EchoProcess, path: &Path) {
     assert_eq!(echo.place, path.display().to_string());
     let mut client = UnixStream::connect(path).expect("connect");
     client.write_all(b"GET /echo HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n").expect("send");
@@ -66,7 +67,7 @@ fn a_unix_socket_serves_and_one_left_behind_is_replaced() {
     let path = folder.at("socket");
     let place = format!("unix:{}", path.display());
     for _ in 0..2 {
-        let mut echo = Echo::start(&["--listen", &place], Stdio::null());
+        let mut echo = EchoProcess::spawn(&mut command(&["--listen", &place]));
         expect_service(&echo, &path);
         // The second time round the file is still there: killed, not stopped.
         echo.child.kill().expect("kill");
@@ -109,7 +110,7 @@ fn a_symbolic_link_is_not_followed() {
 fn a_socket_that_is_alive_is_not_touched() {
     let folder = Folder::new("alive");
     let path = folder.at("socket");
-    let echo = Echo::start(&["--listen", &format!("unix:{}", path.display())], Stdio::null());
+    let echo = EchoProcess::spawn(&mut command(&["--listen", &format!("unix:{}", path.display())]));
     expect_refusal(&path);
     // Nor is one to which connecting is not permitted (which root is always, so that this is the same again there).
     fs::set_permissions(&path, fs::Permissions::from_mode(0o000)).expect("permissions");

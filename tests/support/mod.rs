@@ -2,9 +2,11 @@
 
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
+pub mod bad_frames;
+pub mod bad_requests;
 pub mod client;
+pub mod echo_process;
 pub mod frames;
-pub mod malformed;
 pub mod programs;
 pub mod receiver;
 pub mod recorder;
@@ -26,6 +28,26 @@ use sockjs_server::{Counters, EndpointOptions, Handle, Report, Server, ServerOpt
 
 /// How long anything may take before a test gives up. Nothing ever waits this long in a run that passes.
 pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// How many descriptors this process may have; few where it is not known.
+pub fn descriptors() -> usize {
+    let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"));
+    let soft = line.and_then(|line| line.split_whitespace().next());
+    match soft {
+        Some("unlimited") => usize::MAX,
+        soft => soft.and_then(|soft| soft.parse().ok()).unwrap_or(256),
+    }
+}
+
+/// Turns a server that the test owns until it is so.
+pub fn turn_until(server: &mut Server, mut is_so: impl FnMut(&Server) -> bool) {
+    let start = Instant::now();
+    while !is_so(server) {
+        assert!(start.elapsed() < 2 * PATIENCE, "this did not come about: {server:?}");
+        server.turn(Some(PATIENCE)).expect("turn");
+    }
+}
 
 /// A server that runs until it is dropped.
 pub struct TestServer {

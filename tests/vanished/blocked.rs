@@ -95,6 +95,7 @@ fn clients_that_were_told_after_long_work_have_the_whole_delay_to_come_back() {
     for connection in &mut clients {
         assert_eq!(answer(connection), "a[\"done\"]\n");
     }
+    // The clients come back after a round trip, which is far less than they may take.
     thread::sleep(Duration::from_millis(40));
     for (client, connection) in clients.iter_mut().enumerate() {
         connection.request("POST", &path(client), "", b"");

@@ -10,25 +10,17 @@ mod support;
 mod blocked;
 mod child;
 mod clients;
-mod closing;
+mod close_timeout;
 mod cut;
+mod early_timers;
 mod frozen;
 mod namespaces;
 mod pace;
-mod slow;
+mod slow_readers;
 mod stalled;
 mod stopped;
-mod timers;
 mod vanishing;
 
 use std::time::Duration;
 
-use sockjs_server::ServerOptions;
-
 const SECOND: Duration = Duration::from_secs(1);
-
-/// The rate in bytes per second from which on a client that reads steadily is never given up. Today's server has no such
-/// option, so the rate is not set: `options.slowest_client = rate` sets it.
-fn with_slowest_client(options: &mut ServerOptions, rate: usize) {
-    options.slowest_client = rate;
-}

@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 
 use sockjs_server::{Cause, EndpointOptions, ServerOptions};
 
+use crate::SECOND;
 use crate::pace::SlowReader;
-use crate::slow::{FILLING, filler};
+use crate::slow_readers::{FILLING, filler};
 use crate::support::TestServer;
 use crate::support::client::Client;
 use crate::support::frames::text;
-use crate::{SECOND, with_slowest_client};
 
 const WRITE_STALL: Duration = Duration::from_millis(500);
 
@@ -26,7 +26,7 @@ const MESSAGES: usize = 9_000;
 fn options() -> (ServerOptions, EndpointOptions) {
     let mut server = ServerOptions::default();
     server.write_stall = WRITE_STALL;
-    with_slowest_client(&mut server, SLOWEST);
+    server.slowest_client = SLOWEST;
     let mut endpoint = EndpointOptions::default();
     endpoint.send_queue = 64 << 20;
     (server, endpoint)

@@ -1,4 +1,4 @@
-//! Closing (RFC 6455 §7) from either side, and liveness (sections 5, 7 and 8; section 12, rule 6).
+//! Closing (RFC 6455 §7) from either side, and liveness (rules 5, 7, 8 and 12.6).
 
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ use crate::support::frames::{CLOSE, FIN, PING, PONG, TEXT, close, close_payload,
 use crate::support::recorder::recorder;
 use crate::{RAW, SOCKJS, connect, recording, tungstenite};
 
+/// Rule 9 (§5.5.1), for every code and length of reason, with more frames behind.
 #[test]
 fn a_close_is_answered_once_with_its_code() {
     for target in [RAW, SOCKJS] {
@@ -44,6 +45,7 @@ fn a_close_is_answered_once_with_its_code() {
     }
 }
 
+/// Rule 9 (§5.5.1, §7.1.1), with an independent client.
 #[test]
 fn tungstenite_closes_and_is_closed() {
     let (server, record) = recording(|_| {});
@@ -70,7 +72,7 @@ fn tungstenite_closes_and_is_closed() {
     assert_eq!(record.until_close(), ["open", "text close 3000 Go away!", "close 3000 Application"]);
 }
 
-/// Section 7, rule 5, and section 8: waiting messages first, then the words.
+/// Rules 7.5 and 8: waiting messages first, then the words.
 #[test]
 fn the_servers_close_comes_behind_what_waits() {
     let (server, record) = recording(|_| {});
@@ -95,7 +97,7 @@ fn the_servers_close_comes_behind_what_waits() {
     assert_eq!(record.until_close().len(), 5);
 }
 
-/// A client that reads slowly would lose the reason to the end of TCP.
+/// Rule 8: a client that reads slowly would lose the reason to the end of TCP.
 #[test]
 fn a_server_that_closed_waits_for_the_answer() {
     let (handler, _record) = recorder();
@@ -116,6 +118,7 @@ fn a_server_that_closed_waits_for_the_answer() {
     }
 }
 
+/// Rule 8: a server-side close, whatever the client makes of it.
 #[test]
 fn a_server_that_closed_ends_tcp_itself() {
     let (server, _record) = recording(|_| {});
@@ -147,6 +150,7 @@ fn a_server_that_closed_ends_tcp_itself() {
     }
 }
 
+/// Rule 9 (§7.4): codes that must not be sent go out as 1000, and reasons are cut.
 #[test]
 fn close_frames_of_the_server_are_valid() {
     struct Closer;
@@ -176,7 +180,7 @@ fn close_frames_of_the_server_are_valid() {
         assert_eq!(client.expect_close(sent), "");
         client.hang_up();
     }
-    // Section 9: a reason longer than 123 bytes is cut. (Queries are ASCII; conformance cuts between characters.)
+    // Rule 9: a reason longer than 123 bytes is cut. (Queries are ASCII; conformance cuts between characters.)
     for (length, sent) in [(123, 123), (124, 123), (5000, 123)] {
         let mut client = connect(&server, &format!("{RAW}?code=3000&letter=x&length={length}"));
         assert_eq!(client.expect_close(3000), "x".repeat(sent));
@@ -210,8 +214,9 @@ fn an_empty_queue_takes_any_message_at_once() {
     client.expect_text(format!("a[\"{}\"]", "x".repeat(5000)));
 }
 
-// Liveness (sections 5 and 12, rule 6).
+// Liveness (rules 5 and 12.6).
 
+/// Rule 5: the heartbeat, again and again.
 #[test]
 fn heartbeats_are_frames_on_sockjs_and_pings_on_both() {
     let (server, _record) = recording(|options| {
@@ -233,6 +238,7 @@ fn heartbeats_are_frames_on_sockjs_and_pings_on_both() {
     }
 }
 
+/// Rule 12.6: the wait for a pong, and what the application hears.
 #[test]
 fn a_client_that_does_not_answer_a_ping_is_gone() {
     let (server, record) = recording(|options| {

@@ -1,4 +1,4 @@
-//! The handshake (RFC 6455 §4.2), and what may come in its packet (section 12, rules 3 and 7).
+//! The handshake (RFC 6455 §4.2), and what may come in its packet (rules 12.3 and 12.7).
 
 use crate::support::TestServer;
 use crate::support::client::Client;
@@ -7,6 +7,7 @@ use crate::{RAW, SOCKJS, recording};
 
 // The handshake (RFC 6455 §4.2).
 
+/// Rule 9: the answer has no field more.
 #[test]
 fn a_handshake_is_answered_with_what_it_takes_and_nothing_else() {
     let (server, _record) = recording(|_| {});
@@ -46,6 +47,7 @@ const CONNECTION: &str = "Connection: Upgrade";
 const VERSION: &str = "Sec-WebSocket-Version: 13";
 const KEY_FIELD: &str = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==";
 
+/// Rule 9: Upgrade, Connection, versions, on both kinds of WebSocket.
 #[test]
 fn upgrades_are_recognised_in_all_their_spellings() {
     let (server, _record) = recording(|_| {});
@@ -77,6 +79,7 @@ fn upgrades_are_recognised_in_all_their_spellings() {
     }
 }
 
+/// Rule 9: refusals with their words, and what follows on the connection.
 #[test]
 fn refused_handshakes_say_why() {
     let (server, record) = recording(|_| {});
@@ -132,7 +135,7 @@ fn refused_handshakes_say_why() {
     record.expect_silence();
 }
 
-/// Section 12, rule 7: an upgrade is answered only where WebSocket lives, never on HTTP/1.0, never without Host.
+/// Rule 12.7: an upgrade is answered only where WebSocket lives, never on HTTP/1.0, never without Host.
 #[test]
 fn there_is_no_upgrade_anywhere_else() {
     let (server, record) = recording(|_| {});
@@ -162,8 +165,9 @@ fn there_is_no_upgrade_anywhere_else() {
     }
 }
 
-// What comes in the packet of the handshake (section 12, rule 3).
+// What comes in the packet of the handshake (rule 12.3).
 
+/// Rule 12.3, and what the application hears.
 #[test]
 fn frames_may_come_in_the_packet_of_the_request() {
     let (server, record) = recording(|_| {});
@@ -181,6 +185,7 @@ fn frames_may_come_in_the_packet_of_the_request() {
     client.expect_text("a[\"first\"]");
 }
 
+/// Rule 12.3, and what the application hears.
 #[test]
 fn a_close_may_come_in_the_packet_of_the_request() {
     for target in [RAW, SOCKJS] {
@@ -201,6 +206,7 @@ fn a_close_may_come_in_the_packet_of_the_request() {
     }
 }
 
+/// Rules 12.2 and 12.3.
 #[test]
 fn an_upgrade_may_come_behind_other_requests_and_have_a_body() {
     let (server, record) = recording(|_| {});

@@ -1,14 +1,14 @@
 //! Section 12: what holds on every route.
 
-use std::io::{BufRead, BufReader, Write};
-use std::net::{SocketAddr, TcpListener};
-use std::process::{Command, Stdio};
+use std::io::Write;
+use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use sockjs_server::{EndpointOptions, ServerOptions};
 
 use crate::rule::{Rule, here, rule};
 use crate::support::PATIENCE;
+use crate::support::echo_process::EchoProcess;
 use crate::support::frames::whole::{CLOSE, TEXT};
 use crate::support::frames::{HANDSHAKE, frame};
 use crate::support::receiver::Receiver;
@@ -163,7 +163,8 @@ fn long_request_line(target: &Target) {
 
 fn many_headers(target: &Target) {
     let cookie = format!("Cookie: a={}; JSESSIONID=found\r\n", "x".repeat(4096));
-    let headers: String = (0..48).map(|number| format!("X-Header-{number}: value\r\n")).collect();
+    let headers: String =
+        (0..48).map(|number| format!("X-Header-{number}: {}\r\n", "v".repeat(100))).collect();
     let path = format!("{}/xhr", target.session("/cookie_needed_echo"));
     let answer = target.ask("POST", &path, &(cookie + &headers), b"").expect(200);
     assert_eq!(answer.header("Set-Cookie"), Some("JSESSIONID=found; path=/"));
@@ -298,28 +299,18 @@ fn only_utf8(target: &Target) {
 }
 
 fn sigterm() {
-    let mut process = Command::new(env!("CARGO_BIN_EXE_sockjs-echo"))
-        .args(["--listen", "127.0.0.1:0"])
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("the binary starts");
-    let mut line = String::new();
-    BufReader::new(process.stdout.take().expect("piped")).read_line(&mut line).expect("a line");
-    let address: SocketAddr = line
-        .split_once("Listening on ")
-        .and_then(|(_, rest)| rest.split_once(". ")?.0.parse().ok())
-        .unwrap_or_else(|| panic!("it says where it listens: {line:?}"));
-    let target = Target::at(address);
+    let mut process = EchoProcess::start();
+    let target = Target::at(process.address());
     let mut stream = Receiver::open(&target, Transport::XhrStreaming, &target.session("/echo"));
     let mut websocket = target.websocket("/echo/0/s/websocket");
     target.opened("/echo");
+    let _idle = target.connect();
     assert_eq!((stream.frame(), websocket.text()), ("o".into(), "o".into()));
     let start = Instant::now();
-    let killed = Command::new("kill").args(["-TERM", &process.id().to_string()]).status().expect("kill runs");
-    assert!(killed.success());
-    eventually("the process ends", || process.try_wait().expect("a child").is_some());
-    assert!(process.wait().expect("a child").success(), "it exits with 0");
+    process.terminate();
+    assert_eq!(stream.frame(), r#"c[1001,"Server shutdown"]"#, "its sessions are told");
+    eventually("the process ends", || process.child.try_wait().expect("a child").is_some());
+    assert_eq!(process.code(), Some(0));
     assert!(start.elapsed() < PATIENCE / 2, "it took {:?}", start.elapsed());
-    assert!(stream.frame().starts_with("c[1001,"), "its sessions were told");
-    TcpListener::bind(address).expect("the port can be bound again at once");
+    TcpListener::bind(target.address).expect("the port can be bound again at once");
 }

@@ -1,6 +1,6 @@
 // The released sockjs-client against a server with the endpoints of section 11 of the wire contract:
 //
-//     node client.js http://127.0.0.1:8081
+//     node released_client.js http://127.0.0.1:8081
 //
 // Over each transport that runs in Node: 1,000 echoes in order, a close by the client, and a close by the server.
 // Exits with 0 if all went well, and says what did not otherwise.

@@ -10,7 +10,7 @@ pub type Row = (&'static str, &'static str);
 pub const BOTH_LENGTHS: [Row; 3] = [
     ("chunked and a length", "Transfer-Encoding: chunked\r\nContent-Length: 5"),
     ("a length and chunked", "Content-Length: 5\r\nTransfer-Encoding: chunked"),
-    ("a length of nothing and chunked", "Content-Length: 0\r\ntransfer-encoding: chunked"),
+    ("a length of nothing and chunked", "Content-Length: 0\r\ntransfer-encoding:chunked"),
 ];
 
 /// Lengths that are none, as fields behind `Host`.

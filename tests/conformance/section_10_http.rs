@@ -6,8 +6,8 @@ use sockjs_server::{EndpointOptions, ServerOptions, Session};
 
 use crate::rule::{Rule, here, rule};
 use crate::support::TestServer;
+use crate::support::bad_requests::{self, Row};
 use crate::support::client::Client;
-use crate::support::malformed::{self, Row};
 use crate::support::target::Target;
 
 pub const RULES: &[Rule] = &[
@@ -255,37 +255,37 @@ fn refused_behind_host(target: &Target, rows: &[Row]) {
 }
 
 fn both_lengths(target: &Target) {
-    refused_behind_host(target, &malformed::BOTH_LENGTHS);
+    refused_behind_host(target, &bad_requests::BOTH_LENGTHS);
 }
 
 fn bad_lengths(target: &Target) {
-    refused_behind_host(target, &malformed::LENGTHS);
+    refused_behind_host(target, &bad_requests::LENGTHS);
 }
 
 fn bad_codings(target: &Target) {
-    refused_behind_host(target, &malformed::CODINGS);
+    refused_behind_host(target, &bad_requests::CODINGS);
     // A coding below chunked that is not known may be 501 instead (§6.1).
     let fields = "Host: HOST\r\nTransfer-Encoding: gzip, chunked";
     refused(target, &format!("POST PATH/a/b/xhr_send HTTP/1.1\r\n{fields}\r\n\r\n0\r\n\r\n"), 501);
 }
 
 fn bad_hosts(target: &Target) {
-    refused_with(target, &malformed::HOSTS);
+    refused_with(target, &bad_requests::HOSTS);
 }
 
 fn bad_lines(target: &Target) {
-    refused_with(target, &malformed::FIELDS);
+    refused_with(target, &bad_requests::FIELDS);
 }
 
 fn bad_request_lines(target: &Target) {
-    for (_, line) in malformed::REQUEST_LINES {
+    for (_, line) in bad_requests::REQUEST_LINES {
         refused(target, &format!("{line}\r\nHost: HOST\r\n\r\n"), 400);
     }
 }
 
 fn bad_chunks(target: &Target) {
     let session = target.opened("/echo");
-    for (what, body) in malformed::CHUNKS {
+    for (what, body) in bad_requests::CHUNKS {
         let mut connection = target.connect();
         let next = String::from_utf8(connection.bytes_of("GET", "/echo", "", b"")).expect("text");
         let status = chunked(&mut connection, &format!("{session}/xhr_send"), &(body.to_owned() + &next));
@@ -334,8 +334,10 @@ fn limits() {
     let mut connection = target.connect();
     let path = format!("{session}/xhr_send");
     // A declared length is enough.
-    connection.send(format!("POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: 9999999999\r\n\r\n"));
-    connection.answer().expect(413);
+    let fields = "Host: a\r\nOrigin: http://a\r\nContent-Length: 9999999999";
+    connection.send(format!("POST {path} HTTP/1.1\r\n{fields}\r\n\r\n"));
+    // Rule 2: error answers too let the page read them.
+    connection.answer().expect(413).expect_header("Access-Control-Allow-Origin", "http://a");
     connection.expect_end();
     let mut connection = target.connect();
     let body = format!("{:x}\r\n{}\r\n", 9000, "x".repeat(9000));

@@ -1,10 +1,12 @@
 //! What is announced and never comes, and what is small and comes a hundred thousand times: memory follows what has
-//! arrived, and not beyond the buffers that are documented (section 12, rule 4).
+//! arrived, and not beyond the buffers that are documented (rule 12.4).
 
 use std::io::Write;
 use std::net::SocketAddr;
 
+use crate::process::{expect_alive, memory};
 use crate::support::client::Client;
+use crate::support::echo_process::EchoProcess;
 use crate::support::frames::{BINARY, CONTINUATION, FIN, PING, PONG, TEXT, frame, header, text};
 use crate::{NEVER, Neighbour, start};
 
@@ -92,7 +94,7 @@ fn an_attack_holds_no_more_than_is_documented() {
     let server = start(|_, endpoint| endpoint.disconnect_delay = NEVER);
     let mut neighbour = Neighbour::of(server.address);
     for (what, bound, attack) in ATTACKS {
-        let most = crate::room::peak(&server, || attack(server.address));
+        let most = crate::buffered_bytes::peak(&server, || attack(server.address));
         assert!(most <= bound, "{what}: {most} bytes were held, and {bound} are documented");
         neighbour.expect_service(what);
         server.wait_for("what it held to be free", |counters| counters.buffered == 0);
@@ -106,19 +108,19 @@ fn an_attack_costs_no_memory() {
     /// 4 MiB of spare buffers are kept, and the allocator has its own.
     const KEPT: u64 = 8 << 20;
 
-    let mut server = crate::process::Process::start();
-    let mut client = Client::connect(server.address);
-    assert_eq!(client.ask("GET", "/echo", "", b"").status, 200);
+    let mut server = EchoProcess::start();
+    let address = server.address();
+    assert_eq!(Client::connect(address).ask("GET", "/echo", "", b"").status, 200);
     // Threads reserve addresses for an allocator of their own with the first thing that they allocate.
-    fragments(server.address, b"7");
-    let (size, resident) = server.memory();
+    fragments(address, b"7");
+    let (size, resident) = memory(&server);
     for (what, _, attack) in ATTACKS {
-        attack(server.address);
-        let (size_now, resident_now) = server.memory();
+        attack(address);
+        let (size_now, resident_now) = memory(&server);
         assert!(size_now <= size + 2 * KEPT, "{what}: from {size} to {size_now} bytes asked for");
         assert!(resident_now <= resident + KEPT, "{what}: from {resident} to {resident_now} bytes in use");
     }
-    server.expect_alive();
+    expect_alive(&mut server);
 }
 
 /// Announcements within the limits cost nothing either, however many there are.

@@ -47,7 +47,7 @@ fn heads_and_bodies_that_take_too_long_are_answered_408() {
     server.wait_until_empty("408s, and their clients");
 }
 
-/// A head's time runs from its first byte, not from the answer before it: an idle connection loses nothing.
+/// Rule 12.6: a head's time runs from its first byte, not from the answer before it: an idle connection loses nothing.
 #[test]
 fn idle_time_is_not_the_next_heads() {
     let server = with_options(|options| options.head_timeout = Duration::from_millis(50));

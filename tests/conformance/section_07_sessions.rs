@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use sockjs_server::{EndpointOptions, ServerOptions, Session};
 
-use crate::application;
 use crate::rule::{Rule, here, rule};
+use crate::section_07_application as application;
 use crate::support::TestServer;
 use crate::support::client::Client;
 use crate::support::receiver::Receiver;

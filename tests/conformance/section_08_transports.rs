@@ -312,21 +312,43 @@ fn transports_mixed(target: &Target) {
 }
 
 fn echo_everywhere(target: &Target) {
-    let said =
-        ["", "a", "\"\\/\n", "€ é \u{1f600}", "%41+&=;", "</script>", "\u{2028}\u{fff0}\u{7f}", "a,b]"];
+    let said = [
+        "",
+        "a",
+        "\"\\/\n",
+        "€ é \u{1f600}",
+        "%41+&=;",
+        "%41 %25 100% %",
+        "</script>",
+        "</script><script>",
+        "\u{2028}\u{fff0}\u{7f}",
+        "a,b]",
+    ];
+    let mut said: Vec<_> = said.iter().map(|message| (json(&[message]), *message)).collect();
+    // JavaScript's strings may hold half of a pair of surrogates.
+    for (written, message) in
+        [(r"a\ud800b", "a\u{fffd}b"), (r"\udc00", "\u{fffd}"), (r"\ud83d\ud83d\ude00", "\u{fffd}\u{1f600}")]
+    {
+        said.push((format!("[\"{written}\"]"), message));
+    }
     for transport in HTTP {
         let session = target.session("/echo");
         let mut connection = target.connect();
         let mut receiver = Receiver::open(target, transport, &session);
         assert_eq!(receiver.frame(), "o");
-        for message in said {
-            let (path, headers, body, status) = sending(transport, &session, &json(&[message]));
+        for (json, message) in &said {
+            let (path, headers, body, status) = sending(transport, &session, json);
             connection.ask("POST", &path, headers, &body).expect(status);
             if !transport.is_streaming() {
                 receiver = Receiver::open(target, transport, &session);
             }
-            assert_eq!(messages(&receiver.frame()), [message], "{transport:?}");
+            assert_eq!(messages(&receiver.frame()), [*message], "{transport:?}");
         }
+    }
+    let mut websocket = target.websocket(&format!("/echo/000/{}/websocket", fresh_id()));
+    assert_eq!(websocket.text(), "o");
+    for (json, message) in &said {
+        assert_eq!(messages(&websocket.send(json).text()), [*message]);
     }
 }
 

@@ -6,8 +6,9 @@ use sockjs_server::{EndpointOptions, ServerOptions, Session};
 
 use crate::rule::{Rule, here, rule};
 use crate::support::TestServer;
+use crate::support::bad_frames::{self, Row};
 use crate::support::client::Answer;
-use crate::support::frames::whole::{BINARY, PING, PONG, TEXT};
+use crate::support::frames::whole::{BINARY, CLOSE, PING, PONG, TEXT};
 use crate::support::frames::{ACCEPT, CONTINUATION, FIN, HANDSHAKE, TEXT as TEXT_BEGINS, frame};
 use crate::support::target::{Target, fresh_id};
 use crate::support::websocket::WebSocket;
@@ -320,10 +321,11 @@ fn frames_cut(target: &Target) {
 }
 
 fn pings(target: &Target) {
-    let mut raw = target.websocket("/echo/websocket");
-    for payload in [&b""[..], b"x", b"\0\xff\x80", &[7; 125]] {
-        raw.send_frame(PING, payload);
-        assert_eq!(raw.frame(), (PONG, payload.to_vec()));
+    for mut websocket in [target.websocket("/echo/websocket"), opened(target)] {
+        for payload in [&b""[..], b"x", b"\0\xff\x80", &[7; 125]] {
+            websocket.send_frame(PING, payload);
+            assert_eq!(websocket.frame(), (PONG, payload.to_vec()));
+        }
     }
 }
 
@@ -345,87 +347,62 @@ fn closes(target: &Target) {
     without_code.client.expect_end();
 }
 
-/// A frame, or several, that must end the connection with this code.
-fn fails(target: &Target, code: u16, bytes: &[u8]) {
-    for path in ["/echo/websocket".to_owned(), path()] {
-        let is_raw = path == "/echo/websocket";
-        let mut websocket = target.websocket(&path);
-        if !is_raw {
-            assert_eq!(websocket.text(), "o");
+/// Each row must end the connection with its code, on either kind of WebSocket.
+fn fails(target: &Target, rows: Vec<Row>) {
+    for (what, bytes, code) in rows {
+        for path in ["/echo/websocket".to_owned(), path()] {
+            let mut websocket = target.websocket(&path);
+            if path != "/echo/websocket" {
+                assert_eq!(websocket.text(), "o");
+            }
+            websocket.client.send_if_wanted(&bytes);
+            let (first, payload) = websocket.frame();
+            assert_eq!(first, CLOSE, "a close frame after {what}");
+            let got = payload.first_chunk().map(|code| u16::from_be_bytes(*code));
+            assert_eq!(got, Some(code), "the close code after {what}");
+            websocket.client.expect_end();
         }
-        websocket.client.send_if_wanted(bytes);
-        let (first, payload) = websocket.frame();
-        assert_eq!(first, 0x88, "a close frame after {}", bytes.escape_ascii());
-        let got = payload.first_chunk().map(|code| u16::from_be_bytes(*code));
-        assert_eq!(got, Some(code), "the close code after {}", bytes[..bytes.len().min(80)].escape_ascii());
-        websocket.client.expect_end();
     }
 }
 
 fn bad_close_codes(target: &Target) {
-    for code in [0u16, 999, 1004, 1005, 1006, 1015, 1016, 2000, 2999, 5000, 65535] {
-        fails(target, 1002, &frame(0x88, &code.to_be_bytes()));
-    }
+    fails(target, bad_frames::close_codes());
 }
 
 fn bad_close_payloads(target: &Target) {
-    fails(target, 1002, &frame(0x88, &[3]));
-    fails(target, 1007, &frame(0x88, &[3, 0xe8, 0xff]));
-    fails(target, 1007, &frame(0x88, &[3, 0xe8, 0xe2, 0x82]));
+    fails(target, bad_frames::close_payloads());
 }
 
 fn unmasked(target: &Target) {
-    fails(target, 1002, &[TEXT, 1, b'x']);
-    fails(target, 1002, &[PING, 0]);
+    fails(target, bad_frames::unmasked());
 }
 
 fn reserved_bits(target: &Target) {
-    for bits in [0x40, 0x20, 0x10, 0x70] {
-        fails(target, 1002, &frame(TEXT | bits, b"[]"));
-        fails(target, 1002, &frame(PING | bits, b""));
-    }
+    fails(target, bad_frames::reserved_bits());
 }
 
 fn reserved_opcodes(target: &Target) {
-    for opcode in [3, 4, 5, 6, 7, 0xb, 0xc, 0xd, 0xe, 0xf] {
-        fails(target, 1002, &frame(0x80 | opcode, b""));
-    }
+    fails(target, bad_frames::reserved_opcodes());
 }
 
 fn lengths_not_minimal(target: &Target) {
-    fails(target, 1002, &[TEXT, 0xfe, 0, 125]);
-    fails(target, 1002, &[TEXT, 0xff, 0, 0, 0, 0, 0, 0, 0xff, 0xff]);
-    fails(target, 1002, &[TEXT, 0xff, 0x80, 0, 0, 0, 0, 0, 0, 0]);
+    fails(target, bad_frames::lengths());
 }
 
 fn control_frames(target: &Target) {
-    fails(target, 1002, &[PING, 0xfe, 0, 126]);
-    fails(target, 1002, &frame(0x88, &[0; 126]));
-    fails(target, 1002, &frame(0x09, b"in pieces"));
-    fails(target, 1002, &frame(0x08, b""));
+    fails(target, bad_frames::control_frames());
 }
 
 fn bad_fragments(target: &Target) {
-    fails(target, 1002, &frame(FIN | CONTINUATION, b"x"));
-    fails(target, 1002, &frame(CONTINUATION, b"x"));
-    fails(target, 1002, &[frame(TEXT_BEGINS, b"x"), frame(TEXT, b"y")].concat());
-    fails(target, 1002, &[frame(TEXT_BEGINS, b"x"), frame(0x02, b"y")].concat());
+    fails(target, bad_frames::fragments());
 }
 
 fn bad_utf8(target: &Target) {
-    for bytes in [&b"\xff"[..], b"\xc0\xaf", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"a\x80", b"\xe2\x82"] {
-        fails(target, 1007, &frame(TEXT, bytes));
-        fails(target, 1007, &[frame(TEXT_BEGINS, b"["), frame(FIN | CONTINUATION, bytes)].concat());
-    }
-    fails(target, 1007, &[frame(TEXT_BEGINS, b"\xe2\x82"), frame(FIN | CONTINUATION, b"")].concat());
+    fails(target, bad_frames::utf8());
 }
 
 fn bad_utf8_early(target: &Target) {
-    fails(target, 1007, &frame(TEXT_BEGINS, b"fine until \xff"));
-    // Of a frame of 1000 bytes only the first few are there.
-    fails(target, 1007, &frame(TEXT, &[0xff; 1000])[..20]);
-    // The second byte already says that no character begins so.
-    fails(target, 1007, &frame(TEXT_BEGINS, b"\xed\xa0"));
+    fails(target, bad_frames::utf8_early());
 }
 
 fn split_character(target: &Target) {

@@ -1,13 +1,13 @@
 //! One packet may cause much: thousands of messages, and each of them may be for thousands. The others do not wait for all
-//! of it (section 12, rule 5).
+//! of it (rule 12.5).
 
 use std::sync::mpsc;
 
 use sockjs_server::{Server, ServerOptions, Session};
 
-use crate::support::PATIENCE;
 use crate::support::client::Client;
 use crate::support::frames::{handshake, text};
+use crate::support::{PATIENCE, turn_until};
 
 /// Messages that come at once.
 const MESSAGES: usize = 5000;
@@ -39,16 +39,11 @@ fn a_neighbour_is_heard_while_a_flood_is_dealt_with() {
         server.mount("/broadcast", broadcast).expect("mount");
         let neighbour = move |_: &mut Session<'_>, text: &str| hears.send(text.to_owned()).expect("a test");
         server.mount("/neighbour", neighbour).expect("mount");
-        let turn_until = |server: &mut Server, is_done: &dyn Fn(&Server) -> bool| {
-            while !is_done(server) {
-                server.turn(Some(PATIENCE)).expect("turn");
-            }
-        };
         let open = |server: &mut Server, target: &str| {
             let before = server.counters().opened;
             let mut client = Client::connect(address);
             client.send(handshake(target, ""));
-            turn_until(server, &|server| server.counters().opened > before);
+            turn_until(server, |server| server.counters().opened > before);
             client
         };
         let mut neighbour = open(&mut server, "/neighbour/websocket");
@@ -57,21 +52,21 @@ fn a_neighbour_is_heard_while_a_flood_is_dealt_with() {
             "one request" => {
                 let mut opener = Client::connect(address);
                 opener.request("POST", "/broadcast/000/s/xhr", "", b"");
-                turn_until(&mut server, &|server| server.counters().opened as usize == AUDIENCE + 2);
+                turn_until(&mut server, |server| server.counters().opened as usize == AUDIENCE + 2);
                 opener
             }
             _ => open(&mut server, "/broadcast/000/s/websocket"),
         };
 
         client.send(&flood);
-        turn_until(&mut server, &|server| server.counters().messages_in > 0);
+        turn_until(&mut server, |server| server.counters().messages_in > 0);
         neighbour.send(text("here"));
         while heard.try_recv().is_err() {
             server.turn(Some(PATIENCE)).expect("turn");
         }
         let before = server.counters().messages_in as usize;
         assert!(before < MESSAGES / 2, "{what}: {before} messages came before the neighbour's");
-        turn_until(&mut server, &|server| server.counters().messages_in as usize == MESSAGES + 1);
+        turn_until(&mut server, |server| server.counters().messages_in as usize == MESSAGES + 1);
         drop(audience);
     }
 }

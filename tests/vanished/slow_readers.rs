@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 
 use sockjs_server::{Close, EndpointId, EndpointOptions, Handler, ServerOptions, Session};
 
+use crate::SECOND;
 use crate::pace::SlowReader;
 use crate::support::TestServer;
 use crate::support::client::Client;
 use crate::support::frames::{FIN, PING, PONG, TEXT, frame, text};
-use crate::{SECOND, with_slowest_client};
 
 /// A handler that sends as many messages as `fill` asks for, echoes any other message, and tells the test of every
 /// session that closes.
@@ -81,7 +81,7 @@ const ECHO: usize = 100_000;
 #[test]
 fn a_websocket_whose_echoes_are_read_slowly_is_not_closed() {
     let mut server = ServerOptions::default();
-    with_slowest_client(&mut server, SLOWEST);
+    server.slowest_client = SLOWEST;
     let mut endpoint = EndpointOptions::default();
     endpoint.heartbeat_delay = Duration::from_millis(500);
     endpoint.pong_timeout = Duration::from_millis(500);

@@ -77,6 +77,7 @@ fn a_stall_has_its_time() {
     neighbour.expect_service("a stall");
 }
 
+/// Rule 8: a server-side close waits, bounded in time.
 #[test]
 fn a_closing_handshake_has_its_time() {
     let server = start(|server, _| server.close_timeout = WAIT);
@@ -94,6 +95,7 @@ fn a_closing_handshake_has_its_time() {
     neighbour.expect_service("a silent farewell");
 }
 
+/// Rule 7.4.
 #[test]
 fn a_session_without_a_receiver_has_its_time() {
     let server = start(|_, endpoint| endpoint.disconnect_delay = WAIT);
@@ -107,6 +109,7 @@ fn a_session_without_a_receiver_has_its_time() {
     neighbour.expect_service("an abandoned session");
 }
 
+/// Rule 5, and the wait for a pong.
 #[test]
 fn a_heartbeat_has_its_time_and_so_has_its_answer() {
     let server = start(|_, endpoint| {
@@ -129,7 +132,7 @@ fn a_heartbeat_has_its_time_and_so_has_its_answer() {
     neighbour.expect_service("a client that does not answer");
 }
 
-/// Rule 7.5: what waits goes first, then the close; section 8: clients that read slowly must not lose it. So the wait for
+/// Rule 7.5: what waits goes first, then the close; rule 8: clients that read slowly must not lose it. So the wait for
 /// the client's part of the closing handshake can begin only when the server's close has left.
 #[test]
 fn a_slow_reader_gets_all_that_came_before_the_close() {
