@@ -28,7 +28,7 @@
 //! 5. **Sending**: [`Session::send`], [`Session::broadcast`], [`Session::close`]; to other sessions through
 //!    [`Session::endpoint`] and their [`SessionId`]. From any callback, in any order.
 //! 6. **From other threads**: a [`Handle`], from [`Server::handle`]; it says when it asks for more than the server can do.
-//! 7. **Timers**: [`Session::set_timer`] and [`Endpoint::set_timer`].
+//! 7. **Timers**: [`Session::set_timer`] and [`Endpoint::set_timer`], as many as the program has numbers for.
 //! 8. **Other paths of the port**, a page or a health check: [`Server::fallback`].
 //! 9. **A loop of one's own**: [`Server::turn`]; or, in a foreign poll loop, [`Server::next_timeout`] and the server's
 //!    descriptor. Listening sockets from elsewhere: [`Server::add_listener`].

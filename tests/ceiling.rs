@@ -85,8 +85,8 @@ impl Application for Program {
     }
     fn closed(&mut self, _: &mut Engine, _: Key<Session>, _: &Close) {}
     fn drained(&mut self, _: &mut Engine, _: Key<Session>) {}
-    fn session_alarm(&mut self, _: &mut Engine, _: Key<Session>) {}
-    fn endpoint_alarm(&mut self, _: &mut Engine, _: u16) {}
+    fn session_timer(&mut self, _: &mut Engine, _: Key<Session>, _: u32) {}
+    fn endpoint_timer(&mut self, _: &mut Engine, _: u16, _: u32) {}
     fn observe(&mut self, _: &Event<'_>) {}
     fn respond(&mut self, _: &mut Engine, _: &Request<'_>, _: &[u8]) -> Response {
         Response::new(200).body(vec![b'p'; 100_000])

@@ -25,10 +25,10 @@ pub trait Application {
     fn closed(&mut self, engine: &mut Engine, session: Key<Session>, close: &Close);
     /// A session that was full has room again.
     fn drained(&mut self, engine: &mut Engine, session: Key<Session>);
-    /// The timer of a session has run out.
-    fn session_alarm(&mut self, engine: &mut Engine, session: Key<Session>);
-    /// The timer of an endpoint has run out.
-    fn endpoint_alarm(&mut self, engine: &mut Engine, endpoint: u16);
+    /// The timer of this number of a session has run out.
+    fn session_timer(&mut self, engine: &mut Engine, session: Key<Session>, timer: u32);
+    /// The timer of this number of an endpoint has run out.
+    fn endpoint_timer(&mut self, engine: &mut Engine, endpoint: u16, timer: u32);
     /// Something happened that a log may want to hold.
     fn observe(&mut self, event: &Event<'_>);
     /// A request for a path under no prefix.

@@ -94,7 +94,7 @@ impl Engine {
         Counters {
             connections: self.connections.len(),
             sessions: self.sessions.len(),
-            timers: self.timers.len() + self.alarms.len(),
+            timers: self.timers.len() + self.app_timers.len(),
             buffered: self.budget.held(),
             ..self.counters
         }

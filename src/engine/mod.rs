@@ -21,6 +21,7 @@
 //! | `connections` | connections are taken in, kept alive behind an answer, ended, dropped |
 //! | `backpressure` | whether more may be read or queued now |
 //! | `registry` | endpoints and sessions are found, created, closed, forgotten |
+//! | `app_timers` | the timers of the application |
 //! | `waits` | when each wait is over, and the timers that say so |
 //! | `endpoint`, `connection`, `session`, `chain`, `memory` | what there is, and what it holds |
 //! | `clients` | how many connections each client has |
@@ -31,6 +32,7 @@
 //! close was told.
 
 mod answers;
+mod app_timers;
 mod application;
 mod backpressure;
 mod booking;
@@ -79,6 +81,7 @@ pub use waits::sooner;
 use crate::collections::{Key, List, Slab, Wheel};
 use crate::http::{Date, Network};
 use crate::websocket::message::Assembly;
+use app_timers::AppTimer;
 use budget::Budget;
 use clients::Clients;
 use clock::Clock;
@@ -87,7 +90,7 @@ use endpoint::Endpoint;
 use pool::Pool;
 use session::Unflushed;
 use turn::Flush;
-use waits::{Alarm, Owner};
+use waits::Owner;
 use work::Work;
 
 /// The machine.
@@ -100,7 +103,7 @@ pub struct Engine {
     clients: Clients,
     sessions: Slab<Session>,
     timers: Wheel<Owner>,
-    alarms: Wheel<Alarm>,
+    app_timers: Wheel<AppTimer>,
     clock: Clock,
     date: Date,
     /// Connections with bytes to send, or with something that must follow the last one.
@@ -175,7 +178,7 @@ impl Engine {
             connections: Slab::new(),
             sessions: Slab::new(),
             timers: Wheel::new(now),
-            alarms: Wheel::new(now),
+            app_timers: Wheel::new(now),
             clock,
             date: Date::new(unix_seconds),
             dirty: List::new(),

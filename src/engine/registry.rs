@@ -131,7 +131,7 @@ impl Engine {
         }
         let lingers = session.id.is_some();
         session.state = State::Closed { close: Arc::new(close), told: false, lingers };
-        self.alarms.cancel(&mut session.alarm);
+        session.app_timers.cancel_all(&mut self.app_timers);
         if let Some(endpoint) = self.endpoints.get_mut(usize::from(session.endpoint)) {
             endpoint.roster.remove(&mut self.sessions, key);
         }

@@ -2,9 +2,6 @@
 //!
 //! Timers are lazy. A wait that moves back (activity on a connection, a frame on a receiver) only notes the time; the
 //! timer runs out as it was armed, finds that it is early, and is armed for what is left.
-//!
-//! Beside them stand the application's timers, on a wheel of their own: they ring on time, while the server's own judge
-//! clients, and wait until everything that had arrived was read.
 
 use super::connection::{Connection, Flow, Phase, Ping, Stream};
 use super::endpoint::{Endpoint, millis};
@@ -19,17 +16,10 @@ pub(super) enum Owner {
     Session(Key<Session>),
 }
 
-/// Whose alarm it is.
-#[derive(Clone, Copy)]
-pub(super) enum Alarm {
-    Session(Key<Session>),
-    Endpoint(u16),
-}
-
 impl Engine {
     /// When something is due next.
     pub fn next_deadline(&self) -> Option<Millis> {
-        sooner(self.timers.next_deadline(), self.alarms.next_deadline())
+        sooner(self.timers.next_deadline(), self.app_timers.next_deadline())
     }
 
     /// Makes sure that the timer of a connection runs out no later than what it waits for.
@@ -62,31 +52,6 @@ impl Engine {
         let Some(deadline) = deadline(session, connection, endpoint, self.stage) else { return };
         if self.timers.deadline(&session.timer).is_none_or(|armed| armed > deadline) {
             self.timers.arm(&mut session.timer, Owner::Session(key), deadline);
-        }
-    }
-
-    /// Sets the application's timer of a session, `delay` milliseconds ahead; `None` stops it.
-    pub fn set_session_alarm(&mut self, key: Key<Session>, delay: Option<Millis>) {
-        // A callback sets it, and may have worked for long before.
-        let now = self.clock.read();
-        let Some(session) = self.sessions.get_mut(key).filter(|session| session.is_open()) else { return };
-        match delay {
-            Some(delay) => {
-                self.alarms.arm(&mut session.alarm, Alarm::Session(key), ahead(now, delay));
-            }
-            None => self.alarms.cancel(&mut session.alarm),
-        }
-    }
-
-    /// Sets the application's timer of an endpoint, `delay` milliseconds ahead; `None` stops it.
-    pub fn set_endpoint_alarm(&mut self, number: u16, delay: Option<Millis>) {
-        let now = self.clock.read();
-        let Some(endpoint) = self.endpoints.get_mut(usize::from(number)) else { return };
-        match delay {
-            Some(delay) => {
-                self.alarms.arm(&mut endpoint.alarm, Alarm::Endpoint(number), ahead(now, delay));
-            }
-            None => self.alarms.cancel(&mut endpoint.alarm),
         }
     }
 }
@@ -207,11 +172,6 @@ pub(super) fn pong_is_overdue(connection: Option<&Connection>, endpoint: &Endpoi
         }
         _ => false,
     }
-}
-
-/// Always in the future, so that an alarm that sets itself again cannot hold the turn.
-pub(super) fn ahead(now: Millis, delay: Millis) -> Millis {
-    now.saturating_add(delay.max(1))
 }
 
 /// From when on the client can be waited for: it must first read what is on its way to it. A server that stops does not wait
