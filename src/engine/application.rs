@@ -157,6 +157,8 @@ impl<'r> Request<'r> {
 
     /// The client's address: the other end of the connection, or whom trusted proxies name in `X-Forwarded-For`; see
     /// [`ServerOptions::trusted_proxies`](crate::ServerOptions::trusted_proxies). `None` on a Unix socket without one.
+    /// It is in canonical form, wherever it comes from: an IPv4 address within IPv6 (`::ffff:192.0.2.1`, RFC 4291 §2.5.5.2)
+    /// is given as the IPv4 address, so that it can be compared and counted.
     pub fn client(&self) -> Option<IpAddr> {
         self.forwarded().client
     }
