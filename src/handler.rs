@@ -165,7 +165,7 @@ impl<'a, S> Session<'a, S> {
         self.endpoint.close(SessionId(self.key), code, reason);
     }
 
-    /// Ends it at once: what waits for its client is dropped, no closing handshake is awaited, and the connection that
+    /// Ends it at once: messages that wait for its client are dropped, no closing handshake is awaited, and the connection that
     /// carries its frames is cut. [`Handler::on_close`] hears of it with [`Cause::Terminated`](crate::Cause), behind the
     /// callback at hand. For clients that are to be gone, not to be told; [`Session::close`] tells them.
     ///

@@ -33,7 +33,7 @@
 //! 9. **A loop of one's own**: [`Server::turn`]; or, in a foreign poll loop, [`Server::next_timeout`] and the server's
 //!    descriptor. Listening sockets from elsewhere: [`Server::add_listener`].
 //! 10. **The end**: [`Handle::shutdown`] or [`Server::shutdown`] closes every session; [`Server::drain`] lets them leave
-//!     first, for a restart that disturbs nobody; [`Server::run_until_stopped`] reports what was left. In parts:
+//!     first, for a restart that disturbs no client; [`Server::run_until_stopped`] reports what was left. In parts:
 //!     [`Server::stop_listening`], [`Server::refuse_sessions`]. One session: [`Session::close`], or at once
 //!     [`Session::terminate`].
 //! 11. **Looking inside**: [`Server::counters`] and [`Server::observe`]. The library itself prints nothing.

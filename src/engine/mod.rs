@@ -21,8 +21,8 @@
 //! | `connections` | connections are taken in, kept alive behind an answer, ended, dropped |
 //! | `backpressure` | whether more may be read or queued now |
 //! | `registry` | endpoints and sessions are found, created, closed, forgotten |
-//! | `app_timers` | the timers of the application |
 //! | `waits` | when each wait is over, and the timers that say so |
+//! | `app_timers` | the timers of the application |
 //! | `endpoint`, `connection`, `session`, `chain`, `memory` | what there is, and what it holds |
 //! | `clients` | how many connections each client has |
 //! | `clock`, `options`, `counters` | values |

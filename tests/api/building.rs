@@ -110,7 +110,7 @@ fn options_that_cannot_work_are_named() {
     }
 }
 
-/// What is said of a number or a wait beyond its range, at both ends: the option, the range, and the value.
+/// For a number or a wait beyond its range, at both ends.
 #[test]
 fn an_error_names_the_option_its_range_and_the_value() {
     const DAY: Duration = Duration::from_secs(24 * 60 * 60);

@@ -49,7 +49,7 @@ pub struct Program {
     pub asked: HashMap<u16, Vec<Asked>>,
     /// A queue was full: what happens then depends on who read when.
     pub full: bool,
-    /// It cut a client off, so that what that was sent, and was answered, depends on turns.
+    /// It cut a client off, so that the messages and answers which that client has depend on turns.
     pub terminated: bool,
     sessions: Vec<Key<Session>>,
     numbers: HashMap<Key<Session>, usize>,
@@ -105,7 +105,7 @@ impl Program {
         let choice = usize::from(action >> 5);
         let Some(key) = own.filter(|_| choice < 4).or_else(|| self.session(choice)) else { return };
         let number = engine.endpoint_of(key).unwrap_or_default();
-        // One of two, chosen by what else the action says.
+        // One of two, chosen by a bit of the action.
         let timer = u32::from(action >> 7);
         match action & 0x1f {
             0..6 => {

@@ -8,7 +8,7 @@ fn small() -> ServerOptions {
 }
 
 #[test]
-fn who_reads_is_not_closed_for_what_app_timers_cause() {
+fn a_client_that_reads_is_not_closed_for_broadcasts_of_app_timers() {
     let mut world = World::build(small(), EndpointOptions::default(), |engine, key, moment| match moment {
         Moment::Open => engine.set_session_timer(key, 0, Some(10)),
         Moment::Timer => assert_eq!(engine.broadcast(0, &"x".repeat(1000), None), 100),
