@@ -1,4 +1,4 @@
-//! The server from other threads: commands, and what becomes of each in the server's next turn.
+//! The server from other threads: commands, and how the server carries out each of them in a turn of its own.
 
 use std::fmt;
 use std::sync::Arc;
@@ -45,7 +45,8 @@ pub struct Handle {
 #[non_exhaustive]
 pub enum HandleError {
     /// The commands that the server has not carried out yet hold [`ServerOptions::mailbox_bytes`]: it is worth another try
-    /// when the server has worked some of them off.
+    /// when the server has worked some of them off. A callback must not wait for that: it holds up the server's own thread,
+    /// and can send by itself, through its [`Session`](crate::Session) or [`Endpoint`](crate::Endpoint).
     ///
     /// [`ServerOptions::mailbox_bytes`]: crate::ServerOptions::mailbox_bytes
     Busy,
@@ -69,7 +70,7 @@ impl fmt::Display for HandleError {
 
 impl std::error::Error for HandleError {}
 
-/// What waits for a server: see [`Handle::pending`].
+/// Commands that wait for a server: see [`Handle::pending`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Pending {
@@ -90,7 +91,7 @@ pub(crate) enum Command {
     End(Box<Ending>),
 }
 
-/// What is the server's own affair, not its engine's: a part of its end.
+/// A command for the server, not for its engine: a part of the server's end.
 pub(crate) enum Ending {
     StopListening,
     RefuseSessions(bool),
@@ -145,7 +146,7 @@ impl Handle {
     }
 
     /// Runs a closure on the server's own thread, with the server in its hands. If it panics nothing else happens. In the
-    /// mailbox it counts by its size, with what it has captured, but not what that owns on the heap.
+    /// mailbox it counts by its size, captured variables included, but not the heap that they own.
     ///
     /// # Errors
     /// As [`Handle::send`]; the closure is dropped then.
@@ -239,7 +240,7 @@ impl Command {
         }
     }
 
-    /// Carries it out; what is the server's own affair is handed back.
+    /// Carries it out; a command for the server itself is handed back.
     pub(crate) fn run(self, engine: &mut Engine, mounts: &mut Mounts) -> Option<Ending> {
         match self {
             Command::Send(session, text) => {

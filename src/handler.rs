@@ -112,14 +112,14 @@ pub trait Handler<S = ()>: Send + 'static {
         let _ = session;
     }
 
-    /// The timer set with [`Session::set_timer`] has run out.
-    fn on_timer(&mut self, session: &mut Session<'_, S>) {
-        let _ = session;
+    /// A timer set with [`Session::set_timer`] has run out: this one.
+    fn on_timer(&mut self, session: &mut Session<'_, S>, timer: u32) {
+        let _ = (session, timer);
     }
 
-    /// The timer set with [`Endpoint::set_timer`] has run out.
-    fn on_endpoint_timer(&mut self, endpoint: &mut Endpoint<'_, S>) {
-        let _ = endpoint;
+    /// A timer set with [`Endpoint::set_timer`] has run out: this one.
+    fn on_endpoint_timer(&mut self, endpoint: &mut Endpoint<'_, S>, timer: u32) {
+        let _ = (endpoint, timer);
     }
 }
 
@@ -251,7 +251,7 @@ impl<'a, S> Session<'a, S> {
         self.endpoint.close(SessionId(self.key), code, reason);
     }
 
-    /// Ends it at once: what waits for its client is dropped, no closing handshake is awaited, and the connection that
+    /// Ends it at once: messages that wait for its client are dropped, no closing handshake is awaited, and the connection that
     /// carries its frames is cut. [`Handler::on_close`] hears of it with [`Cause::Terminated`](crate::Cause), behind the
     /// callback at hand. For clients that are to be gone, not to be told; [`Session::close`] tells them.
     ///
@@ -292,14 +292,47 @@ impl<'a, S> Session<'a, S> {
         self.endpoint.broadcast_except(text, SessionId(self.key))
     }
 
-    /// Sets its one timer: [`Handler::on_timer`] is called once, `delay` from now. Setting it again moves it.
-    pub fn set_timer(&mut self, delay: Duration) {
-        self.endpoint.engine.set_session_alarm(self.key, Some(millis(delay)));
+    /// Sets a timer: [`Handler::on_timer`] is called with its number once, `delay` from now, and never earlier. A session has as
+    /// many timers as the program has numbers for them; setting one again moves it. They end with the session.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use sockjs_server::{Handler, Request, Session};
+    ///
+    /// struct Quiz;
+    ///
+    /// const HINT: u32 = 1;
+    /// const TIME_IS_UP: u32 = 2;
+    ///
+    /// impl Handler for Quiz {
+    ///     fn on_open(&mut self, session: &mut Session<'_>, _: &Request<'_>) {
+    ///         session.set_timer(HINT, Duration::from_secs(10));
+    ///         session.set_timer(TIME_IS_UP, Duration::from_secs(30));
+    ///     }
+    ///
+    ///     fn on_message(&mut self, session: &mut Session<'_>, answer: &str) {
+    ///         session.cancel_timer(HINT);
+    ///         if answer == "42" {
+    ///             session.close(3000, "Right!");
+    ///         }
+    ///     }
+    ///
+    ///     fn on_timer(&mut self, session: &mut Session<'_>, timer: u32) {
+    ///         match timer {
+    ///             HINT => _ = session.send("It is more than 41."),
+    ///             TIME_IS_UP => session.close(3001, "Time is up"),
+    ///             _ => {}
+    ///         }
+    ///     }
+    /// }
+    /// ```
+    pub fn set_timer(&mut self, timer: u32, delay: Duration) {
+        self.endpoint.engine.set_session_timer(self.key, timer, Some(millis(delay)));
     }
 
-    /// Stops its timer.
-    pub fn cancel_timer(&mut self) {
-        self.endpoint.engine.set_session_alarm(self.key, None);
+    /// Stops a timer, if it is set: [`Handler::on_timer`] does not hear of it any more.
+    pub fn cancel_timer(&mut self, timer: u32) {
+        self.endpoint.engine.set_session_timer(self.key, timer, None);
     }
 
     /// The endpoint it belongs to, to reach its other sessions.
@@ -373,7 +406,7 @@ impl<'a> Context<'a> {
     }
 }
 
-/// An endpoint, in the hands of a callback: all its sessions, and its timer.
+/// An endpoint, in the hands of a callback: all its sessions, and its timers.
 pub struct Endpoint<'a, S = ()> {
     engine: &'a mut Engine,
     number: u16,
@@ -468,14 +501,15 @@ impl<'a, S> Endpoint<'a, S> {
         self.engine.open_count(self.number)
     }
 
-    /// Sets its one timer: [`Handler::on_endpoint_timer`] is called once, `delay` from now. Setting it again moves it.
-    pub fn set_timer(&mut self, delay: Duration) {
-        self.engine.set_endpoint_alarm(self.number, Some(millis(delay)));
+    /// Sets a timer of the endpoint, not of a session: [`Handler::on_endpoint_timer`] is called with its number once, `delay`
+    /// from now, and never earlier. Setting one again moves it. Its numbers are apart from those of sessions.
+    pub fn set_timer(&mut self, timer: u32, delay: Duration) {
+        self.engine.set_endpoint_timer(self.number, timer, Some(millis(delay)));
     }
 
-    /// Stops its timer.
-    pub fn cancel_timer(&mut self) {
-        self.engine.set_endpoint_alarm(self.number, None);
+    /// Stops a timer, if it is set.
+    pub fn cancel_timer(&mut self, timer: u32) {
+        self.engine.set_endpoint_timer(self.number, timer, None);
     }
 
     fn check(&self, session: SessionId) -> Result<(), SendError> {

@@ -28,12 +28,12 @@
 //! 5. **Sending**: [`Session::send`], [`Session::broadcast`], [`Session::close`]; to other sessions through
 //!    [`Session::endpoint`] and their [`SessionId`]. From any callback, in any order.
 //! 6. **From other threads**: a [`Handle`], from [`Server::handle`]; it says when it asks for more than the server can do.
-//! 7. **Timers**: [`Session::set_timer`] and [`Endpoint::set_timer`].
+//! 7. **Timers**: [`Session::set_timer`] and [`Endpoint::set_timer`], as many as the program has numbers for.
 //! 8. **Other paths of the port**, a page or a health check: [`Server::fallback`].
 //! 9. **A loop of one's own**: [`Server::turn`]; or, in a foreign poll loop, [`Server::next_timeout`] and the server's
 //!    descriptor. Listening sockets from elsewhere: [`Server::add_listener`].
 //! 10. **The end**: [`Handle::shutdown`] or [`Server::shutdown`] closes every session; [`Server::drain`] lets them leave
-//!     first, for a restart that disturbs nobody; [`Server::run_until_stopped`] reports what was left. In parts:
+//!     first, for a restart that disturbs no client; [`Server::run_until_stopped`] reports what was left. In parts:
 //!     [`Server::stop_listening`], [`Server::refuse_sessions`]. One session: [`Session::close`], or at once
 //!     [`Session::terminate`].
 //! 11. **Looking inside**: [`Server::counters`] and [`Server::observe`]. The library itself prints nothing.

@@ -1,8 +1,8 @@
 //! Where commands from other threads wait for the server: a queue with a bound, and a waker that is used only when the
 //! queue was empty.
 //!
-//! **Memory.** A command counts from when it is accepted until it was carried out, with what it holds and with its place
-//! in the queue, so that what the server has taken out and not yet dealt with counts too. The queue consists of blocks
+//! **Memory.** A command counts from when it is accepted until it was carried out, with the memory that it owns and its place
+//! in the queue; so commands that the server has taken out, and not yet carried out, count too. The queue consists of blocks
 //! of one size: where it grows, nothing is moved or allocated twice, and a block goes back as soon as it is empty.
 
 use std::collections::{LinkedList, VecDeque};
@@ -34,11 +34,11 @@ struct Queue {
     blocks: Blocks,
 }
 
-/// What the mailbox still takes.
+/// Whether the mailbox takes commands.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Stage {
     Open,
-    /// The same, but the shutdown is among what waits: a second one would say nothing new.
+    /// The same, but a shutdown waits already: a second one would say nothing new.
     ShutdownAsked,
     /// The server is gone, and takes nothing out any more.
     Closed,
@@ -75,7 +75,7 @@ impl Blocks {
     }
 }
 
-/// What a command costs beside what it holds: its place, the heads of two allocations, and its part of a block's.
+/// Bytes that a command costs beside those that it owns: its place, the heads of two allocations, and its part of a block's.
 const OVERHEAD: usize = size_of::<Command>() + 40;
 
 impl Mailbox {
@@ -92,7 +92,7 @@ impl Mailbox {
         })
     }
 
-    /// Takes out all that waits, in place of `blocks`, which are empty.
+    /// Takes out all commands, in place of `blocks`, which are empty.
     pub(crate) fn collect(&self, blocks: &mut Blocks) {
         debug_assert!(blocks.is_empty(), "commands would come back behind those that were posted later");
         std::mem::swap(&mut self.lock().blocks, blocks);
@@ -104,15 +104,15 @@ impl Mailbox {
         self.bytes.fetch_sub(weight, Ordering::Relaxed);
     }
 
-    /// The server is gone: `left`, what waits, and what comes are dropped.
+    /// The server is gone: commands are dropped, those in `left`, those that wait, and those that come.
     pub(crate) fn close(&self, left: &mut Blocks) {
         let mut waiting = {
             let mut queue = self.lock();
             queue.stage = Stage::Closed;
             std::mem::take(&mut queue.blocks)
         };
-        // A command may own a handle: it must not be dropped inside of the lock. And what a task has captured may panic as
-        // it is dropped: each is dropped on its own.
+        // A command may own a handle: it must not be dropped inside of the lock. And variables that a task has captured may
+        // panic as they are dropped: each command is dropped on its own.
         while let Some(command) = left.pop().or_else(|| waiting.pop()) {
             let weight = weigh(&command);
             discard(command);
@@ -160,7 +160,7 @@ impl Mailbox {
         }
     }
 
-    /// What was accepted, and is not carried out.
+    /// The commands that were accepted, and are not carried out.
     pub(crate) fn pending(&self) -> Pending {
         Pending { commands: self.commands.load(Ordering::Relaxed), bytes: self.bytes.load(Ordering::Relaxed) }
     }
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_taken_out_counts_until_it_was_carried_out() {
+    fn a_command_counts_until_it_was_carried_out() {
         let weight = weigh(&task());
         let (_poll, mailbox) = mailbox(3 * weight);
         let mut blocks = Blocks::default();
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn what_can_never_get_in_is_told_apart() {
+    fn a_command_that_can_never_get_in_is_told_apart() {
         let (_poll, mailbox) = mailbox(1000);
         let send = |length| Command::Broadcast(0, "x".repeat(length));
         assert_eq!(mailbox.post(send(1000)), Err(HandleError::TooLarge));

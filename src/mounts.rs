@@ -129,14 +129,14 @@ impl Application for Mounts {
         self.call(engine, key, |mount, engine, number| mount.on_drain(engine, number, key));
     }
 
-    fn session_alarm(&mut self, engine: &mut Engine, key: Key<engine::Session>) {
-        self.call(engine, key, |mount, engine, number| mount.on_timer(engine, number, key));
+    fn session_timer(&mut self, engine: &mut Engine, key: Key<engine::Session>, timer: u32) {
+        self.call(engine, key, |mount, engine, number| mount.on_timer(engine, number, key, timer));
     }
 
-    fn endpoint_alarm(&mut self, engine: &mut Engine, number: u16) {
+    fn endpoint_timer(&mut self, engine: &mut Engine, number: u16, timer: u32) {
         if let Some(mount) = self.mounts.get_mut(usize::from(number)) {
             // There is no session that the panic could cost.
-            if contain(|| mount.on_endpoint_timer(engine, number)).is_none() {
+            if contain(|| mount.on_endpoint_timer(engine, number, timer)).is_none() {
                 self.observe(&Event::Panicked { session: None });
             }
         }
@@ -209,8 +209,8 @@ pub(crate) trait Mount: Send {
     fn on_close(&mut self, engine: &mut Engine, number: u16, key: Key<engine::Session>, close: &Close);
     fn forget(&mut self, engine: &mut Engine, key: Key<engine::Session>);
     fn on_drain(&mut self, engine: &mut Engine, number: u16, key: Key<engine::Session>);
-    fn on_timer(&mut self, engine: &mut Engine, number: u16, key: Key<engine::Session>);
-    fn on_endpoint_timer(&mut self, engine: &mut Engine, number: u16);
+    fn on_timer(&mut self, engine: &mut Engine, number: u16, key: Key<engine::Session>, timer: u32);
+    fn on_endpoint_timer(&mut self, engine: &mut Engine, number: u16, timer: u32);
     /// Drops the state of one session at the server's end. `false`: that panicked. `None`: none is left.
     fn drop_state(&mut self) -> Option<bool>;
 }
@@ -301,13 +301,13 @@ where
         self.with(engine, number, key, |handler, session| handler.on_drain(session));
     }
 
-    fn on_timer(&mut self, engine: &mut Engine, number: u16, key: Key<engine::Session>) {
-        self.with(engine, number, key, |handler, session| handler.on_timer(session));
+    fn on_timer(&mut self, engine: &mut Engine, number: u16, key: Key<engine::Session>, timer: u32) {
+        self.with(engine, number, key, |handler, session| handler.on_timer(session, timer));
     }
 
-    fn on_endpoint_timer(&mut self, engine: &mut Engine, number: u16) {
+    fn on_endpoint_timer(&mut self, engine: &mut Engine, number: u16, timer: u32) {
         let endpoint = &mut Endpoint::new(engine, number, self.states.values());
-        self.handler.on_endpoint_timer(endpoint);
+        self.handler.on_endpoint_timer(endpoint, timer);
     }
 
     fn drop_state(&mut self) -> Option<bool> {

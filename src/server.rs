@@ -40,7 +40,7 @@ pub struct Server {
     mounts: Mounts,
     reactor: Reactor,
     mailbox: Arc<Mailbox>,
-    /// What was taken out of the mailbox, and is not carried out.
+    /// Commands that were taken out of the mailbox, and are not carried out.
     commands: Blocks,
     /// Commands wait, here or in the mailbox.
     has_mail: bool,

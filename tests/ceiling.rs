@@ -85,8 +85,8 @@ impl Application for Program {
     }
     fn closed(&mut self, _: &mut Engine, _: Key<Session>, _: &Close) {}
     fn drained(&mut self, _: &mut Engine, _: Key<Session>) {}
-    fn session_alarm(&mut self, _: &mut Engine, _: Key<Session>) {}
-    fn endpoint_alarm(&mut self, _: &mut Engine, _: u16) {}
+    fn session_timer(&mut self, _: &mut Engine, _: Key<Session>, _: u32) {}
+    fn endpoint_timer(&mut self, _: &mut Engine, _: u16, _: u32) {}
     fn observe(&mut self, _: &Event<'_>) {}
     fn respond(&mut self, _: &mut Engine, _: &Request<'_>, _: &[u8]) -> Response {
         Response::new(200).body(vec![b'p'; 100_000])
@@ -191,11 +191,11 @@ fn check(what: &str, connections: usize, room: usize, play: impl FnOnce(&mut Wor
     assert!(used <= ceiling, "{what}: {used} bytes were used, and {ceiling} promised");
 }
 
-/// A command that is posted, and does nothing but hold what it brings.
+/// Posts a command that does nothing but hold memory.
 type Post = fn(&Handle, EndpointId) -> Result<(), HandleError>;
 
-/// Posts a million commands to a server that carries some of them out now and then, and compares what was used with what was
-/// promised; and what is kept with nothing.
+/// Posts a million commands to a server that carries some of them out now and then, and compares the memory that was used
+/// with the promise; and the memory that is kept behind the burst with none.
 fn check_mailbox(what: &str, mailbox: usize, pause: usize, post: Post) {
     let before = IN_USE.load(Ordering::Relaxed);
     PEAK.store(before, Ordering::Relaxed);

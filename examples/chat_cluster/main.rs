@@ -173,7 +173,7 @@ impl Room {
     }
 }
 
-/// While the server is behind, this thread waits, and what others publish waits in Redis.
+/// While the server is behind, this thread waits, and lines of other processes wait in Redis.
 fn wait_for_room(mut post: impl FnMut() -> Result<(), HandleError>) {
     while post() == Err(HandleError::Busy) {
         thread::sleep(Duration::from_millis(10));

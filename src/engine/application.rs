@@ -26,10 +26,10 @@ pub trait Application {
     fn closed(&mut self, engine: &mut Engine, session: Key<Session>, close: &Close);
     /// A session that was full has room again.
     fn drained(&mut self, engine: &mut Engine, session: Key<Session>);
-    /// The timer of a session has run out.
-    fn session_alarm(&mut self, engine: &mut Engine, session: Key<Session>);
-    /// The timer of an endpoint has run out.
-    fn endpoint_alarm(&mut self, engine: &mut Engine, endpoint: u16);
+    /// The timer of this number of a session has run out.
+    fn session_timer(&mut self, engine: &mut Engine, session: Key<Session>, timer: u32);
+    /// The timer of this number of an endpoint has run out.
+    fn endpoint_timer(&mut self, engine: &mut Engine, endpoint: u16, timer: u32);
     /// Something happened that a log may want to hold.
     fn observe(&mut self, event: &Event<'_>);
     /// A request for a path under no prefix.
@@ -169,6 +169,8 @@ impl<'r> Request<'r> {
 
     /// The client's address: the other end of the connection, or whom trusted proxies name in `X-Forwarded-For`; see
     /// [`ServerOptions::trusted_proxies`](crate::ServerOptions::trusted_proxies). `None` on a Unix socket without one.
+    /// It is in canonical form, wherever it comes from: an IPv4 address within IPv6 (`::ffff:192.0.2.1`, RFC 4291 §2.5.5.2)
+    /// is given as the IPv4 address, so that it can be compared and counted.
     pub fn client(&self) -> Option<IpAddr> {
         self.forwarded().client
     }

@@ -1,5 +1,5 @@
 //! How many connections each client has, where that is limited. A client is an IPv4 address, or an IPv6 network of 64
-//! bits: whoever has one address of it has them all (RFC 4291 §2.5.1).
+//! bits: a host that has one address of it has them all (RFC 4291 §2.5.1).
 //!
 //! Only clients that are there have an entry, so that the table is never larger than the connections are many.
 

@@ -94,7 +94,7 @@ impl Engine {
         Counters {
             connections: self.connections.len(),
             sessions: self.sessions.len(),
-            timers: self.time.timers.len() + self.time.alarms.len(),
+            timers: self.time.timers.len() + self.time.app_timers.len(),
             buffered: self.memory.budget.held(),
             ..self.counters
         }

@@ -6,12 +6,12 @@
 
 use super::admission::{Answer, Outcome};
 use super::answers::Exchange;
+use super::app_timers::AppTimer;
 use super::application::Application;
 use super::connection::{Connection, Delivered};
 use super::queues::Notice;
 use super::reading::Rest;
 use super::session::{Close, Session};
-use super::time::Alarm;
 use super::writing::Frame;
 use super::{Engine, Event, Message};
 use crate::collections::Key;
@@ -248,16 +248,15 @@ impl Engine {
         }
     }
 
-    /// Calls the application for every alarm that is due; but where a flush is due too, for one, and for the rest of them
-    /// in the next turn.
-    pub(super) fn ring(&mut self, application: &mut dyn Application) {
-        // Not read again meanwhile: an alarm that sets itself anew while others are called is for the next turn.
+    /// Calls the application for every timer of its own that is due; but where a flush is due too, for one, and for the rest
+    /// of them in the next turn.
+    pub(super) fn notify_app_timers(&mut self, application: &mut dyn Application) {
+        // Not read again meanwhile: a timer that sets itself anew while others are told is for the next turn.
         let now = self.time.now();
-        while let Some(alarm) = self.time.alarms.expire(now) {
-            match alarm {
-                Alarm::Session(key) if self.is_open(key) => application.session_alarm(self, key),
-                Alarm::Session(_) => {}
-                Alarm::Endpoint(number) => application.endpoint_alarm(self, number),
+        while let Some(timer) = self.next_app_timer(now) {
+            match timer {
+                AppTimer::Session(key, number) => application.session_timer(self, key, number),
+                AppTimer::Endpoint(endpoint, number) => application.endpoint_timer(self, endpoint, number),
             }
             self.time.read();
             self.notify(application);

@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Millis;
+use super::app_timers::AppTimers;
 use super::options::{EndpointOptions, OptionError};
 use super::session::Roster;
-use crate::collections::{List, Table, Timer};
+use crate::collections::{List, Table};
 use crate::http::Origins;
 use crate::sockjs::{Iframe, Transport};
 
@@ -24,8 +25,7 @@ pub(super) struct Endpoint {
     pub(super) roster: List<Roster>,
     /// All sessions, closed ones that linger included.
     pub(super) sessions: usize,
-    /// The application's own timer.
-    pub(super) alarm: Timer,
+    pub(super) app_timers: AppTimers,
     pub(super) heartbeat_delay: Millis,
     pub(super) pong_timeout: Millis,
     pub(super) disconnect_delay: Millis,
@@ -41,7 +41,7 @@ impl Endpoint {
             table: Table::new(),
             roster: List::new(),
             sessions: 0,
-            alarm: Timer::default(),
+            app_timers: AppTimers::default(),
             heartbeat_delay: millis(options.heartbeat_delay),
             pong_timeout: millis(options.pong_timeout),
             disconnect_delay: millis(options.disconnect_delay),

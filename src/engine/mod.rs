@@ -33,6 +33,7 @@
 //! | `backpressure` | whether a message may be queued, and more input read |
 //! | `registry` | endpoints and sessions are found, created, closed, forgotten |
 //! | `waits` | when each wait is over, and the timers for them |
+//! | `app_timers` | the timers of the application |
 //! | `memory`, `queues`, `counters` | the account of memory with the spare buffers; deferred work; figures |
 //! | `application`, `admission`, `endpoint` | the interface of the handlers; refusals; one mounted service |
 //! | `connection`, `reading`, `writing` | a connection: its two halves, and the rules that couple them |
@@ -48,6 +49,7 @@
 
 mod admission;
 mod answers;
+mod app_timers;
 mod application;
 mod backpressure;
 mod budget;

@@ -140,7 +140,7 @@ impl Engine {
         if !session.close(close) {
             return false;
         }
-        self.time.alarms.cancel(&mut session.alarm);
+        session.app_timers.cancel_all(&mut self.time.app_timers);
         if let Some(endpoint) = self.endpoints.get_mut(usize::from(session.endpoint)) {
             endpoint.roster.remove(&mut self.sessions, key);
         }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::Millis;
+use super::app_timers::AppTimers;
 use super::byte_queue::ByteQueue;
 use super::connection::Connection;
 use crate::collections::{Hashed, Key, Link, Linked, Timer};
@@ -23,8 +24,7 @@ pub struct Session {
     /// With a receiver: when something was sent last. Without: when the last receiver left.
     pub(super) since: Millis,
     pub(super) timer: Timer,
-    /// The application's own timer.
-    pub(super) alarm: Timer,
+    pub(super) app_timers: AppTimers,
     pub(super) awaited: Awaited,
     /// Where the application keeps its own state of this session.
     pub(super) slot: u32,
@@ -113,7 +113,7 @@ impl Session {
             queue: ByteQueue::default(),
             since: now,
             timer: Timer::default(),
-            alarm: Timer::default(),
+            app_timers: AppTimers::default(),
             awaited: Awaited::Nothing,
             slot: u32::MAX,
             chain: u32::MAX,

@@ -51,8 +51,8 @@ impl Engine {
         self.notify(application);
     }
 
-    /// Ends a session at once: what waits for its client is dropped, and its receiver with it. The application hears of it
-    /// behind the call. `false`: it was closed already, and what is left of it is cut short.
+    /// Ends a session at once: messages that wait for its client are dropped, and its receiver with them. The application hears of it
+    /// behind the call. `false`: it was closed already, and its receiver is dropped all the same.
     ///
     /// A session over HTTP can be found until `disconnect_delay` has passed, as one that was interrupted: otherwise the next
     /// poll of its client would open a session anew.

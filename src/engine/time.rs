@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::app_timers::AppTimer;
 use super::connection::Connection;
 use super::session::Session;
 use crate::collections::{Key, Wheel};
@@ -47,7 +48,7 @@ pub(super) struct Time {
     /// One timer for each connection and each session that waits for something.
     pub(super) timers: Wheel<Owner>,
     /// The application's own timers.
-    pub(super) alarms: Wheel<Alarm>,
+    pub(super) app_timers: Wheel<AppTimer>,
 }
 
 /// The owner of a timer.
@@ -57,17 +58,16 @@ pub(super) enum Owner {
     Session(Key<Session>),
 }
 
-/// The owner of an application timer.
-#[derive(Clone, Copy)]
-pub(super) enum Alarm {
-    Session(Key<Session>),
-    Endpoint(u16),
-}
-
 impl Time {
     pub(super) fn new(source: Box<dyn TimeSource>, unix_seconds: u64) -> Self {
         let now = source.now();
-        Self { source, now, date: Date::new(unix_seconds), timers: Wheel::new(now), alarms: Wheel::new(now) }
+        Self {
+            source,
+            now,
+            date: Date::new(unix_seconds),
+            timers: Wheel::new(now),
+            app_timers: Wheel::new(now),
+        }
     }
 
     /// The time of the last reading.

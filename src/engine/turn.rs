@@ -232,7 +232,7 @@ impl Engine {
     pub(super) fn tick(&mut self, until: Millis, application: &mut dyn Application) {
         self.turn.work.begin_ends();
         self.notify_drained(application);
-        self.ring(application);
+        self.notify_app_timers(application);
         while let Some(owner) = self.time.timers.expire(until) {
             match owner {
                 Owner::Connection(key) => self.connection_timeout(key, until),

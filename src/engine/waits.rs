@@ -2,16 +2,13 @@
 //!
 //! Timers are lazy. A wait that moves back (activity on a connection, a frame on a receiver) only notes the time; the
 //! timer runs out as it was armed, finds that it is early, and is armed for the rest of the wait.
-//!
-//! Beside them stand the application's timers, on a wheel of their own: they are on time, while the server's own timers judge
-//! clients, and wait until everything that had arrived was read.
 
 use super::connection::Connection;
 use super::endpoint::{Endpoint, millis};
 use super::pace::Flow;
 use super::reading::Reading;
 use super::session::{Session, State};
-use super::time::{Alarm, Owner};
+use super::time::Owner;
 use super::writing::{Ping, Writing};
 use super::{Engine, Millis, ServerOptions, Stage};
 use crate::collections::Key;
@@ -19,7 +16,7 @@ use crate::collections::Key;
 impl Engine {
     /// When something is due next.
     pub fn next_deadline(&self) -> Option<Millis> {
-        sooner(self.time.timers.next_deadline(), self.time.alarms.next_deadline())
+        sooner(self.time.timers.next_deadline(), self.time.app_timers.next_deadline())
     }
 
     /// Makes sure that the timer of a connection runs out no later than what it waits for.
@@ -52,31 +49,6 @@ impl Engine {
         let Some(deadline) = deadline(session, connection, endpoint, self.stage) else { return };
         if self.time.timers.deadline(&session.timer).is_none_or(|armed| armed > deadline) {
             self.time.timers.arm(&mut session.timer, Owner::Session(key), deadline);
-        }
-    }
-
-    /// Sets the application's timer of a session, `delay` milliseconds ahead; `None` stops it.
-    pub fn set_session_alarm(&mut self, key: Key<Session>, delay: Option<Millis>) {
-        // A callback sets it, and may have worked for long before.
-        let now = self.time.read();
-        let Some(session) = self.sessions.get_mut(key).filter(|session| session.is_open()) else { return };
-        match delay {
-            Some(delay) => {
-                self.time.alarms.arm(&mut session.alarm, Alarm::Session(key), ahead(now, delay));
-            }
-            None => self.time.alarms.cancel(&mut session.alarm),
-        }
-    }
-
-    /// Sets the application's timer of an endpoint, `delay` milliseconds ahead; `None` stops it.
-    pub fn set_endpoint_alarm(&mut self, number: u16, delay: Option<Millis>) {
-        let now = self.time.read();
-        let Some(endpoint) = self.endpoints.get_mut(usize::from(number)) else { return };
-        match delay {
-            Some(delay) => {
-                self.time.alarms.arm(&mut endpoint.alarm, Alarm::Endpoint(number), ahead(now, delay));
-            }
-            None => self.time.alarms.cancel(&mut endpoint.alarm),
         }
     }
 }
@@ -194,11 +166,6 @@ pub(super) fn pong_is_overdue(connection: Option<&Connection>, endpoint: &Endpoi
         let waited = until.saturating_sub(connection.since);
         is_sent && connection.pace.is_open() && waited >= endpoint.pong_timeout
     })
-}
-
-/// Always in the future, so that an alarm that sets itself again cannot hold the turn.
-pub(super) fn ahead(now: Millis, delay: Millis) -> Millis {
-    now.saturating_add(delay.max(1))
 }
 
 /// When a wait for the client begins: it must first read the bytes that are on their way to it. A server that stops does not

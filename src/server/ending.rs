@@ -26,8 +26,8 @@ impl Server {
     /// without a question to its handler. Sessions that are open go on, on as many connections as they need, and so do pages.
     /// `false` admits them again: a program may also use this to shed load.
     ///
-    /// What a program does when the last session has left is its own affair: [`Counters::sessions`](crate::Counters) says
-    /// how many are there. [`Server::drain`] does it by itself.
+    /// [`Counters::sessions`](crate::Counters) says how many sessions are left, and the program decides how to go on when none
+    /// is. [`Server::drain`] decides by itself.
     pub fn refuse_sessions(&mut self, refuse: bool) {
         self.engine.refuse_sessions(refuse);
     }
@@ -37,13 +37,13 @@ impl Server {
         self.engine.refuses_sessions()
     }
 
-    /// Begins the end that disturbs nobody: [refuses new sessions](Server::refuse_sessions), lets those that are open live to
+    /// Begins the end that disturbs no client: [refuses new sessions](Server::refuse_sessions), lets those that are open live to
     /// their own end, and begins the [shutdown](Server::shutdown) with this code and reason when none is left, or after
     /// `patience` in any case. It goes on listening until then, since sessions over HTTP need new connections.
     ///
     /// With this a rolling restart is one line, on the signal that asks for it. The balancer must know, too, that new clients
     /// have to go elsewhere: from a health check that fails meanwhile. HAProxy's `http-check disable-on-404`, say, sends no
-    /// new clients to a process that answers its check with 404, but all those whose cookie names it.
+    /// new clients to a process that answers its check with 404, but goes on to send clients with a cookie that names the process.
     ///
     /// ```no_run
     /// use std::time::Duration;
@@ -92,7 +92,7 @@ impl Server {
         self.engine.is_empty()
     }
 
-    /// What was left when it stopped; `None` before that.
+    /// The sessions and connections that were left when it stopped; `None` before that.
     pub fn report(&self) -> Option<Report> {
         match self.stage {
             Stage::Stopped(report) => Some(report),
@@ -100,7 +100,7 @@ impl Server {
         }
     }
 
-    /// Carries out what a handle asked for.
+    /// Carries out a command of a handle.
     pub(super) fn end(&mut self, ending: Ending) {
         match ending {
             Ending::StopListening => self.stop_listening(),

@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 use std::net::TcpListener;
 use std::time::Duration;
 
-use sockjs_server::{EndpointOptions, MountError, Server, ServerOptions, Session, Transports};
+use sockjs_server::{EndpointOptions, MountError, OptionError, Server, ServerOptions, Session, Transports};
 
 fn ignore(_: &mut Session<'_>, _: &str) {}
 
@@ -107,6 +107,82 @@ fn options_that_cannot_work_are_named() {
         let error = Server::new(options).expect_err(name);
         assert_eq!(error.kind(), ErrorKind::InvalidInput);
         assert!(error.to_string().contains(&format!("`{name}`")), "{error}");
+    }
+}
+
+/// For a number or a wait beyond its range, at both ends.
+#[test]
+fn an_error_names_the_option_its_range_and_the_value() {
+    const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+    const NANOSECOND: Duration = Duration::from_nanos(1);
+    let of_server: [(Change<ServerOptions>, &str); 22] = [
+        (("request_line", |it| it.request_line = 63), "be between 64 and 1048576 bytes, but is 63"),
+        (
+            ("request_line", |it| it.request_line = 1_048_577),
+            "be between 64 and 1048576 bytes, but is 1048577",
+        ),
+        (("header_section", |it| it.header_section = 0), "be between 64 and 16777216 bytes, but is 0"),
+        (("header_count", |it| it.header_count = 0), "be between 1 and 256, but is 0"),
+        (("header_count", |it| it.header_count = 257), "be between 1 and 256, but is 257"),
+        (("head_timeout", |it| it.head_timeout = NANOSECOND), "be between 1 ms and 24 h, but is 1ns"),
+        (("body_timeout", |it| it.body_timeout = 2 * DAY), "be between 1 ms and 24 h, but is 172800s"),
+        (("keep_alive", |it| it.keep_alive = NANOSECOND), "be between 1 ms and 24 h, but is 1ns"),
+        (("write_stall", |it| it.write_stall = NANOSECOND), "be between 1 ms and 24 h, but is 1ns"),
+        (("slowest_client", |it| it.slowest_client = 0), "be between 1 and 1073741824 bytes, but is 0"),
+        (("close_timeout", |it| it.close_timeout = NANOSECOND), "be between 1 ms and 24 h, but is 1ns"),
+        (("connections", |it| it.connections = 0), "be between 1 and 1048576, but is 0"),
+        (("connections", |it| it.connections = 1_048_577), "be between 1 and 1048576, but is 1048577"),
+        (
+            ("connections_per_client", |it| it.connections_per_client = Some(0)),
+            "be between 1 and 1048576, but is 0",
+        ),
+        (
+            ("connections_per_client", |it| it.connections_per_client = Some(1_048_577)),
+            "be between 1 and 1048576, but is 1048577",
+        ),
+        (("buffered_bytes", |it| it.buffered_bytes = 1000), "be at least 1048576 bytes, but is 1000"),
+        (
+            ("mailbox_bytes", |it| it.mailbox_bytes = 4095),
+            "be between 4096 and 1073741824 bytes, but is 4095",
+        ),
+        (
+            ("mailbox_bytes", |it| it.mailbox_bytes = (1 << 30) + 1),
+            "be between 4096 and 1073741824 bytes, but is 1073741825",
+        ),
+        (("shutdown_grace", |it| it.shutdown_grace = 2 * DAY), "be at most 24 h, but is 172800s"),
+        (("body_size", |it| it.body_size = (1 << 30) + 1), "be at most 1073741824 bytes, but is 1073741825"),
+        (
+            ("head_timeout", |it| it.head_timeout = DAY + NANOSECOND),
+            "be between 1 ms and 24 h, but is 86400.000000001s",
+        ),
+        (
+            ("header_section", |it| it.header_section = u32::MAX as usize),
+            "be between 64 and 16777216 bytes, but is 4294967295",
+        ),
+    ];
+    for ((name, change), rule) in of_server {
+        let mut options = ServerOptions::default();
+        change(&mut options);
+        let error = Server::new(options).expect_err(name);
+        let inner = error.get_ref().and_then(|error| error.downcast_ref::<OptionError>());
+        assert_eq!(inner.map(OptionError::option), Some(name));
+        assert_eq!(error.to_string(), format!("option `{name}` must {rule}"));
+    }
+    let of_endpoint: [(Change<EndpointOptions>, &str); 8] = [
+        (("pong_timeout", |it| it.pong_timeout = NANOSECOND), "be between 1 ms and 24 h, but is 1ns"),
+        (("disconnect_delay", |it| it.disconnect_delay = NANOSECOND), "be between 1 ms and 24 h, but is 1ns"),
+        (("response_limit", |it| it.response_limit = 0), "be between 1 and 1073741824 bytes, but is 0"),
+        (("message_size", |it| it.message_size = 0), "be between 1 and 1073741824 bytes, but is 0"),
+        (("send_queue", |it| it.send_queue = 0), "be between 1 and 1073741824 bytes, but is 0"),
+        (("session_id_length", |it| it.session_id_length = 4097), "be between 1 and 4096 bytes, but is 4097"),
+        (("sessions", |it| it.sessions = 0), "be between 1 and 16777216, but is 0"),
+        (("transports", |it| it.transports = Transports::none()), "hold at least one transport, but is {}"),
+    ];
+    for ((name, change), rule) in of_endpoint {
+        let mut options = EndpointOptions::default();
+        change(&mut options);
+        let error = server().mount_with("/echo", options, ignore).expect_err(name);
+        assert_eq!(error.to_string(), format!("option `{name}` must {rule}"));
     }
 }
 

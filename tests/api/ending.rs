@@ -19,14 +19,14 @@ use crate::support::{PATIENCE, TestServer};
 /// Long beside anything that a test does.
 const FAR: Duration = Duration::from_secs(3600);
 
-/// What a handler heard.
+/// One thing that a handler heard.
 #[derive(Debug, PartialEq)]
 enum Told {
     Opened(SessionId),
     Closed(u16, String, Cause),
 }
 
-/// Echoes, tells who comes and how sessions close, and ends a session that says how.
+/// Echoes, tells of opens and closes, and ends sessions when a client says so.
 struct Echo(mpsc::Sender<Told>);
 
 impl Handler for Echo {
@@ -113,7 +113,7 @@ fn a_server_that_listens_no_more_serves_on() {
 
 /// Connections that the system has taken in are not lost with the socket in which they wait.
 #[test]
-fn who_waits_to_be_accepted_is_served() {
+fn connections_that_wait_to_be_accepted_are_served() {
     let (mut server, address) = own();
     let mut clients: Vec<_> = (0..100).map(|_| Client::connect(address)).collect();
     for client in &mut clients {
@@ -190,7 +190,7 @@ fn a_server_stops_when_the_last_session_has_left() {
 }
 
 #[test]
-fn who_does_not_leave_is_told_when_patience_is_over() {
+fn sessions_that_stay_are_closed_when_patience_is_over() {
     let (server, told) = start();
     let socket = WebSocket::raw(server.address, "/echo");
     server.handle.drain(Duration::from_millis(30), 1012, "Service restart").expect("room");
@@ -261,7 +261,7 @@ fn a_session_is_terminated_by_its_handler_its_endpoint_and_a_handle() {
     assert!(told.try_recv().is_err(), "each end was told once");
 }
 
-/// What was queued is not waited for, and a client that takes nothing does not hold its slot.
+/// The queued messages are not waited for, and a client that takes nothing does not hold its slot.
 #[test]
 fn a_client_that_does_not_read_is_cut() {
     let (server, told) = start();

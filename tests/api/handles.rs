@@ -198,7 +198,7 @@ fn the_loop_wakes_only_when_it_must() {
     assert_eq!(socket.text(), "y");
 }
 
-/// What one thread asks too fast is refused, and what was accepted is carried out, in order.
+/// Commands that come too fast are refused, and those that were accepted are carried out, in order.
 #[test]
 fn a_mailbox_that_is_full_says_so_and_loses_nothing() {
     let mut options = ServerOptions::default();
@@ -267,9 +267,9 @@ fn threads_wait_for_room_in_a_small_mailbox() {
     assert_eq!(next, [OF_EACH; THREADS]);
 }
 
-/// What is left when a server goes is dropped with it, and the handle owns it no more.
+/// Commands that a server did not carry out are dropped with it, and the handle owns them no more.
 #[test]
-fn what_a_dropped_server_leaves_is_dropped() {
+fn commands_that_a_dropped_server_leaves_are_dropped() {
     let server = Server::new(ServerOptions::default()).expect("server");
     let handle = server.handle();
     let (held, released) = mpsc::channel::<()>();

@@ -21,10 +21,10 @@ struct Watch {
 impl Handler for Watch {
     fn on_message(&mut self, session: &mut Session<'_>, text: &str) {
         self.since = self.turns.load(Ordering::SeqCst);
-        session.endpoint().set_timer(Duration::from_millis(text.parse().expect("milliseconds")));
+        session.endpoint().set_timer(0, Duration::from_millis(text.parse().expect("milliseconds")));
     }
 
-    fn on_endpoint_timer(&mut self, endpoint: &mut Endpoint<'_>) {
+    fn on_endpoint_timer(&mut self, endpoint: &mut Endpoint<'_>, _: u32) {
         let turns = self.turns.load(Ordering::SeqCst) - self.since;
         endpoint.broadcast(&turns.to_string());
     }

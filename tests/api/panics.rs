@@ -55,8 +55,8 @@ impl Handler for Fragile {
     fn on_message(&mut self, session: &mut Session<'_>, text: &str) {
         match text {
             "sound" => _ = session.send("and safe"),
-            "timer" => session.set_timer(Duration::from_millis(1)),
-            "endpoint timer" => session.endpoint().set_timer(Duration::from_millis(1)),
+            "timer" => session.set_timer(0, Duration::from_millis(1)),
+            "endpoint timer" => session.endpoint().set_timer(0, Duration::from_millis(1)),
             "fill" => while session.send("more").is_ok() {},
             _ => {
                 session.send("before it").expect("it is open");
@@ -73,11 +73,11 @@ impl Handler for Fragile {
         self.reach("drain");
     }
 
-    fn on_timer(&mut self, _: &mut Session<'_>) {
+    fn on_timer(&mut self, _: &mut Session<'_>, _: u32) {
         self.reach("timer");
     }
 
-    fn on_endpoint_timer(&mut self, _: &mut Endpoint<'_>) {
+    fn on_endpoint_timer(&mut self, _: &mut Endpoint<'_>, _: u32) {
         self.reach("endpoint timer");
     }
 

@@ -9,7 +9,7 @@ use crate::support::client::Client;
 use crate::support::websocket::WebSocket;
 use crate::support::{PATIENCE, TestServer};
 
-/// A server whose clients have so many connections, and what its observer hears of those beyond.
+/// A server that allows each client so many connections, and the peers of those beyond, as its observer hears of them.
 fn start(
     most: usize,
     change: impl FnOnce(&mut ServerOptions),
@@ -64,7 +64,7 @@ fn a_client_has_so_many_connections() {
     server.wait_for("a message", |counters| counters.messages_in == 1);
 }
 
-/// However it leaves.
+/// In each way in which a connection may end.
 #[test]
 fn a_place_is_free_when_its_connection_is_gone() {
     let (server, told) = start(1, |_| {}, |_| {});
@@ -102,7 +102,7 @@ fn behind_a_load_balancer_the_client_that_it_names_counts() {
         connection.send(format!("PROXY {family} {client} {destination} 4711 80\r\n"));
         connection
     };
-    // The balancer's own, and those that have not said whose they are.
+    // Connections of the balancer's own, and those that have not named a client yet.
     let silent: Vec<_> = (0..5).map(|_| Client::connect(address)).collect();
     let mut own: Vec<_> = (0..5).map(|_| Client::connect(address)).collect();
     assert!(own.iter_mut().all(|client| is_served(client.send("PROXY UNKNOWN\r\n"))));

@@ -37,6 +37,20 @@ fn addresses_are_canonical() {
     assert_eq!(heard.recv_timeout(PATIENCE), Ok(Some(own)), "refused");
 }
 
+/// Three ways to write one address: as a proxy names it, the client's is always the same.
+#[test]
+fn a_client_has_one_form_whoever_names_it() {
+    let (_server, address) = who(&["127.0.0.1"], Preamble::None);
+    for named in ["198.51.100.1", "::ffff:198.51.100.1", "[::ffff:198.51.100.1]:4711", "::FFFF:c633:6401"] {
+        let fields = format!("X-Forwarded-For: {named}\r\n");
+        let answer = Client::connect(address).ask("GET", "/", &fields, b"");
+        assert_eq!(answer.text().split(' ').next(), Some("198.51.100.1"), "{named}");
+    }
+    let (_server, address) = who(&["::ffff:127.0.0.1"], Preamble::None);
+    let answer = Client::connect(address).ask("GET", "/", "X-Forwarded-For: 198.51.100.1\r\n", b"");
+    assert_eq!(answer.text().split(' ').next(), Some("198.51.100.1"), "a network is canonical too");
+}
+
 /// A server that answers with what it knows of the client.
 fn who(trusted: &[&str], preamble: Preamble) -> (TestServer, std::net::SocketAddr) {
     let mut options = ServerOptions::default();

@@ -114,8 +114,8 @@ fn act(operation: Operation, session: &mut Session<'_, Mark>, other: SessionId, 
             assert_eq!(session.broadcast("all"), 2);
         }
         Timers => {
-            session.set_timer(Duration::from_secs(3600));
-            session.cancel_timer();
+            session.set_timer(0, Duration::from_secs(3600));
+            session.cancel_timer(0);
         }
         States => {
             let (id, before) = (session.id(), *session.state());
@@ -183,8 +183,8 @@ fn act_from_outside(
             assert_eq!(endpoint.state(subject), Some(&(mark + 1)));
         }
         Timers => {
-            endpoint.set_timer(Duration::from_secs(3600));
-            endpoint.cancel_timer();
+            endpoint.set_timer(0, Duration::from_secs(3600));
+            endpoint.cancel_timer(0);
         }
     }
 }
@@ -205,8 +205,8 @@ impl Handler<Mark> for Actor {
                 assert_eq!(session.send("full"), Ok(()));
                 assert_eq!(session.send("more"), Err(SendError::Full));
             }
-            "timer" => session.set_timer(Duration::from_millis(1)),
-            "endpoint timer" => session.endpoint().set_timer(Duration::from_millis(1)),
+            "timer" => session.set_timer(0, Duration::from_millis(1)),
+            "endpoint timer" => session.endpoint().set_timer(0, Duration::from_millis(1)),
             _ => {}
         }
         self.note(Message, session);
@@ -220,11 +220,11 @@ impl Handler<Mark> for Actor {
         self.note(Drain, session);
     }
 
-    fn on_timer(&mut self, session: &mut Session<'_, Mark>) {
+    fn on_timer(&mut self, session: &mut Session<'_, Mark>, _: u32) {
         self.note(Timer, session);
     }
 
-    fn on_endpoint_timer(&mut self, endpoint: &mut Endpoint<'_, Mark>) {
+    fn on_endpoint_timer(&mut self, endpoint: &mut Endpoint<'_, Mark>, _: u32) {
         let (subject, other) = (self.sessions[SUBJECT], self.sessions[0]);
         act_from_outside(self.operation, endpoint, subject, other, true);
         self.acted.send(()).expect("the test is waiting");

@@ -62,11 +62,11 @@ impl Handler for Chat {
         if let Some(secret) = self.secret {
             session.send(secret).expect("there is room");
             // Browsers have few connections to a server: what a page leaves behind must not hold them.
-            session.set_timer(PATIENCE);
+            session.set_timer(0, PATIENCE);
         }
     }
 
-    fn on_timer(&mut self, session: &mut Session<'_>) {
+    fn on_timer(&mut self, session: &mut Session<'_>, _: u32) {
         session.close(3000, "Too late");
     }
 

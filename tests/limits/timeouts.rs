@@ -142,13 +142,13 @@ fn a_slow_reader_gets_all_that_came_before_the_close() {
     impl Handler for Generous {
         fn on_message(&mut self, session: &mut Session<'_>, text: &str) {
             if text == "clock" {
-                return session.set_timer(Duration::from_millis(300));
+                return session.set_timer(0, Duration::from_millis(300));
             }
             // More than the buffers of two sockets hold.
             session.send(&"x".repeat(LARGE)).expect("an empty queue takes any message");
             session.close(3000, "Go away!");
         }
-        fn on_timer(&mut self, session: &mut Session<'_>) {
+        fn on_timer(&mut self, session: &mut Session<'_>, _: u32) {
             session.send("it is time").expect("room");
         }
     }

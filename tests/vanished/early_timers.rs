@@ -27,10 +27,10 @@ impl Handler<Setting> for Clock {
         thread::sleep(Duration::from_micros(work.parse().expect("a number")));
         let delay = Duration::from_millis(delay.parse().expect("a number"));
         *session.state_mut() = Some((Instant::now(), delay));
-        session.set_timer(delay);
+        session.set_timer(0, delay);
     }
 
-    fn on_timer(&mut self, session: &mut Session<'_, Setting>) {
+    fn on_timer(&mut self, session: &mut Session<'_, Setting>, _: u32) {
         let (set, delay) = session.state().expect("the timer was set");
         self.0.send((delay, set.elapsed())).expect("the test listens");
     }

@@ -137,7 +137,7 @@ fn check_lives(told: &[Told]) {
     for event in told {
         match event {
             Told::Opened(session, _) => assert_eq!(is_open.insert(*session, true), None, "opened twice"),
-            Told::Message(session, _) | Told::Alarm(session) => {
+            Told::Message(session, _) | Told::Timer(session, _) => {
                 assert_eq!(is_open.get(session), Some(&true), "{event:?} to a session that is not open");
             }
             Told::Closed(session, ..) => {

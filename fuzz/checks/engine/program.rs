@@ -15,7 +15,7 @@ use sockjs_server::{Transport, engine};
 pub enum Told {
     Opened(usize, Transport),
     Message(usize, Vec<u8>),
-    Alarm(usize),
+    Timer(usize, u32),
     Closed(usize, u16, String),
 }
 
@@ -24,7 +24,7 @@ impl Told {
         match self {
             Told::Opened(session, _)
             | Told::Message(session, _)
-            | Told::Alarm(session)
+            | Told::Timer(session, _)
             | Told::Closed(session, ..) => *session,
         }
     }
@@ -49,7 +49,7 @@ pub struct Program {
     pub asked: HashMap<u16, Vec<Asked>>,
     /// A queue was full: what happens then depends on who read when.
     pub full: bool,
-    /// It cut a client off, so that what that was sent, and was answered, depends on turns.
+    /// It cut a client off, so that the messages and answers which that client has depend on turns.
     pub terminated: bool,
     sessions: Vec<Key<Session>>,
     numbers: HashMap<Key<Session>, usize>,
@@ -105,6 +105,8 @@ impl Program {
         let choice = usize::from(action >> 5);
         let Some(key) = own.filter(|_| choice < 4).or_else(|| self.session(choice)) else { return };
         let number = engine.endpoint_of(key).unwrap_or_default();
+        // One of two, chosen by a bit of the action.
+        let timer = u32::from(action >> 7);
         match action & 0x1f {
             0..6 => {
                 let _ = self.send(engine, key, usize::from(action & 7));
@@ -122,11 +124,11 @@ impl Program {
             10 => self.broadcast(engine, number, None, 1),
             11 => self.broadcast(engine, number, Some(key), 1),
             12 => self.broadcast(engine, number, None, 900),
-            13 => engine.set_session_alarm(key, Some(u64::from(action))),
-            14 => engine.set_session_alarm(key, None),
-            15 => engine.set_endpoint_alarm(number, Some(0)),
-            16 => engine.set_endpoint_alarm(number, Some(5000)),
-            17 => engine.set_endpoint_alarm(number, None),
+            13 => engine.set_session_timer(key, timer, Some(u64::from(action))),
+            14 => engine.set_session_timer(key, timer, None),
+            15 => engine.set_endpoint_timer(number, timer, Some(0)),
+            16 => engine.set_endpoint_timer(number, timer, Some(5000)),
+            17 => engine.set_endpoint_timer(number, timer, None),
             18 => {
                 for key in engine.open_sessions(number).collect::<Vec<_>>() {
                     engine.close(key, 4000, "");
@@ -215,12 +217,12 @@ impl Application for Program {
         self.next(engine, Some(session));
     }
 
-    fn session_alarm(&mut self, engine: &mut Engine, session: Key<engine::Session>) {
-        self.told.push(Told::Alarm(self.number(session)));
+    fn session_timer(&mut self, engine: &mut Engine, session: Key<engine::Session>, timer: u32) {
+        self.told.push(Told::Timer(self.number(session), timer));
         self.next(engine, Some(session));
     }
 
-    fn endpoint_alarm(&mut self, engine: &mut Engine, _: u16) {
+    fn endpoint_timer(&mut self, engine: &mut Engine, _: u16, _: u32) {
         self.next(engine, None);
     }
 

@@ -111,7 +111,7 @@ pub struct World<'s> {
     parted: bool,
     stopped: bool,
     /// Of the endpoints, at most.
-    alarms: usize,
+    app_timers: usize,
 }
 
 /// Of the endpoints here.
@@ -171,7 +171,7 @@ impl<'s> World<'s> {
             throttled,
             parted,
             stopped,
-            alarms: 2,
+            app_timers: 2 * 2,
         };
         for step in &script.steps {
             world.step(step);
@@ -395,8 +395,8 @@ impl<'s> World<'s> {
         assert_eq!(counters.connections, self.numbers.len());
         let open = (counters.opened - counters.closed) as usize;
         assert!(open <= counters.sessions);
-        // One for each connection and session, and the application's own of open sessions and of endpoints.
-        let most = counters.connections + counters.sessions + open + self.alarms;
+        // One for each connection and session, and the application's own: two of each open session and each endpoint.
+        let most = counters.connections + counters.sessions + 2 * open + self.app_timers;
         assert!(counters.timers <= most, "{} timers for {most} owners", counters.timers);
         // A buffer that grows may be half empty.
         let (held, limit) = (counters.buffered, self.engine.options().buffered_bytes);
@@ -448,8 +448,10 @@ impl<'s> World<'s> {
     fn finish(mut self) -> Record {
         // From here on the application only listens.
         self.program.actions = vec![0x1f; 1 << 12];
-        (0..2).for_each(|number| self.engine.set_endpoint_alarm(number, None));
-        self.alarms = 0;
+        for (endpoint, timer) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
+            self.engine.set_endpoint_timer(endpoint, timer, None);
+        }
+        self.app_timers = 0;
         self.satisfy();
         for client in 0..self.clients.len() {
             if self.script.goes_silent {

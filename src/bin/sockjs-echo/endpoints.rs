@@ -68,15 +68,18 @@ impl Handler for Close {
 /// Sends a tick every second.
 struct Ticker;
 
+/// Its timer.
+const TICK: u32 = 0;
+
 impl Handler for Ticker {
     fn on_open(&mut self, session: &mut Session<'_>, _: &Request<'_>) {
-        session.set_timer(Duration::from_secs(1));
+        session.set_timer(TICK, Duration::from_secs(1));
     }
 
-    fn on_timer(&mut self, session: &mut Session<'_>) {
+    fn on_timer(&mut self, session: &mut Session<'_>, _: u32) {
         let sent = session.send("tick!");
         close_if_full(session, sent);
-        session.set_timer(Duration::from_secs(1));
+        session.set_timer(TICK, Duration::from_secs(1));
     }
 
     fn on_message(&mut self, _: &mut Session<'_>, _: &str) {}

@@ -8,10 +8,10 @@ fn small() -> ServerOptions {
 }
 
 #[test]
-fn who_reads_is_not_closed_for_what_alarms_cause() {
+fn a_client_that_reads_is_not_closed_for_broadcasts_of_app_timers() {
     let mut world = World::build(small(), EndpointOptions::default(), |engine, key, moment| match moment {
-        Moment::Open => engine.set_session_alarm(key, Some(10)),
-        Moment::Alarm => assert_eq!(engine.broadcast(0, &"x".repeat(1000), None), 100),
+        Moment::Open => engine.set_session_timer(key, 0, Some(10)),
+        Moment::Timer => assert_eq!(engine.broadcast(0, &"x".repeat(1000), None), 100),
         _ => {}
     });
     let readers: Vec<_> = (0..100).map(|_| world.websocket("websocket")).collect();
@@ -20,7 +20,7 @@ fn who_reads_is_not_closed_for_what_alarms_cause() {
     while world.engine.next_deadline().is_some_and(|next| next <= world.engine.now()) {
         world.pass(0);
     }
-    assert_eq!(world.heard().len(), 100, "each alarm rang");
+    assert_eq!(world.heard().len(), 100, "each timer was told");
     for reader in readers {
         assert_eq!(world.take(reader).matches('x').count(), 100 * 1000);
     }
@@ -63,9 +63,9 @@ fn who_reads_is_not_closed_for_what_closings_cause() {
 
 /// A client that reads as fast as its handler fills its queue.
 #[test]
-fn alarms_ring_beside_a_drain_without_end() {
+fn app_timers_are_told_beside_a_drain_without_end() {
     let mut world = World::new(|engine, key, moment| match moment {
-        Moment::Open => engine.set_session_alarm(key, Some(10)),
+        Moment::Open => engine.set_session_timer(key, 0, Some(10)),
         Moment::Message(_) | Moment::Drain => while engine.send(key, &"x".repeat(16 << 10)).is_ok() {},
         _ => {}
     });
@@ -77,5 +77,5 @@ fn alarms_ring_beside_a_drain_without_end() {
         world.flush_once();
         world.take(socket);
     }
-    assert!(world.heard().iter().any(|heard| heard == "0 alarm"));
+    assert!(world.heard().iter().any(|heard| heard == "0 timer 0"));
 }

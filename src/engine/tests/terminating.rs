@@ -3,7 +3,7 @@
 use super::world::{Moment, World};
 use crate::engine::{EndpointOptions, SendError};
 
-/// Terminates as soon as the client says so, behind what it sends.
+/// Sends a message for each one that comes, and terminates the session behind it.
 fn terminating() -> World {
     World::new(|engine, key, moment| {
         if let Moment::Message(text) = moment {
@@ -34,7 +34,7 @@ fn a_websocket_is_cut_without_a_close_frame() {
 }
 
 #[test]
-fn a_receiver_over_http_is_cut_and_who_comes_back_is_told() {
+fn a_receiver_over_http_is_cut_and_its_client_is_told_when_it_comes_back() {
     for path in ["s/xhr", "s/xhr_streaming"] {
         let mut world = terminating();
         let (receiver, sender) = (world.connect(), world.connect());
@@ -83,7 +83,7 @@ fn a_session_may_be_terminated_as_it_opens() {
 }
 
 #[test]
-fn a_session_without_a_receiver_or_with_one_that_does_not_read_is_terminated_too() {
+fn a_session_without_a_receiver_or_with_a_full_one_is_terminated_too() {
     let mut world = World::with(EndpointOptions::default(), |_, _, _| {});
     let (client, socket) = (world.connect(), world.websocket("websocket"));
     world.post(client, "s/xhr", "");
@@ -103,7 +103,7 @@ fn a_session_without_a_receiver_or_with_one_that_does_not_read_is_terminated_too
 }
 
 #[test]
-fn what_was_closed_in_the_same_turn_is_cut() {
+fn a_session_that_was_closed_in_the_same_turn_is_cut() {
     let mut world = World::new(|engine, key, moment| {
         if let Moment::Message(_) = moment {
             engine.close(key, 3000, "Go away!");

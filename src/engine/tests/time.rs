@@ -51,28 +51,28 @@ fn rule_12_11_a_closing_handshake_has_its_time_behind_a_slow_handler() {
 fn rule_12_11_the_time_for_a_pong_begins_when_the_ping_has_left() {
     let mut world = World::new(|engine, key, moment| {
         if let Moment::Open = moment {
-            engine.set_session_alarm(key, Some(25_000));
+            engine.set_session_timer(key, 0, Some(25_000));
         }
     });
     let socket = world.websocket("websocket");
     world.handlers.work = 20_000;
     world.pass(25_000);
     world.handlers.work = 0;
-    assert_eq!(world.engine.now(), 45_000, "the alarm worked in the turn of the ping");
+    assert_eq!(world.engine.now(), 45_000, "the timer's callback worked in the turn of the ping");
     assert_eq!(world.take(socket).as_bytes(), "\u{fffd}\0".as_bytes());
     world.pass(9_999);
-    assert_eq!(world.heard(), ["0 open", "0 alarm"]);
+    assert_eq!(world.heard(), ["0 open", "0 timer 0"]);
     world.pass(1);
     assert_eq!(world.heard(), ["0 close 1006 Unresponsive"]);
     world.finish();
 }
 
 #[test]
-fn rule_12_11_an_alarm_counts_from_when_it_is_set() {
+fn rule_12_11_an_app_timer_counts_from_when_it_is_set() {
     let mut world = slow(
         |engine, key, moment| {
             if let Moment::Message(_) = moment {
-                engine.set_session_alarm(key, Some(200));
+                engine.set_session_timer(key, 0, Some(200));
             }
         },
         300,
@@ -84,14 +84,14 @@ fn rule_12_11_an_alarm_counts_from_when_it_is_set() {
     world.pass(199);
     assert_eq!(world.heard(), ["0 open", "0 message x"]);
     world.pass(1);
-    assert_eq!(world.heard(), ["0 alarm"]);
+    assert_eq!(world.heard(), ["0 timer 0"]);
     world.finish();
 }
 
-/// An alarm that takes longer than it waits is called once in a turn, so that it holds up nothing else.
+/// An application timer that takes longer than it waits is called once in a turn, so that it holds up nothing else.
 #[test]
-fn an_alarm_that_sets_itself_anew_does_not_hold_its_turn() {
-    let mut world = slow(|engine, key, _| engine.set_session_alarm(key, Some(1)), 5);
+fn an_app_timer_that_sets_itself_anew_does_not_hold_its_turn() {
+    let mut world = slow(|engine, key, _| engine.set_session_timer(key, 0, Some(1)), 5);
     world.websocket("websocket");
     world.engine.tick(world.engine.now() + 1, &mut world.handlers);
     let heard = world.heard();

@@ -25,10 +25,10 @@ fn nobody_is_judged_for_a_time_of_which_nothing_was_read_yet() {
     for client in [client, late] {
         world.send(client, "GET /e HT");
     }
-    world.engine.set_endpoint_alarm(0, Some(50_000));
+    world.engine.set_endpoint_timer(0, 0, Some(50_000));
     world.set_time(60_000);
     world.engine.tick(5000, &mut world.handlers);
-    assert_eq!(world.heard(), ["endpoint 0 alarm"], "the application's own time does not wait");
+    assert_eq!(world.heard(), ["endpoint 0 timer 0"], "the application's own time does not wait");
     world.send(client, "TP/1.1\r\nHost: h\r\n\r\n");
     assert!(world.take(client).starts_with("HTTP/1.1 200 "));
     assert_eq!(world.take(late), "");

@@ -16,7 +16,7 @@ pub(super) type Behaviour = fn(&mut Engine, Key<Session>, Moment<'_>);
 pub(super) enum Moment<'m> {
     Open,
     Message(&'m str),
-    Alarm,
+    Timer,
     Close,
     Drain,
 }
@@ -69,11 +69,11 @@ impl Application for Recorder {
     fn drained(&mut self, engine: &mut Engine, key: Key<Session>) {
         self.hear(engine, key, "drain".into(), Moment::Drain);
     }
-    fn session_alarm(&mut self, engine: &mut Engine, key: Key<Session>) {
-        self.hear(engine, key, "alarm".into(), Moment::Alarm);
+    fn session_timer(&mut self, engine: &mut Engine, key: Key<Session>, timer: u32) {
+        self.hear(engine, key, format!("timer {timer}"), Moment::Timer);
     }
-    fn endpoint_alarm(&mut self, _: &mut Engine, number: u16) {
-        self.log.push(format!("endpoint {number} alarm"));
+    fn endpoint_timer(&mut self, _: &mut Engine, number: u16, timer: u32) {
+        self.log.push(format!("endpoint {number} timer {timer}"));
     }
     fn observe(&mut self, _: &Event<'_>) {}
     fn respond(&mut self, _: &mut Engine, _: &Request<'_>, _: &[u8]) -> Response {
