@@ -137,6 +137,24 @@ where
     }
 }
 
+/// A closure as a handler without state, for which its types need not be written: the compiler cannot infer them in
+/// [`Server::mount`](crate::Server::mount), which takes other handlers too.
+///
+/// ```
+/// use sockjs_server::{Server, handler_fn};
+///
+/// # fn main() -> std::io::Result<()> {
+/// # let mut server = Server::bind("127.0.0.1:0")?;
+/// server.mount("/echo", handler_fn(|session, text| _ = session.send(text)))?;
+/// # Ok(()) }
+/// ```
+pub fn handler_fn<F>(on_message: F) -> F
+where
+    F: FnMut(&mut Session<'_>, &str) + Send + 'static,
+{
+    on_message
+}
+
 /// `()` where that is what `S` is.
 fn unit<S: 'static>() -> Option<S> {
     let unit: &mut dyn Any = &mut Some(());
@@ -223,6 +241,12 @@ impl<'a, S> Session<'a, S> {
     /// The transport by which it was opened.
     pub fn transport(&self) -> Transport {
         self.endpoint.engine.transport(self.key).unwrap_or(Transport::WebSocket)
+    }
+
+    /// The subprotocol that was chosen for it: one of [`EndpointOptions::subprotocols`](crate::EndpointOptions::subprotocols).
+    /// `None` on every transport but the raw WebSocket, and where the client offered none that is spoken.
+    pub fn subprotocol(&self) -> Option<&str> {
+        self.endpoint.engine.subprotocol(self.key)
     }
 
     /// Queues a text message. It leaves at the end of the turn, packed with the others.

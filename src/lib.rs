@@ -109,7 +109,7 @@ pub use engine::{
     SendError, ServerOptions, SessionId,
 };
 pub use handle::Handle;
-pub use handler::{Context, Endpoint, EndpointId, Handler, Session};
+pub use handler::{Context, Endpoint, EndpointId, Handler, Session, handler_fn};
 pub use http::{Network, NetworkError};
 pub use server::{MountError, Preamble, Report, Server};
 pub use sockjs::{Transport, Transports};

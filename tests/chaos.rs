@@ -323,6 +323,7 @@ impl Link {
             Transport::HtmlFile => ("GET", "htmlfile?c=call"),
             Transport::JsonpPolling => ("GET", "jsonp?c=call"),
             Transport::WebSocket | Transport::RawWebSocket => return,
+            other => panic!("no client of {other:?} here"),
         };
         self.receiver.request(method, &format!("{}/{target}", self.base), "", b"");
         let mut answer = self.receiver.read_head();

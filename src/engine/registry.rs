@@ -48,6 +48,13 @@ impl Engine {
         self.sessions.get(key).map(|session| session.transport)
     }
 
+    /// The subprotocol that was chosen for a raw WebSocket.
+    pub fn subprotocol(&self, key: Key<Session>) -> Option<&str> {
+        let session = self.sessions.get(key)?;
+        let spoken = &self.endpoints.get(usize::from(session.endpoint))?.options.subprotocols;
+        spoken.get(usize::from(session.subprotocol)).map(String::as_str)
+    }
+
     /// Where the application keeps its own state of a session.
     pub fn slot(&self, key: Key<Session>) -> Option<u32> {
         self.sessions.get(key).map(|session| session.slot)

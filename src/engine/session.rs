@@ -26,6 +26,8 @@ pub struct Session {
     /// The application's own timer.
     pub(super) alarm: Timer,
     pub(super) awaited: Awaited,
+    /// The place of the chosen one among the endpoint's subprotocols; `u8::MAX` for none.
+    pub(super) subprotocol: u8,
     /// Where the application keeps its own state of this session.
     pub(super) slot: u32,
     pub(super) chain: u32,
@@ -108,6 +110,7 @@ impl Session {
             timer: Timer::default(),
             alarm: Timer::default(),
             awaited: Awaited::Nothing,
+            subprotocol: u8::MAX,
             slot: u32::MAX,
             chain: u32::MAX,
             roster: Link::default(),
@@ -193,6 +196,7 @@ impl Close {
 
 /// Why `send` did not take a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum SendError {
     /// There is no such session, or it is closed.
     Gone,

@@ -231,6 +231,7 @@ fn admission_runs_for_every_transport_before_there_is_a_session() {
             Transport::EventSource => ("GET", "/door/0/s/eventsource?", false),
             Transport::HtmlFile => ("GET", "/door/0/s/htmlfile?c=f&", false),
             Transport::JsonpPolling => ("GET", "/door/0/s/jsonp?c=f&", false),
+            other => panic!("a test of {other:?} is missing"),
         };
         // A status that is none of a refusal becomes 403, and one that needs a header field (RFC 9110 §15.5).
         let statuses = [(403, 403), (402, 402), (503, 503), (200, 403), (999, 403)];

@@ -1,9 +1,16 @@
 //! Raw WebSocket for programs: binary messages and subprotocols.
 
-use sockjs_server::{EndpointOptions, Handler, Request, SendError, ServerOptions, Session, Transport};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use sockjs_server::{
+    EndpointOptions, Handler, Refusal, Request, SendError, ServerOptions, Session, Transport,
+};
 
 use crate::clients::{Frame, WebSocket};
 use crate::support::TestServer;
+use crate::support::client::Client;
+use crate::support::frames::handshake;
 
 /// Text and binary, each as it came; and what SockJS sessions say to binary.
 struct Both;
@@ -88,6 +95,70 @@ fn subprotocols_are_chosen() {
     assert_eq!(chosen(raw, "Sec-WebSocket-Protocol: V2.EXAMPLE, other\r\n"), None);
     // A SockJS session speaks SockJS.
     assert_eq!(chosen("/speaks/0/s/websocket", "Sec-WebSocket-Protocol: v2.example\r\n"), None);
+}
+
+/// The handler sees what was chosen, from the first callback on.
+#[test]
+fn the_chosen_subprotocol_is_told() {
+    struct Speaker;
+    impl Handler for Speaker {
+        fn on_open(&mut self, session: &mut Session<'_>, _: &Request<'_>) {
+            self.on_message(session, "");
+        }
+        fn on_message(&mut self, session: &mut Session<'_>, _: &str) {
+            let text = session.subprotocol().unwrap_or("none").to_owned();
+            session.send(&text).expect("room");
+        }
+    }
+    let server = TestServer::start(ServerOptions::default(), |server| {
+        let mut options = EndpointOptions::default();
+        options.subprotocols = (0..255).map(|number| format!("v{number}")).collect();
+        server.mount_with("/speaks", options, Speaker).expect("mount");
+    });
+    for (offered, chosen) in [("v0", "v0"), ("x, v7, v3", "v3"), ("v254", "v254"), ("x", "none")] {
+        let headers = format!("Sec-WebSocket-Protocol: {offered}\r\n");
+        let (mut socket, _) = WebSocket::upgrade(server.address, "/speaks/websocket", &headers);
+        assert_eq!([socket.next_text(), socket.text("again").next_text()], [chosen, chosen]);
+        let (mut sockjs, _) = WebSocket::upgrade(server.address, "/speaks/0/s/websocket", &headers);
+        assert_eq!([sockjs.next_text(), sockjs.next_text()], ["o", r#"a["none"]"#]);
+    }
+}
+
+/// Nothing opens for a program that would not understand the client.
+#[test]
+fn a_subprotocol_can_be_required() {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let counting = Arc::clone(&asked);
+    struct Asked(Arc<AtomicUsize>);
+    impl Handler for Asked {
+        fn admit(&mut self, _: &Request<'_>) -> Result<(), Refusal> {
+            self.0.fetch_add(1, Ordering::SeqCst);
+            Ok(())
+        }
+        fn on_message(&mut self, _: &mut Session<'_>, _: &str) {}
+    }
+    let server = TestServer::start(ServerOptions::default(), |server| {
+        let mut options = EndpointOptions::default();
+        options.subprotocols = vec!["v2".to_owned(), "v1".to_owned()];
+        options.subprotocol_required = true;
+        server.mount_with("/speaks", options, Asked(counting)).expect("mount");
+    });
+    for offered in ["", "Sec-WebSocket-Protocol: V1\r\n", "Sec-WebSocket-Protocol: x, y\r\n"] {
+        let mut client = Client::connect(server.address);
+        let mut answer = client.send(handshake("/speaks/websocket", offered)).read_head();
+        client.read_body(&mut answer);
+        assert_eq!(answer.status, 400, "{offered}");
+        assert!(answer.text().contains("Sec-WebSocket-Protocol"), "{}", answer.text());
+        client.expect_end();
+    }
+    let counters = server.counters();
+    assert_eq!((counters.refused.not_admitted, counters.refused.total(), counters.opened), (3, 3, 0));
+    assert_eq!(asked.load(Ordering::SeqCst), 0);
+    let v1 = "Sec-WebSocket-Protocol: x, v1\r\n";
+    let (_socket, answer) = WebSocket::upgrade(server.address, "/speaks/websocket", v1);
+    assert_eq!(answer.header("Sec-WebSocket-Protocol"), Some("v1"));
+    // A SockJS session speaks SockJS, whatever is offered.
+    WebSocket::sockjs(server.address, "/speaks").leave();
 }
 
 /// RFC 6455 §7.4: a code that must not be sent goes out as 1000; §5.5: a reason ends before it is too long, at a

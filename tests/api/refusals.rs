@@ -67,6 +67,7 @@ fn target(transport: Transport, session: &str) -> (&'static str, String) {
         Transport::EventSource => ("GET", "eventsource"),
         Transport::HtmlFile => ("GET", "htmlfile?c=f"),
         Transport::JsonpPolling => ("GET", "jsonp?c=f"),
+        other => panic!("a test of {other:?} is missing"),
     };
     (method, format!("/e/000/{session}/{path}"))
 }
@@ -175,7 +176,7 @@ fn framed(transport: Transport, frame: &str) -> String {
         Transport::EventSource => format!("data: {frame}\r\n\r\n"),
         Transport::HtmlFile => format!("<script>\np(\"{quoted}\");\n</script>\r\n"),
         Transport::JsonpPolling => format!("/**/f(\"{quoted}\");\r\n"),
-        Transport::WebSocket | Transport::RawWebSocket => unreachable!("no HTTP"),
+        other => panic!("{other:?} is not carried by responses"),
     }
 }
 
@@ -222,6 +223,7 @@ fn a_close_reaches_the_client_on_every_transport() {
                 // What the client sends meanwhile is for nobody, as with every closed session.
                 assert_eq!(client.ask("POST", "/e/000/s/xhr_send", "", br#"["x"]"#).status, 204);
             }
+            other => panic!("a test of {other:?} is missing"),
         }
         assert_eq!(refusals.recv_timeout(PATIENCE), Ok(4001), "{transport:?}");
         let counters = server.wait_for("the session to be gone", |counters| counters.sessions == 0);

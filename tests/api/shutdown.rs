@@ -65,6 +65,7 @@ impl Open {
             Transport::XhrStreaming => stream("POST", "xhr_streaming"),
             Transport::EventSource => stream("GET", "eventsource"),
             Transport::HtmlFile => stream("GET", "htmlfile?c=f"),
+            other => panic!("a test of {other:?} is missing"),
         }
     }
 
