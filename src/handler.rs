@@ -249,6 +249,13 @@ impl<'a, S> Session<'a, S> {
         self.endpoint.engine.subprotocol(self.key)
     }
 
+    /// How long the last ping took that was answered: from when it had left until its pong came, in whole milliseconds.
+    /// `None` before that, and on every transport but WebSocket. A ping is sent when nothing was heard of the client for
+    /// [`heartbeat_delay`](crate::EndpointOptions::heartbeat_delay).
+    pub fn round_trip(&self) -> Option<Duration> {
+        self.endpoint.engine.round_trip(self.key).map(Duration::from_millis)
+    }
+
     /// Queues a text message. It leaves at the end of the turn, packed with the others.
     ///
     /// # Errors

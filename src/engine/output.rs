@@ -70,11 +70,15 @@ impl Engine {
             }
             Phase::WebSocket(socket) => {
                 let session = socket.session;
+                let is_ping_out = socket.ping == Ping::Queued;
                 // The pong may have waited until the client had read what was before it.
                 if socket.ping == Ping::Queued || (socket.ping == Ping::Sent && was_stalled) {
                     socket.ping = Ping::Sent;
                     connection.since = client_can_answer(connection, self.clock.read(), self.stage);
                     self.arm_session(session);
+                }
+                if let (true, Some(session)) = (is_ping_out, self.sessions.get_mut(session)) {
+                    session.round_trip.note_ping_sent(self.clock.now());
                 }
                 self.go_on_with(session);
             }

@@ -26,6 +26,7 @@ pub struct Session {
     /// The application's own timer.
     pub(super) alarm: Timer,
     pub(super) awaited: Awaited,
+    pub(super) round_trip: RoundTrip,
     /// The place of the chosen one among the endpoint's subprotocols; `u8::MAX` for none.
     pub(super) subprotocol: u8,
     /// Where the application keeps its own state of this session.
@@ -83,6 +84,50 @@ pub(super) enum Awaited {
     Room(u32),
 }
 
+/// How long a WebSocket's client takes to answer a ping, in milliseconds. Two numbers that are small for every session; times
+/// begin anew after 49 days.
+#[derive(Clone, Copy)]
+pub(super) struct RoundTrip {
+    /// When the ping left that is not answered yet.
+    begun: u32,
+    last: u32,
+}
+
+/// In place of a time: none.
+const NO_TIME: u32 = u32::MAX;
+
+impl Default for RoundTrip {
+    fn default() -> Self {
+        Self { begun: NO_TIME, last: NO_TIME }
+    }
+}
+
+impl RoundTrip {
+    fn shortened(time: Millis) -> u32 {
+        u32::try_from(time % Millis::from(NO_TIME)).unwrap_or_default()
+    }
+
+    /// A ping has left.
+    pub(super) fn note_ping_sent(&mut self, now: Millis) {
+        self.begun = Self::shortened(now);
+    }
+
+    /// A pong has come. One that answers no ping (RFC 6455 §5.5.3) says nothing.
+    pub(super) fn note_pong_received(&mut self, now: Millis) {
+        let begun = std::mem::replace(&mut self.begun, NO_TIME);
+        if begun != NO_TIME {
+            self.last = Self::shortened(
+                Millis::from(NO_TIME) + Millis::from(Self::shortened(now)) - Millis::from(begun),
+            );
+        }
+    }
+
+    /// What the last ping took that was answered.
+    pub(super) fn last_measured(self) -> Option<Millis> {
+        (self.last != NO_TIME).then_some(Millis::from(self.last))
+    }
+}
+
 /// The life of a session has one turning point.
 pub(super) enum State {
     /// The application may send, and hears messages.
@@ -110,6 +155,7 @@ impl Session {
             timer: Timer::default(),
             alarm: Timer::default(),
             awaited: Awaited::Nothing,
+            round_trip: RoundTrip::default(),
             subprotocol: u8::MAX,
             slot: u32::MAX,
             chain: u32::MAX,
@@ -221,6 +267,26 @@ impl std::error::Error for SendError {}
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_round_trip_is_measured_once_for_each_ping() {
+        let day = 24 * 60 * 60 * 1000;
+        for start in
+            [0, 1, u64::from(u32::MAX) - 20, u64::from(u32::MAX), u64::from(u32::MAX) * 3 - 1, 400 * day]
+        {
+            let mut trip = RoundTrip::default();
+            trip.note_pong_received(start);
+            assert_eq!(trip.last_measured(), None, "no ping was answered");
+            for took in [0, 1, 37, 60_000] {
+                trip.note_ping_sent(start);
+                assert!(trip.last_measured().is_none_or(|last| last < took));
+                trip.note_pong_received(start + took);
+                assert_eq!(trip.last_measured(), Some(took), "{start}");
+                trip.note_pong_received(start + took + 1);
+                assert_eq!(trip.last_measured(), Some(took), "{start}");
+            }
+        }
+    }
 
     #[test]
     fn a_session_is_small() {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use sockjs_server::{
     EndpointOptions, Handler, Refusal, Request, SendError, ServerOptions, Session, Transport,
@@ -10,7 +11,7 @@ use sockjs_server::{
 use crate::clients::{Frame, WebSocket};
 use crate::support::TestServer;
 use crate::support::client::Client;
-use crate::support::frames::handshake;
+use crate::support::frames::{FIN, PONG, frame, handshake};
 
 /// Text and binary, each as it came; and what SockJS sessions say to binary.
 struct Both;
@@ -122,6 +123,32 @@ fn the_chosen_subprotocol_is_told() {
         let (mut sockjs, _) = WebSocket::upgrade(server.address, "/speaks/0/s/websocket", &headers);
         assert_eq!([sockjs.next_text(), sockjs.next_text()], ["o", r#"a["none"]"#]);
     }
+}
+
+/// Heartbeats measure how far the client is.
+#[test]
+fn the_round_trip_of_a_ping_is_told() {
+    let server = TestServer::start(ServerOptions::default(), |server| {
+        let options = EndpointOptions::default().heartbeat_delay(Duration::from_millis(20));
+        let tell = |session: &mut Session<'_>, _: &str| {
+            let text = session.round_trip().map_or("none".to_owned(), |took| took.as_millis().to_string());
+            session.send(&text).expect("room");
+        };
+        server.mount_with("/pings", options, tell).expect("mount");
+    });
+    let start = Instant::now();
+    let mut socket = WebSocket::raw(server.address, "/pings");
+    assert_eq!(socket.next(), Frame::Ping);
+    socket.client.send(frame(FIN | PONG, b""));
+    socket.text("how long?");
+    let took: u128 = loop {
+        match socket.next() {
+            Frame::Text(text) => break text.parse().expect("a number of milliseconds"),
+            // The test was slow, and the next heartbeat is due.
+            frame => assert_eq!(frame, Frame::Ping),
+        }
+    };
+    assert!(took <= start.elapsed().as_millis() + 1, "{took}");
 }
 
 /// Nothing opens for a program that would not understand the client.

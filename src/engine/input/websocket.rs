@@ -83,6 +83,9 @@ impl Engine {
                 if let Some(connection) = self.connections.get_mut(key) {
                     connection.note_pong(self.clock.now());
                 }
+                if let Some(session) = self.sessions.get_mut(session) {
+                    session.round_trip.note_pong_received(self.clock.now());
+                }
             }
             Event::Text(text) => match Messages::parse_frame(text) {
                 Ok(messages) => {
