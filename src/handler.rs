@@ -15,7 +15,7 @@ use crate::sockjs::Transport;
 ///
 /// `S` is what the program keeps with each session. [`Handler::admit`] makes it of the session's first request; it is
 /// reached through [`Session::state`], and dropped behind [`Handler::on_close`]. A handler without such state admits
-/// everybody unless it says otherwise; one with state must implement `admit`. A closure's state begins as
+/// every request unless it says otherwise; one with state must implement `admit`. A closure's state begins as
 /// [`Default::default`].
 ///
 /// For every session `on_open` is called once, then `on_message` for each message in order, then `on_close` once,
@@ -57,8 +57,9 @@ pub trait Handler<S = ()>: Send + 'static {
     /// May this request open a session, and what is the session's state? Asked for every transport, before anything is
     /// sent. The state is dropped with its session, and at once if the session does not open after all.
     ///
-    /// Only handlers without state, `S = ()`, may leave it out: then everybody is admitted. A handler with state that does
-    /// not implement it does not compile, since nothing else can make the state:
+    /// Only handlers without state, `S = ()`, may leave it out: then every request is admitted. A handler with state that does
+    /// not implement it does not compile, since nothing else can make the state. (`cargo check` does not see it yet. Where the
+    /// state is another type without a size, the program compiles and refuses with 500.)
     ///
     /// ```compile_fail
     /// # use sockjs_server::{Handler, Server, Session};
