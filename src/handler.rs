@@ -15,7 +15,7 @@ use crate::sockjs::Transport;
 ///
 /// `S` is what the program keeps with each session. [`Handler::admit`] makes it of the session's first request; it is
 /// reached through [`Session::state`], and dropped behind [`Handler::on_close`]. A handler without such state admits
-/// everybody unless it says otherwise; one with state must implement `admit`. A closure's state begins as
+/// every request unless it says otherwise; one with state must implement `admit`. A closure's state begins as
 /// [`Default::default`].
 ///
 /// For every session `on_open` is called once, then `on_message` for each message in order, then `on_close` once,
@@ -57,8 +57,9 @@ pub trait Handler<S = ()>: Send + 'static {
     /// May this request open a session, and what is the session's state? Asked for every transport, before anything is
     /// sent. The state is dropped with its session, and at once if the session does not open after all.
     ///
-    /// Only handlers without state, `S = ()`, may leave it out: then everybody is admitted. A handler with state that does
-    /// not implement it does not compile, since nothing else can make the state:
+    /// Only handlers without state, `S = ()`, may leave it out: then every request is admitted. A handler with state that does
+    /// not implement it does not compile, since nothing else can make the state. (`cargo check` does not see it yet. Where the
+    /// state is another type without a size, the program compiles and refuses with 500.)
     ///
     /// ```compile_fail
     /// # use sockjs_server::{Handler, Server, Session};
@@ -135,6 +136,24 @@ where
     fn on_message(&mut self, session: &mut Session<'_, S>, text: &str) {
         self(session, text);
     }
+}
+
+/// A closure as a handler without state, for which its types need not be written: the compiler cannot infer them in
+/// [`Server::mount`](crate::Server::mount), which takes other handlers too.
+///
+/// ```
+/// use sockjs_server::{Server, handler_fn};
+///
+/// # fn main() -> std::io::Result<()> {
+/// # let mut server = Server::bind("127.0.0.1:0")?;
+/// server.mount("/echo", handler_fn(|session, text| _ = session.send(text)))?;
+/// # Ok(()) }
+/// ```
+pub fn handler_fn<F>(on_message: F) -> F
+where
+    F: FnMut(&mut Session<'_>, &str) + Send + 'static,
+{
+    on_message
 }
 
 /// `()` where that is what `S` is.
@@ -223,6 +242,19 @@ impl<'a, S> Session<'a, S> {
     /// The transport by which it was opened.
     pub fn transport(&self) -> Transport {
         self.endpoint.engine.transport(self.key).unwrap_or(Transport::WebSocket)
+    }
+
+    /// The subprotocol that was chosen for it: one of [`EndpointOptions::subprotocols`](crate::EndpointOptions::subprotocols).
+    /// `None` on every transport but the raw WebSocket, and where the client offered none that is spoken.
+    pub fn subprotocol(&self) -> Option<&str> {
+        self.endpoint.engine.subprotocol(self.key)
+    }
+
+    /// How long the last ping took that was answered: from when it had left until its pong came, in whole milliseconds.
+    /// `None` before that, and on every transport but WebSocket. A ping is sent when nothing was heard of the client for
+    /// [`heartbeat_delay`](crate::EndpointOptions::heartbeat_delay).
+    pub fn round_trip(&self) -> Option<Duration> {
+        self.endpoint.engine.round_trip(self.key).map(Duration::from_millis)
     }
 
     /// Queues a text message. It leaves at the end of the turn, packed with the others.

@@ -18,27 +18,31 @@
 //! # In order of need
 //!
 //! 1. **A handler with state of its own** is a type that implements [`Handler`]: `on_open`, `on_message`, `on_close` and
-//!    more; all but `on_message` have defaults.
+//!    more; all but `on_message` have defaults. A closure is one too, if messages are all it handles; [`handler_fn`] infers
+//!    its types.
 //! 2. **State kept with each session** is the `S` of [`Handler<S>`](Handler) and [`Session<'_, S>`](Session): made by
 //!    [`Handler::admit`] of the session's first request, reached through [`Session::state`], dropped with the session.
 //! 3. **Several endpoints**: [`Server::mount`] once for each, [`Server::mount_with`] for [`EndpointOptions`] of its own.
 //!    They share nothing.
-//! 4. **Who may come in**: [`Handler::admit`] sees each request before its session opens, and refuses it with a
-//!    [`Refusal`]; [`EndpointOptions::origins`] lists the origins that may.
+//! 4. **Admission**: [`Handler::admit`] sees each request before its session opens. A [`Refusal`] is a status, a whole
+//!    response, or a close that the page hears after one attempt. [`EndpointOptions::origins`] lists the origins that are
+//!    admitted at all.
 //! 5. **Sending**: [`Session::send`], [`Session::broadcast`], [`Session::close`]; to other sessions through
 //!    [`Session::endpoint`] and their [`SessionId`]. From any callback, in any order.
 //! 6. **From other threads**: a [`Handle`], from [`Server::handle`]; it says when it asks for more than the server can do.
+//!    The tasks that it takes run on the server's thread, with all states and handlers in reach: [`Context`].
 //! 7. **Timers**: [`Session::set_timer`] and [`Endpoint::set_timer`], as many as the program has numbers for.
 //! 8. **Other paths of the port**, a page or a health check: [`Server::fallback`].
 //! 9. **A loop of one's own**: [`Server::turn`]; or, in a foreign poll loop, [`Server::next_timeout`] and the server's
-//!    descriptor. Listening sockets from elsewhere: [`Server::add_listener`].
+//!    descriptor. Between two turns [`Server::endpoint`] and [`Server::handler`] reach sessions, their states and handlers,
+//!    without a lock. Listening sockets from elsewhere: [`Server::add_listener`].
 //! 10. **The end**: [`Handle::shutdown`] or [`Server::shutdown`] closes every session; [`Server::drain`] lets them leave
 //!     first, for a restart that disturbs no client; [`Server::run_until_stopped`] reports what was left. In parts:
 //!     [`Server::stop_listening`], [`Server::refuse_sessions`]. One session: [`Session::close`], or at once
 //!     [`Session::terminate`].
 //! 11. **Looking inside**: [`Server::counters`] and [`Server::observe`]. The library itself prints nothing.
 //! 12. **Raw WebSocket for programs**: binary messages ([`Handler::on_binary`], [`Session::send_binary`]) and
-//!     [`EndpointOptions::subprotocols`].
+//!     [`EndpointOptions::subprotocols`], of which [`Session::subprotocol`] is the chosen one.
 //!
 //! # Limits
 //!
@@ -64,7 +68,7 @@
 //! | `message_size` | endpoint | 1 MiB | close code 1009, or 413 |
 //! | `send_queue` | endpoint | 1 MiB | [`SendError::Full`]; a broadcast closes with 1013 |
 //! | `session_id_length` | endpoint | 128 bytes | 404 |
-//! | `sessions` | endpoint | 65,536 | 503 |
+//! | `sessions` (refused with a close, too) | endpoint | 65,536 | 503 |
 //! | `response_limit` | endpoint | 128 KiB | the streaming response ends, the client opens the next |
 //! | `disconnect_delay` | endpoint | 5 s | a session without a receiver closes |
 //! | `heartbeat_delay` | endpoint | 25 s | a heartbeat; on WebSocket also a ping |
@@ -75,6 +79,21 @@
 //! its requests stay unread. One turn of the loop has a budget of work over all clients together, some 20 ms: 200,000 messages
 //! that are queued for clients, or less of them beside requests, messages, ends of sessions and commands; and 256 requests
 //! and messages of one connection. What follows is first in the next turn, so that no client waits long for another.
+//!
+//! # What may change
+//!
+//! Within the versions that Cargo takes for compatible, programs that compile go on compiling, and these may grow:
+//!
+//! - The structs [`ServerOptions`], [`EndpointOptions`], [`Counters`], [`Refusals`], [`Close`] and [`Report`] may get fields.
+//!   They are `#[non_exhaustive]`: options are made by `default()` and setters, and a pattern ends with `..`.
+//! - The enums [`Cause`], [`Event`], [`MountError`], [`Preamble`], [`SendError`] and [`Transport`] may get
+//!   cases. They are `#[non_exhaustive]`: a `match` has an arm `_`.
+//! - [`Handler`] may get methods with a default.
+//! - [`Refusal`], [`OptionError`], [`NetworkError`], [`Response`], [`Request`] and the ids are opaque.
+//!
+//! Not promised are the texts of errors, bodies and `Debug`, the sizes of types, and the modules that these pages do not
+//! show. The defaults of options may change with a minor version, and the changes of the README name them. Rust 1.88 or later
+//! is needed; a later one only with a minor version.
 //!
 //! # How it is built
 //!
@@ -114,7 +133,7 @@ pub use engine::{
     SendError, ServerOptions, SessionId,
 };
 pub use handle::{Handle, HandleError, Pending};
-pub use handler::{Context, Endpoint, EndpointId, Handler, Session};
+pub use handler::{Context, Endpoint, EndpointId, Handler, Session, handler_fn};
 pub use http::{Network, NetworkError};
 pub use server::{MountError, Preamble, Report, Server};
 pub use sockjs::{Transport, Transports};

@@ -66,6 +66,7 @@ enum Stage {
 
 /// What the connections of a listener begin with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Preamble {
     /// The first request.
     #[default]

@@ -80,6 +80,7 @@ fn unwrap(transport: Transport, wire: &str) -> String {
             json(literal)
         }
         Transport::JsonpPolling => json(inside("/**/call.back(", ");\r\n")),
+        other => panic!("{other:?} is not unwrapped here"),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Every limit, wait and choice, with its default; and what is refused as absurd before anything runs.
 
 mod rules;
+mod setters;
 #[cfg(test)]
 mod tests;
 
@@ -9,14 +10,20 @@ use std::time::Duration;
 use crate::http::{HeadLimits, MAX_HEADERS, Network, Origins};
 use crate::sockjs::{Transport, Transports};
 pub use rules::OptionError;
-use rules::{LARGEST_MESSAGE, LONGEST_WAIT, count, require, size, wait};
+use rules::{LARGEST_MESSAGE, LONGEST_WAIT, MOST_SUBPROTOCOLS, count, require, size, wait};
 
 /// What holds for the whole server: HTTP limits, waits, and bounds on what all connections together may hold.
 ///
+/// Each field can be set, and has a method of its name that sets it and returns the options:
+///
 /// ```
-/// let mut options = sockjs_server::ServerOptions::default();
+/// use std::time::Duration;
+/// use sockjs_server::ServerOptions;
+///
+/// let options = ServerOptions::default().connections(1_000).keep_alive(Duration::from_secs(15));
+///
+/// let mut options = ServerOptions::default();
 /// options.connections = 1_000;
-/// options.keep_alive = std::time::Duration::from_secs(15);
 /// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -132,6 +139,17 @@ impl ServerOptions {
 }
 
 /// What one endpoint does in its own way. Endpoints share nothing, so each has a set of its own.
+///
+/// Each field can be set, and has a method of its name that sets it and returns the options:
+///
+/// ```
+/// use sockjs_server::{EndpointOptions, Transport, Transports};
+///
+/// let options = EndpointOptions::default()
+///     .origins(["https://example.org"])
+///     .transports(Transports::all().without(Transport::HtmlFile))
+///     .message_size(64 << 10);
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct EndpointOptions {
@@ -170,9 +188,12 @@ pub struct EndpointOptions {
     /// Serves the page that `sockjs-client` loads into an iframe for its iframe transports; default on. It exists only
     /// while xhr-polling, eventsource or htmlfile is offered, since they alone use it.
     pub iframe: bool,
-    /// Subprotocols that the raw WebSocket speaks, best first; default none. The first one that the client offers
+    /// Subprotocols that the raw WebSocket speaks, best first, at most 255; default none. The first one that the client offers
     /// too is chosen (RFC 6455 §4.2.2).
     pub subprotocols: Vec<String>,
+    /// Refuses the upgrade of a raw WebSocket that offers none of `subprotocols`, with 400; default off: then the session opens
+    /// without one. (A browser that offered some fails the connection in either case.)
+    pub subprotocol_required: bool,
     /// The largest message in bytes, as it arrives; default 1 MiB. A SockJS payload, on a WebSocket or as the body of a
     /// send request, may be 16 bytes larger, for the array around a message. Beyond it: close code 1009 on WebSocket,
     /// 413 on HTTP.
@@ -202,6 +223,7 @@ impl Default for EndpointOptions {
             origins: Vec::new(),
             iframe: true,
             subprotocols: Vec::new(),
+            subprotocol_required: false,
             message_size: 1 << 20,
             send_queue: 1 << 20,
             session_id_length: 128,
@@ -225,6 +247,10 @@ impl EndpointOptions {
         let is_token = |name: &String| crate::websocket::handshake::is_subprotocol_token(name.as_bytes());
         let are_tokens = self.subprotocols.iter().all(is_token);
         require("subprotocols", are_tokens, "hold tokens (RFC 9110 §5.6.2)", &self.subprotocols)?;
+        let are_few = self.subprotocols.len() <= MOST_SUBPROTOCOLS;
+        require("subprotocols", are_few, "hold at most 255 names", self.subprotocols.len())?;
+        let can_be_met = !self.subprotocol_required || !self.subprotocols.is_empty();
+        require("subprotocol_required", can_be_met, "be off while `subprotocols` is empty", true)?;
         size("message_size", self.message_size, 1..=LARGEST_MESSAGE)?;
         size("send_queue", self.send_queue, 1..=LARGEST_MESSAGE)?;
         size("session_id_length", self.session_id_length, 1..=4096)?;

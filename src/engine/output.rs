@@ -8,7 +8,7 @@ use super::pace::{Flow, Stamp};
 use super::session::{Awaited, Session};
 use super::turn::Order;
 use super::waits::client_can_answer;
-use super::writing::Writing;
+use super::writing::{Ping, Writing};
 use crate::collections::Key;
 
 /// From so many bytes on it matters when exactly they were written.
@@ -89,9 +89,13 @@ impl Engine {
                 }
             }
             Following::Receiver(session) => {
+                let is_ping_out = connection.websocket().is_some_and(|socket| socket.ping == Ping::Queued);
                 if connection.ping_left(was_stalled) {
                     connection.since = client_can_answer(connection, self.time.read(), self.stage);
                     self.arm_session(session);
+                }
+                if let (true, Some(session)) = (is_ping_out, self.sessions.get_mut(session)) {
+                    session.round_trip.note_ping_sent(self.time.now());
                 }
                 self.go_on_with(session);
             }

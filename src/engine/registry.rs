@@ -61,6 +61,18 @@ impl Engine {
         self.sessions.get(key).map(|session| session.transport)
     }
 
+    /// The subprotocol that was chosen for a raw WebSocket.
+    pub fn subprotocol(&self, key: Key<Session>) -> Option<&str> {
+        let session = self.sessions.get(key)?;
+        let spoken = &self.endpoints.get(usize::from(session.endpoint))?.options.subprotocols;
+        spoken.get(usize::from(session.subprotocol)).map(String::as_str)
+    }
+
+    /// How long the last ping of a WebSocket took that was answered.
+    pub fn round_trip(&self, key: Key<Session>) -> Option<Millis> {
+        self.sessions.get(key)?.round_trip.last_measured()
+    }
+
     /// Where the application keeps its own state of a session.
     pub fn slot(&self, key: Key<Session>) -> Option<u32> {
         self.sessions.get(key).map(|session| session.slot)

@@ -26,6 +26,9 @@ pub struct Session {
     pub(super) timer: Timer,
     pub(super) app_timers: AppTimers,
     pub(super) awaited: Awaited,
+    pub(super) round_trip: RoundTrip,
+    /// The place of the chosen one among the endpoint's subprotocols; `u8::MAX` for none.
+    pub(super) subprotocol: u8,
     /// Where the application keeps its own state of this session.
     pub(super) slot: u32,
     pub(super) chain: u32,
@@ -81,6 +84,50 @@ pub(super) enum Awaited {
     Room(u32),
 }
 
+/// How long a WebSocket's client takes to answer a ping, in milliseconds. Two numbers that are small for every session; times
+/// begin anew after 49 days.
+#[derive(Clone, Copy)]
+pub(super) struct RoundTrip {
+    /// When the ping left that is not answered yet.
+    begun: u32,
+    last: u32,
+}
+
+/// In place of a time: none.
+const NO_TIME: u32 = u32::MAX;
+
+impl Default for RoundTrip {
+    fn default() -> Self {
+        Self { begun: NO_TIME, last: NO_TIME }
+    }
+}
+
+impl RoundTrip {
+    fn shortened(time: Millis) -> u32 {
+        u32::try_from(time % Millis::from(NO_TIME)).unwrap_or_default()
+    }
+
+    /// A ping has left.
+    pub(super) fn note_ping_sent(&mut self, now: Millis) {
+        self.begun = Self::shortened(now);
+    }
+
+    /// A pong has come. One that answers no ping (RFC 6455 §5.5.3) says nothing.
+    pub(super) fn note_pong_received(&mut self, now: Millis) {
+        let begun = std::mem::replace(&mut self.begun, NO_TIME);
+        if begun != NO_TIME {
+            self.last = Self::shortened(
+                Millis::from(NO_TIME) + Millis::from(Self::shortened(now)) - Millis::from(begun),
+            );
+        }
+    }
+
+    /// What the last ping took that was answered.
+    pub(super) fn last_measured(self) -> Option<Millis> {
+        (self.last != NO_TIME).then_some(Millis::from(self.last))
+    }
+}
+
 /// The life of a session has one turning point.
 pub(super) enum State {
     /// The application may send, and hears messages.
@@ -115,6 +162,8 @@ impl Session {
             timer: Timer::default(),
             app_timers: AppTimers::default(),
             awaited: Awaited::Nothing,
+            round_trip: RoundTrip::default(),
+            subprotocol: u8::MAX,
             slot: u32::MAX,
             chain: u32::MAX,
             roster: Link::default(),
@@ -243,6 +292,7 @@ impl Close {
 
 /// Why `send` did not take a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum SendError {
     /// There is no such session, or it is closed.
     Gone,
@@ -291,6 +341,26 @@ mod tests {
             assert!(session.is_over());
             session.receiver = Key::from_parts(1, 1);
             assert!(!session.is_over(), "its receiver has yet to carry the close frame");
+        }
+    }
+
+    #[test]
+    fn a_round_trip_is_measured_once_for_each_ping() {
+        let day = 24 * 60 * 60 * 1000;
+        for start in
+            [0, 1, u64::from(u32::MAX) - 20, u64::from(u32::MAX), u64::from(u32::MAX) * 3 - 1, 400 * day]
+        {
+            let mut trip = RoundTrip::default();
+            trip.note_pong_received(start);
+            assert_eq!(trip.last_measured(), None, "no ping was answered");
+            for took in [0, 1, 37, 60_000] {
+                trip.note_ping_sent(start);
+                assert!(trip.last_measured().is_none_or(|last| last < took));
+                trip.note_pong_received(start + took);
+                assert_eq!(trip.last_measured(), Some(took), "{start}");
+                trip.note_pong_received(start + took + 1);
+                assert_eq!(trip.last_measured(), Some(took), "{start}");
+            }
         }
     }
 

@@ -22,6 +22,15 @@ impl Engine {
         };
         let raw = transport == Transport::RawWebSocket;
         let subprotocol = if raw { self.choose_subprotocol(exchange, number) } else { None };
+        let endpoint = self.endpoints.get(usize::from(number));
+        if raw && subprotocol.is_none() && endpoint.is_some_and(|it| it.options.subprotocol_required) {
+            self.note_not_admitted(exchange.key, 400);
+            return self.answer_error(
+                exchange,
+                400,
+                "\"Sec-WebSocket-Protocol\" names none that is spoken here.",
+            );
+        }
         // Whether a session can open at all is known before the application makes its state.
         if !self.can_answer(exchange.key, 0) {
             return;
@@ -31,17 +40,22 @@ impl Engine {
             Err(answer) => return self.answer_refusal(exchange, &answer),
         };
         let Some(connection) = self.connections.get_mut(exchange.key) else { return };
+        let spoken = self.endpoints.get(usize::from(number)).map(|endpoint| &endpoint.options.subprotocols);
+        let name = subprotocol.and_then(|place| spoken?.get(usize::from(place)));
         connection.outbox.write(&mut self.memory.pool, |out| {
             let mut head = ResponseHead::new(out, 101, &self.time.date)
                 .header("Upgrade", "websocket")
                 .header("Connection", "Upgrade")
                 .header("Sec-WebSocket-Accept", accepted.as_str());
-            if let Some(name) = &subprotocol {
+            if let Some(name) = name {
                 head = head.header("Sec-WebSocket-Protocol", name);
             }
             head.end();
         });
         let session = self.create_session(number, transport, None, refused);
+        if let (Some(place), Some(session)) = (subprotocol, self.sessions.get_mut(session)) {
+            session.subprotocol = place;
+        }
         if let Some(connection) = self.connections.get_mut(exchange.key) {
             connection.begin_websocket(session, self.time.now());
             // From here on the timer of the session watches over the wait.
@@ -63,15 +77,15 @@ impl Engine {
         });
     }
 
-    /// The first of the endpoint's subprotocols that the client offers too.
-    fn choose_subprotocol(&self, exchange: &Exchange<'_>, number: u16) -> Option<String> {
+    /// The first of the endpoint's subprotocols that the client offers too: its place among them.
+    fn choose_subprotocol(&self, exchange: &Exchange<'_>, number: u16) -> Option<u8> {
         let spoken = &self.endpoints.get(usize::from(number))?.options.subprotocols;
         let offered = |name: &str| {
             let lists = exchange.request.header_values("sec-websocket-protocol");
             let mut names = lists.flat_map(|list| list.split(|byte| *byte == b','));
             names.any(|offered| offered.trim_ascii() == name.as_bytes())
         };
-        spoken.iter().find(|name| offered(name)).cloned()
+        u8::try_from(spoken.iter().position(|name| offered(name))?).ok()
     }
 }
 

@@ -28,6 +28,7 @@ pub struct Network {
 
 /// A text that is no [`Network`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct NetworkError;
 
 impl fmt::Display for NetworkError {

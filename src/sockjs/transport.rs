@@ -7,6 +7,7 @@ use std::fmt;
 
 /// A way in which frames reach a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Transport {
     /// Each frame is a WebSocket message.
     WebSocket,

@@ -1,8 +1,16 @@
 //! Raw WebSocket for programs: binary messages (rule 8).
 
-use sockjs_server::{Handler, Request, SendError, ServerOptions, Session, Transport};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use sockjs_server::{
+    EndpointOptions, Handler, Refusal, Request, SendError, ServerOptions, Session, Transport,
+};
 
 use crate::support::TestServer;
+use crate::support::client::Client;
+use crate::support::frames::{HANDSHAKE, handshake, whole};
 use crate::support::websocket::{Frame, WebSocket};
 
 /// Text and binary, each as it came; and what SockJS sessions say to binary.
@@ -62,4 +70,98 @@ fn by_default_binary_messages_are_not_supported() {
     let mut socket = WebSocket::raw(server.address, "/text");
     socket.send_binary(b"x");
     socket.expect_close(1003, "Binary messages are not supported");
+}
+
+/// The handler sees what was chosen, from the first callback on.
+#[test]
+fn the_chosen_subprotocol_is_told() {
+    struct Speaker;
+    impl Handler for Speaker {
+        fn on_open(&mut self, session: &mut Session<'_>, _: &Request<'_>) {
+            self.on_message(session, "");
+        }
+        fn on_message(&mut self, session: &mut Session<'_>, _: &str) {
+            let text = session.subprotocol().unwrap_or("none").to_owned();
+            session.send(&text).expect("room");
+        }
+    }
+    let server = TestServer::start(ServerOptions::default(), |server| {
+        let mut options = EndpointOptions::default();
+        options.subprotocols = (0..255).map(|number| format!("v{number}")).collect();
+        server.mount_with("/speaks", options, Speaker).expect("mount");
+    });
+    let open = |path: &str, headers: &str| {
+        WebSocket::open_on(Client::connect(server.address), path, &format!("{HANDSHAKE}{headers}"))
+    };
+    for (offered, chosen) in [("v0", "v0"), ("x, v7, v3", "v3"), ("v254", "v254"), ("x", "none")] {
+        let headers = format!("Sec-WebSocket-Protocol: {offered}\r\n");
+        let mut socket = open("/speaks/websocket", &headers);
+        assert_eq!([socket.text(), socket.send("again").text()], [chosen, chosen]);
+        let mut sockjs = open("/speaks/0/s/websocket", &headers);
+        assert_eq!([sockjs.text(), sockjs.text()], ["o", r#"a["none"]"#]);
+    }
+}
+
+/// Heartbeats measure how far the client is.
+#[test]
+fn the_round_trip_of_a_ping_is_told() {
+    let server = TestServer::start(ServerOptions::default(), |server| {
+        let options = EndpointOptions::default().heartbeat_delay(Duration::from_millis(20));
+        let tell = |session: &mut Session<'_>, _: &str| {
+            let text = session.round_trip().map_or("none".to_owned(), |took| took.as_millis().to_string());
+            session.send(&text).expect("room");
+        };
+        server.mount_with("/pings", options, tell).expect("mount");
+    });
+    let start = Instant::now();
+    let mut socket = WebSocket::raw(server.address, "/pings");
+    assert_eq!(socket.next(), Frame::Ping);
+    socket.send_frame(whole::PONG, b"");
+    socket.send("how long?");
+    let took: u128 = loop {
+        match socket.next() {
+            Frame::Text(text) => break text.parse().expect("a number of milliseconds"),
+            // The test was slow, and the next heartbeat is due.
+            frame => assert_eq!(frame, Frame::Ping),
+        }
+    };
+    assert!(took <= start.elapsed().as_millis() + 1, "{took}");
+}
+
+/// Nothing opens for a program that would not understand the client.
+#[test]
+fn a_subprotocol_can_be_required() {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let counting = Arc::clone(&asked);
+    struct Asked(Arc<AtomicUsize>);
+    impl Handler for Asked {
+        fn admit(&mut self, _: &Request<'_>) -> Result<(), Refusal> {
+            self.0.fetch_add(1, Ordering::SeqCst);
+            Ok(())
+        }
+        fn on_message(&mut self, _: &mut Session<'_>, _: &str) {}
+    }
+    let server = TestServer::start(ServerOptions::default(), |server| {
+        let mut options = EndpointOptions::default();
+        options.subprotocols = vec!["v2".to_owned(), "v1".to_owned()];
+        options.subprotocol_required = true;
+        server.mount_with("/speaks", options, Asked(counting)).expect("mount");
+    });
+    for offered in ["", "Sec-WebSocket-Protocol: V1\r\n", "Sec-WebSocket-Protocol: x, y\r\n"] {
+        let mut client = Client::connect(server.address);
+        let mut answer = client.send(handshake("/speaks/websocket", offered)).head();
+        client.body(&mut answer);
+        assert_eq!(answer.status, 400, "{offered}");
+        assert!(answer.text().contains("Sec-WebSocket-Protocol"), "{}", answer.text());
+        client.expect_end();
+    }
+    let counters = server.counters();
+    assert_eq!((counters.refused.not_admitted, counters.refused.total(), counters.opened), (3, 3, 0));
+    assert_eq!(asked.load(Ordering::SeqCst), 0);
+    let v1 = "Sec-WebSocket-Protocol: x, v1\r\n";
+    let headers = format!("{HANDSHAKE}{v1}");
+    let socket = WebSocket::open_on(Client::connect(server.address), "/speaks/websocket", &headers);
+    assert_eq!(socket.answer.header("Sec-WebSocket-Protocol"), Some("v1"));
+    // A SockJS session speaks SockJS, whatever is offered.
+    WebSocket::sockjs(server.address, "/speaks").leave();
 }

@@ -13,10 +13,10 @@ use crate::support::sockjs::SockJs;
 use crate::support::websocket::{Frame, WebSocket};
 use crate::support::{PATIENCE, TestServer};
 
-/// What becomes of everybody that asks.
+/// How every request is refused, or that it is not.
 type Refuse = fn() -> Option<Refusal>;
 
-/// Refuses everybody, or nobody, and notes what it hears of sessions.
+/// Treats all requests alike, and notes what it hears of sessions.
 struct Strict {
     refuse: Refuse,
     heard: Sender<&'static str>,
@@ -68,6 +68,7 @@ fn target(transport: Transport, session: &str) -> (&'static str, String) {
         Transport::EventSource => ("GET", "eventsource"),
         Transport::HtmlFile => ("GET", "htmlfile?c=f"),
         Transport::JsonpPolling => ("GET", "jsonp?c=f"),
+        other => panic!("a test of {other:?} is missing"),
     };
     (method, format!("/e/000/{session}/{path}"))
 }
@@ -91,10 +92,14 @@ fn a_response_is_answered_on_every_transport() {
     type Case = (Refuse, u16, &'static [(&'static str, Option<&'static str>)], &'static str);
     const CASES: [Case; 8] = [
         (
-            || Some(Refusal::response(Response::new(401).header("WWW-Authenticate", "Bearer").body("who?"))),
+            || {
+                Some(Refusal::response(
+                    Response::new(401).header("WWW-Authenticate", "Bearer").body("log in"),
+                ))
+            },
             401,
-            &[("WWW-Authenticate", Some("Bearer")), ("Content-Length", Some("4")), ("Content-Type", None)],
-            "who?",
+            &[("WWW-Authenticate", Some("Bearer")), ("Content-Length", Some("6")), ("Content-Type", None)],
+            "log in",
         ),
         (
             || {
@@ -176,7 +181,7 @@ fn framed(transport: Transport, frame: &str) -> String {
         Transport::EventSource => format!("data: {frame}\r\n\r\n"),
         Transport::HtmlFile => format!("<script>\np(\"{quoted}\");\n</script>\r\n"),
         Transport::JsonpPolling => format!("/**/f(\"{quoted}\");\r\n"),
-        Transport::WebSocket | Transport::RawWebSocket => unreachable!("no HTTP"),
+        other => panic!("{other:?} is not carried by responses"),
     }
 }
 
@@ -220,9 +225,10 @@ fn a_close_reaches_the_client_on_every_transport() {
                     let answer = client.ask(method, &target, "", b"");
                     assert_eq!(answer.text(), framed(transport, expected), "{transport:?}");
                 }
-                // What the client sends meanwhile is for nobody, as with every closed session.
+                // What the client sends meanwhile is dropped, as with every closed session.
                 assert_eq!(client.ask("POST", "/e/000/s/xhr_send", "", br#"["x"]"#).status, 204);
             }
+            other => panic!("a test of {other:?} is missing"),
         }
         assert_eq!(refusals.recv_timeout(PATIENCE), Ok(4001), "{transport:?}");
         let counters = server.wait_for("the session to be gone", |counters| counters.sessions == 0);
@@ -272,6 +278,22 @@ fn a_session_that_was_closed_by_its_refusal_counts_until_it_is_forgotten() {
     assert_eq!(refusals.try_iter().collect::<Vec<_>>(), [4001, 503, 4001]);
     let report = server.stop();
     assert_eq!((report.sessions_cut, report.connections_cut), (0, 0));
+}
+
+/// Only `()` can be made of nothing. Where another type has no size either, that shows when a client comes.
+#[test]
+fn a_handler_with_a_state_of_another_type_than_the_unit_admits_nothing_by_default() {
+    struct Marker;
+    struct Forgetful;
+    impl Handler<Marker> for Forgetful {
+        fn on_message(&mut self, _: &mut Session<'_, Marker>, _: &str) {}
+    }
+    let server = TestServer::start(ServerOptions::default(), |server| {
+        server.mount("/e", Forgetful).expect("mount");
+    });
+    for transport in Transport::ALL {
+        assert_eq!(ask(&server, transport, "").status, 500, "{transport:?}");
+    }
 }
 
 /// No callback of another session finds it.

@@ -41,7 +41,7 @@ impl Handler<Guest> for Names {
         session.send(&guest.name).expect("a session that opens has room");
     }
 
-    /// Greets everybody, and says who was greeted by whom.
+    /// Greets all sessions, and says for each the names from which it was greeted.
     fn on_message(&mut self, session: &mut Session<'_, Guest>, _: &str) {
         let name = session.state().name.clone();
         let mut endpoint = session.endpoint();
@@ -179,7 +179,7 @@ fn a_task_reaches_the_handler_and_the_states() {
     assert_eq!(ann.send("x").text(), "anna<anna");
 }
 
-/// A page that says who is there; and a task, and a program between two turns.
+/// A page that lists the names; and a task, and a program between two turns.
 #[test]
 fn a_fallback_and_a_program_that_turns_the_server_reach_both() {
     let mut server = Server::bind("127.0.0.1:0").expect("server");
@@ -239,7 +239,7 @@ fn an_id_of_another_server_reaches_no_state() {
     assert_eq!(told.recv_timeout(PATIENCE), Ok((1, 0)));
 }
 
-/// The slot of the state that its refused request never made is nobody's.
+/// Its request made none, and it has no slot.
 #[test]
 fn a_refused_session_has_no_state() {
     let (server, _) = names(EndpointOptions::default());

@@ -55,6 +55,7 @@ impl Wire for Transport {
             Self::HtmlFile => "/htmlfile?c=_jp.a-Z9",
             Self::JsonpPolling => "/jsonp?c=_jp.a-Z9",
             Self::WebSocket | Self::RawWebSocket => "/websocket",
+            other => panic!("there is no client of {other:?} here"),
         }
     }
 
@@ -66,6 +67,7 @@ impl Wire for Transport {
             Self::HtmlFile => around("<script>\np(", ");\n</script>\r\n"),
             Self::JsonpPolling => around(&format!("/**/{CALLBACK}("), ");\r\n"),
             Self::WebSocket | Self::RawWebSocket => around("", ""),
+            other => panic!("there is no client of {other:?} here"),
         }
     }
 

@@ -84,6 +84,9 @@ impl Engine {
                 if let Some(connection) = self.connections.get_mut(key) {
                     connection.note_pong(self.time.now());
                 }
+                if let Some(session) = self.sessions.get_mut(session) {
+                    session.round_trip.note_pong_received(self.time.now());
+                }
             }
             Event::Text(text) => match Messages::parse_frame(text) {
                 Ok(messages) => {

@@ -13,6 +13,9 @@ pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
 /// The largest message and queue that can be asked for: 1 GiB.
 pub(super) const LARGEST_MESSAGE: usize = 1 << 30;
 
+/// A session keeps the place of its own in a byte.
+pub(super) const MOST_SUBPROTOCOLS: usize = u8::MAX as usize;
+
 /// `sockjs-client` gives up a jsonp poll that has brought no frame after this time, so that a heartbeat must come before
 /// (contract, section 8).
 const JSONP_PATIENCE: Duration = Duration::from_secs(35);

@@ -41,6 +41,8 @@ fn absurd_values_are_named() {
     assert_eq!(endpoint(|options| options.jsessionid = Some("\n".into())), Err("jsessionid"));
     assert_eq!(endpoint(|options| options.origins = vec![String::new()]), Err("origins"));
     assert_eq!(endpoint(|options| options.subprotocols = vec!["a b".into()]), Err("subprotocols"));
+    assert_eq!(endpoint(|options| options.subprotocols = vec!["a".into(); 256]), Err("subprotocols"));
+    assert_eq!(endpoint(|options| options.subprotocol_required = true), Err("subprotocol_required"));
     assert_eq!(endpoint(|options| options.message_size = 0), Err("message_size"));
     assert_eq!(endpoint(|options| options.send_queue = 0), Err("send_queue"));
     assert_eq!(endpoint(|options| options.session_id_length = 0), Err("session_id_length"));

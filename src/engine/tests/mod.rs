@@ -6,6 +6,7 @@ mod memory;
 mod races;
 mod random;
 mod relief;
+mod round_trip;
 mod shares;
 mod slow;
 mod terminating;

@@ -29,7 +29,7 @@ pub(super) struct Recorder {
     pub(super) work: u64,
     /// How large a page of the program's own is; none is 404.
     pub(super) page: usize,
-    /// Whom the handlers refuse.
+    /// How the handlers refuse every session, if they do.
     pub(super) refuse: fn() -> Option<Refusal>,
     clock: ManualClock,
     behaviours: Vec<Behaviour>,
