@@ -6,7 +6,6 @@
 //! of one size: where it grows, nothing is moved or allocated twice, and a block goes back as soon as it is empty.
 
 use std::collections::{LinkedList, VecDeque};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mio::Waker;
@@ -20,10 +19,6 @@ const BLOCK: usize = 128;
 /// Commands wait here for the next turn.
 pub(crate) struct Mailbox {
     queue: Mutex<Queue>,
-    /// Commands that were accepted, and are not carried out.
-    commands: AtomicUsize,
-    /// Bytes of memory that they hold. Only grows inside of the lock.
-    bytes: AtomicUsize,
     /// The option `mailbox_bytes`.
     limit: usize,
     waker: Waker,
@@ -32,6 +27,8 @@ pub(crate) struct Mailbox {
 struct Queue {
     stage: Stage,
     blocks: Blocks,
+    /// Commands that were accepted, and not settled: those in the blocks, and those that the server has taken out.
+    pending: Pending,
 }
 
 /// Whether the mailbox takes commands.
@@ -84,24 +81,29 @@ impl Mailbox {
 
     pub(crate) fn new(waker: Waker, limit: usize) -> Arc<Self> {
         Arc::new(Self {
-            queue: Mutex::new(Queue { stage: Stage::Open, blocks: Blocks::default() }),
-            commands: AtomicUsize::new(0),
-            bytes: AtomicUsize::new(0),
+            queue: Mutex::new(Queue {
+                stage: Stage::Open,
+                blocks: Blocks::default(),
+                pending: Pending::default(),
+            }),
             limit,
             waker,
         })
     }
 
-    /// Takes out all commands, in place of `blocks`, which are empty.
-    pub(crate) fn collect(&self, blocks: &mut Blocks) {
+    /// Takes out all commands, in place of `blocks`, which are empty; those that were carried out before are `done`.
+    pub(crate) fn collect(&self, blocks: &mut Blocks, done: &mut Pending) {
         debug_assert!(blocks.is_empty(), "commands would come back behind those that were posted later");
-        std::mem::swap(&mut self.lock().blocks, blocks);
+        let mut queue = self.lock();
+        queue.pending.settle(done);
+        std::mem::swap(&mut queue.blocks, blocks);
     }
 
-    /// A command of this weight was carried out, or dropped.
-    pub(crate) fn settle(&self, weight: usize) {
-        self.commands.fetch_sub(1, Ordering::Relaxed);
-        self.bytes.fetch_sub(weight, Ordering::Relaxed);
+    /// Commands were carried out.
+    pub(crate) fn settle(&self, done: &mut Pending) {
+        if *done != Pending::default() {
+            self.lock().pending.settle(done);
+        }
     }
 
     /// The server is gone: commands are dropped, those in `left`, those that wait, and those that come.
@@ -109,14 +111,13 @@ impl Mailbox {
         let mut waiting = {
             let mut queue = self.lock();
             queue.stage = Stage::Closed;
+            queue.pending = Pending::default();
             std::mem::take(&mut queue.blocks)
         };
         // A command may own a handle: it must not be dropped inside of the lock. And variables that a task has captured may
         // panic as they are dropped: each command is dropped on its own.
         while let Some(command) = left.pop().or_else(|| waiting.pop()) {
-            let weight = weigh(&command);
             discard(command);
-            self.settle(weight);
         }
         *left = Blocks::default();
     }
@@ -128,9 +129,7 @@ impl Mailbox {
         match queue.stage {
             Stage::Closed => Err(HandleError::Gone),
             _ if weight > self.limit => Err(HandleError::TooLarge),
-            _ if weight > self.limit.saturating_sub(self.bytes.load(Ordering::Relaxed)) => {
-                Err(HandleError::Busy)
-            }
+            _ if weight > self.limit.saturating_sub(queue.pending.bytes) => Err(HandleError::Busy),
             Stage::Open | Stage::ShutdownAsked => {
                 self.accept(queue, command, weight);
                 Ok(())
@@ -151,8 +150,7 @@ impl Mailbox {
     fn accept(&self, mut queue: MutexGuard<'_, Queue>, command: Command, weight: usize) {
         let was_empty = queue.blocks.is_empty();
         queue.blocks.push(command);
-        self.commands.fetch_add(1, Ordering::Relaxed);
-        self.bytes.fetch_add(weight, Ordering::Relaxed);
+        queue.pending.note(weight);
         drop(queue);
         if was_empty {
             // It fails only if the server is gone.
@@ -162,12 +160,27 @@ impl Mailbox {
 
     /// The commands that were accepted, and are not carried out.
     pub(crate) fn pending(&self) -> Pending {
-        Pending { commands: self.commands.load(Ordering::Relaxed), bytes: self.bytes.load(Ordering::Relaxed) }
+        self.lock().pending
     }
 
     /// A panic between lock and unlock cannot happen, and would leave the queue whole.
     fn lock(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Pending {
+    /// One command more, of this weight.
+    pub(crate) fn note(&mut self, weight: usize) {
+        self.commands += 1;
+        self.bytes += weight;
+    }
+
+    /// The commands that are done do not wait any more.
+    fn settle(&mut self, done: &mut Pending) {
+        let done = std::mem::take(done);
+        self.commands -= done.commands;
+        self.bytes -= done.bytes;
     }
 }
 
@@ -208,14 +221,15 @@ mod tests {
             }
             next += posted;
             assert_eq!(mailbox.pending().commands, posted);
-            mailbox.collect(&mut blocks);
-            let mut taken = 0;
+            let mut done = Pending::default();
+            mailbox.collect(&mut blocks, &mut done);
             while let Some(command) = blocks.pop() {
-                mailbox.settle(weigh(&command));
-                taken += 1;
-                let needed = (posted - taken).div_ceil(BLOCK) + 1;
+                done.note(weigh(&command));
+                let needed = (posted - done.commands).div_ceil(BLOCK) + 1;
                 assert!(blocks.0.len() <= needed, "a block that is empty goes back");
             }
+            let taken = done.commands;
+            mailbox.settle(&mut done);
             assert_eq!((taken, mailbox.pending()), (posted, Pending { commands: 0, bytes: 0 }));
         }
     }
@@ -229,12 +243,12 @@ mod tests {
             assert_eq!(mailbox.post(task()), Ok(()));
         }
         assert_eq!(mailbox.post(task()), Err(HandleError::Busy));
-        mailbox.collect(&mut blocks);
+        let mut done = Pending::default();
+        mailbox.collect(&mut blocks, &mut done);
         assert_eq!(mailbox.post(task()), Err(HandleError::Busy), "it is the server's, but not done");
-        let command = blocks.pop().expect("a command");
-        assert_eq!(mailbox.post(task()), Err(HandleError::Busy), "it is at work");
-        drop(command);
-        mailbox.settle(weight);
+        done.note(weigh(&blocks.pop().expect("a command")));
+        mailbox.settle(&mut done);
+        assert_eq!(done, Pending::default());
         assert_eq!(mailbox.post(task()), Ok(()));
         assert_eq!(mailbox.pending(), Pending { commands: 3, bytes: 3 * weight });
         mailbox.close(&mut blocks);

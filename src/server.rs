@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use crate::engine::{
     Counters, EndpointOptions, Engine, Event, OptionError, Request, Response, ServerOptions, sooner,
 };
-use crate::handle::Handle;
+use crate::handle::{Handle, Pending};
 use crate::handler::{Context, Endpoint, EndpointId, Handler};
 use crate::http::is_normal_path;
 use crate::mailbox::{Blocks, Mailbox, weigh};
@@ -442,9 +442,10 @@ impl Server {
     }
 
     fn empty_mailbox(&mut self) {
+        let mut done = Pending::default();
         while self.has_mail && !self.engine.is_turn_done() {
             if self.commands.is_empty() {
-                self.mailbox.collect(&mut self.commands);
+                self.mailbox.collect(&mut self.commands, &mut done);
             }
             let Some(command) = self.commands.pop() else {
                 self.has_mail = false;
@@ -455,9 +456,10 @@ impl Server {
             if let Some(ending) = command.run(&mut self.engine, &mut self.mounts) {
                 self.end(ending);
             }
-            self.mailbox.settle(weight);
+            done.note(weight);
             self.reactor.carry_out(&mut self.engine, &mut self.mounts);
         }
+        self.mailbox.settle(&mut done);
     }
 
     /// No command is carried out any more.
