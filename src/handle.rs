@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use mio::Waker;
 
 use crate::containment::{contain, discard};
-use crate::engine::{Application, Engine, Event, SessionId};
+use crate::engine::{Application, Engine, Event, Message, SessionId};
 use crate::handler::{Context, EndpointId};
 use crate::mounts::Mounts;
 
@@ -40,6 +40,11 @@ pub(crate) enum Command {
     SendBinary(SessionId, Vec<u8>),
     Close(SessionId, u16, String),
     Broadcast(EndpointId, String),
+    Join(SessionId, String),
+    Leave(SessionId, String),
+    Publish(EndpointId, String, String),
+    PublishBinary(EndpointId, String, Vec<u8>),
+    SendTo(Vec<SessionId>, String),
     Run(Box<dyn FnOnce(&mut Context<'_>) + Send>),
     Shutdown,
 }
@@ -115,6 +120,33 @@ impl Handle {
         self.mailbox.post(Command::Broadcast(endpoint, text.into()));
     }
 
+    /// Makes a session a member of a group of its endpoint; see [`Session::join`](crate::Session::join). Nothing happens
+    /// where that is an error.
+    pub fn join(&self, session: SessionId, name: impl Into<String>) {
+        self.mailbox.post(Command::Join(session, name.into()));
+    }
+
+    /// Ends a session's membership; see [`Session::leave`](crate::Session::leave).
+    pub fn leave(&self, session: SessionId, name: impl Into<String>) {
+        self.mailbox.post(Command::Leave(session, name.into()));
+    }
+
+    /// Sends a text to all members of a group; see [`Endpoint::publish`](crate::Endpoint::publish).
+    pub fn publish(&self, endpoint: EndpointId, name: impl Into<String>, text: impl Into<String>) {
+        self.mailbox.post(Command::Publish(endpoint, name.into(), text.into()));
+    }
+
+    /// Sends a binary message to the members of a group that came by raw WebSocket; see
+    /// [`Endpoint::publish_binary`](crate::Endpoint::publish_binary).
+    pub fn publish_binary(&self, endpoint: EndpointId, name: impl Into<String>, bytes: impl Into<Vec<u8>>) {
+        self.mailbox.post(Command::PublishBinary(endpoint, name.into(), bytes.into()));
+    }
+
+    /// Sends a text to these sessions, of whatever endpoints; see [`Endpoint::send_to`](crate::Endpoint::send_to).
+    pub fn send_to(&self, sessions: impl Into<Vec<SessionId>>, text: impl Into<String>) {
+        self.mailbox.post(Command::SendTo(sessions.into(), text.into()));
+    }
+
     /// Runs a closure on the server's own thread, with the server in its hands. If it panics nothing else happens.
     pub fn run(&self, task: impl FnOnce(&mut Context<'_>) + Send + 'static) {
         self.mailbox.post(Command::Run(Box::new(task)));
@@ -148,6 +180,21 @@ impl Command {
             }
             Command::Broadcast(endpoint, text) => {
                 engine.broadcast(endpoint.0, &text, None);
+            }
+            Command::Join(session, name) => {
+                let _ = engine.join(session.0, &name);
+            }
+            Command::Leave(session, name) => {
+                engine.leave(session.0, &name);
+            }
+            Command::Publish(endpoint, name, text) => {
+                engine.publish(endpoint.0, &name, Message::Text(&text), None);
+            }
+            Command::PublishBinary(endpoint, name, bytes) => {
+                engine.publish(endpoint.0, &name, Message::Binary(&bytes), None);
+            }
+            Command::SendTo(sessions, text) => {
+                engine.send_to(None, &sessions, &text);
             }
             Command::Run(task) => {
                 let context = &mut Context::new(engine);

@@ -1,5 +1,7 @@
 //! What a program writes: a [`Handler`] for each endpoint, and what its callbacks are given.
 
+mod groups;
+
 use std::time::Duration;
 
 use crate::collections::Key;
@@ -71,6 +73,20 @@ pub trait Handler<S = ()>: Send + 'static {
     /// A send said [`SendError::Full`] before, and everything that waited has left now.
     fn on_drain(&mut self, session: &mut Session<'_, S>) {
         let _ = session;
+    }
+
+    /// A group got its first member: a program that passes on what is said elsewhere begins to listen for it.
+    ///
+    /// It is told like closes are: behind the callback that caused it, never from inside of another, and in order with
+    /// them. By then the group may have lost that member again: what begins and ends, or ends and begins, before it was told
+    /// is not told at all. So the calls alternate for each name, and the last one says how it is.
+    fn on_group_start(&mut self, endpoint: &mut Endpoint<'_>, name: &str) {
+        let _ = (endpoint, name);
+    }
+
+    /// A group lost its last member; see [`Handler::on_group_start`].
+    fn on_group_end(&mut self, endpoint: &mut Endpoint<'_>, name: &str) {
+        let _ = (endpoint, name);
     }
 
     /// The timer set with [`Session::set_timer`] has run out.

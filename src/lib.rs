@@ -61,6 +61,7 @@
 //! | `send_queue` | endpoint | 1 MiB | [`SendError::Full`]; a broadcast closes with 1013 |
 //! | `session_id_length` | endpoint | 128 bytes | 404 |
 //! | `sessions` | endpoint | 65,536 | 503 |
+//! | `groups`, `groups_per_session`, `group_name_length` | endpoint | 65,536, 32, 128 bytes | [`JoinError`] |
 //! | `response_limit` | endpoint | 128 KiB | the streaming response ends, the client opens the next |
 //! | `disconnect_delay` | endpoint | 5 s | a session without a receiver closes |
 //! | `heartbeat_delay` | endpoint | 25 s | a heartbeat; on WebSocket also a ping |
@@ -105,8 +106,8 @@ mod server;
 pub mod protocol {}
 
 pub use engine::{
-    Cause, Close, Counters, EndpointOptions, Event, OptionError, Refusals, Request, Response, SendError,
-    ServerOptions, SessionId,
+    Cause, Close, Counters, EndpointOptions, Event, JoinError, OptionError, Refusals, Request, Response,
+    SendError, ServerOptions, SessionId,
 };
 pub use handle::Handle;
 pub use handler::{Admission, Context, Endpoint, EndpointId, Handler, Session};

@@ -64,6 +64,19 @@ impl Mounts {
             self.observe(&Event::Panicked { session: Some(SessionId(key)) });
         }
     }
+
+    /// Calls a handler for its endpoint: there is no session that a panic could cost.
+    fn call_endpoint(
+        &mut self,
+        engine: &mut Engine,
+        number: u16,
+        call: impl FnOnce(&mut dyn Mount, &mut Endpoint<'_>),
+    ) {
+        let Some(mount) = self.mounts.get_mut(usize::from(number)) else { return };
+        if contain(|| call(mount.as_mut(), &mut Endpoint::new(engine, number))).is_none() {
+            self.observe(&Event::Panicked { session: None });
+        }
+    }
 }
 
 impl Drop for Mounts {
@@ -126,18 +139,20 @@ impl Application for Mounts {
         self.call(engine, key, |mount, engine, number| mount.on_drain(engine, number, key));
     }
 
+    fn group_started(&mut self, engine: &mut Engine, number: u16, name: &str) {
+        self.call_endpoint(engine, number, |mount, endpoint| mount.on_group_start(endpoint, name));
+    }
+
+    fn group_ended(&mut self, engine: &mut Engine, number: u16, name: &str) {
+        self.call_endpoint(engine, number, |mount, endpoint| mount.on_group_end(endpoint, name));
+    }
+
     fn session_alarm(&mut self, engine: &mut Engine, key: Key<engine::Session>) {
         self.call(engine, key, |mount, engine, number| mount.on_timer(engine, number, key));
     }
 
     fn endpoint_alarm(&mut self, engine: &mut Engine, number: u16) {
-        if let Some(mount) = self.mounts.get_mut(usize::from(number)) {
-            let endpoint = &mut Endpoint::new(engine, number);
-            // There is no session that the panic could cost.
-            if contain(|| mount.on_endpoint_timer(endpoint)).is_none() {
-                self.observe(&Event::Panicked { session: None });
-            }
-        }
+        self.call_endpoint(engine, number, |mount, endpoint| mount.on_endpoint_timer(endpoint));
     }
 
     fn observe(&mut self, event: &Event<'_>) {
@@ -178,6 +193,8 @@ trait Mount: Send {
     fn on_drain(&mut self, engine: &mut Engine, number: u16, key: Key<engine::Session>);
     fn on_timer(&mut self, engine: &mut Engine, number: u16, key: Key<engine::Session>);
     fn on_endpoint_timer(&mut self, endpoint: &mut Endpoint<'_>);
+    fn on_group_start(&mut self, endpoint: &mut Endpoint<'_>, name: &str);
+    fn on_group_end(&mut self, endpoint: &mut Endpoint<'_>, name: &str);
     /// Drops the state of one session at the server's end. `false`: that panicked. `None`: none is left.
     fn drop_state(&mut self) -> Option<bool>;
 }
@@ -263,6 +280,14 @@ where
 
     fn on_endpoint_timer(&mut self, endpoint: &mut Endpoint<'_>) {
         self.handler.on_endpoint_timer(endpoint);
+    }
+
+    fn on_group_start(&mut self, endpoint: &mut Endpoint<'_>, name: &str) {
+        self.handler.on_group_start(endpoint, name);
+    }
+
+    fn on_group_end(&mut self, endpoint: &mut Endpoint<'_>, name: &str) {
+        self.handler.on_group_end(endpoint, name);
     }
 
     fn drop_state(&mut self) -> Option<bool> {

@@ -110,7 +110,7 @@ fn no_floor_uses_one_above() {
 }
 
 /// The files of the engine, lowest first: each calls methods of itself and of those in front of it.
-const ENGINE: [&str; 29] = [
+const ENGINE: [&str; 31] = [
     "time",
     "work",
     "options/rules",
@@ -120,6 +120,7 @@ const ENGINE: [&str; 29] = [
     "byte_queue",
     "session",
     "connection",
+    "groups",
     "endpoint",
     "application",
     "counters",
@@ -127,6 +128,7 @@ const ENGINE: [&str; 29] = [
     "memory",
     "waits",
     "registry",
+    "membership",
     "backpressure",
     "connections",
     "sending",

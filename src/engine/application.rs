@@ -25,6 +25,10 @@ pub trait Application {
     fn closed(&mut self, engine: &mut Engine, session: Key<Session>, close: &Close);
     /// A session that was full has room again.
     fn drained(&mut self, engine: &mut Engine, session: Key<Session>);
+    /// A group of an endpoint got its first member.
+    fn group_started(&mut self, engine: &mut Engine, endpoint: u16, name: &str);
+    /// A group of an endpoint lost its last member.
+    fn group_ended(&mut self, engine: &mut Engine, endpoint: u16, name: &str);
     /// The timer of a session has run out.
     fn session_alarm(&mut self, engine: &mut Engine, session: Key<Session>);
     /// The timer of an endpoint has run out.

@@ -1,6 +1,7 @@
 //! What happened so far, and what there is now.
 
 use super::endpoint::Endpoint;
+use super::groups;
 use super::pool::kept_assembly;
 use super::{Connection, Engine, Session, pool};
 use crate::sockjs::Transport;
@@ -104,7 +105,8 @@ impl Engine {
         let connections = self.options.connections.saturating_mul(each);
         let sessions = self.endpoints.iter().map(|endpoint| {
             let each = size_of::<Session>() + 2 * OVERHEAD + endpoint.options.session_id_length;
-            endpoint.options.sessions.saturating_mul(each)
+            let sessions = endpoint.options.sessions.saturating_mul(each);
+            sessions.saturating_add(groups::most_memory(&endpoint.options))
         });
         sessions
             .fold(connections, usize::saturating_add)

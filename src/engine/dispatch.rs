@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::answers::Exchange;
 use super::application::Application;
 use super::connection::{Connection, Flow, Phase, Rest};
+use super::groups::{Group, Told};
 use super::queues::Notice;
 use super::receivers::Frame;
 use super::session::{Session, State};
@@ -213,6 +214,7 @@ impl Engine {
                 Notice::Accepted(peer) => application.observe(&Event::Accepted { peer }),
                 Notice::Refused(peer, status) => application.observe(&Event::Refused { peer, status }),
                 Notice::Closed(key) => self.notify_closed(key, application),
+                Notice::Group(number, key) => self.notify_group(number, key, application),
             }
         }
         self.time.read();
@@ -226,7 +228,31 @@ impl Engine {
         *told = true;
         let close = Arc::clone(close);
         application.closed(self, key, &close);
+        if let Some(number) = self.endpoint_of(key)
+            && let Some(endpoint) = self.endpoints.get_mut(usize::from(number))
+        {
+            endpoint.groups.forget_member(key.index());
+        }
         self.release(key);
+    }
+
+    fn notify_group(&mut self, number: u16, key: Key<Group>, application: &mut dyn Application) {
+        let Some(endpoint) = self.endpoints.get_mut(usize::from(number)) else { return };
+        let before = self.queues.notices.len();
+        match endpoint.groups.take_notice(key) {
+            Some((name, Told::Started)) => application.group_started(self, number, &name),
+            Some((name, Told::Ended)) => application.group_ended(self, number, &name),
+            // It is as the handler knows it.
+            None => {}
+        }
+        if self.queues.notices.len() > before {
+            for notice in self.queues.notices.split_off(before) {
+                match notice {
+                    Notice::Group(..) => self.queues.next_notices.push_back(notice),
+                    notice => self.queues.notices.push_back(notice),
+                }
+            }
+        }
     }
 
     /// Tells those whose queue has drained; but where a flush is due, one of them, and the rest in the next turn.

@@ -17,12 +17,13 @@
 //! | `output` | what follows when the last byte of an outbox has left |
 //! | `receivers` | what waits in a session → one frame → the framing of its transport → an outbox |
 //! | `answers` | response heads, and whole answers |
-//! | `sending` | messages from the application: to one session, or to all of an endpoint |
+//! | `sending` | messages from the application: to one session, to some, to a group, or to all of an endpoint |
 //! | `connections` | connections are taken in, kept alive behind an answer, ended, dropped |
 //! | `backpressure` | whether more may be read or queued now |
+//! | `membership` | sessions join groups and leave them |
 //! | `registry` | endpoints and sessions are found, created, closed, forgotten |
 //! | `waits` | when each wait is over, and the timers that say so |
-//! | `endpoint`, `connection`, `session`, `chain`, `memory` | what there is, and what it holds |
+//! | `endpoint`, `groups`, `connection`, `session`, `chain`, `memory` | what there is, and what it holds |
 //! | `clock`, `options`, `counters` | values |
 //!
 //! Two rules make re-entrancy simple. What a handler calls only changes state and queues, and never calls a handler.
@@ -40,7 +41,9 @@ mod counters;
 mod dispatch;
 mod endpoint;
 mod expiry;
+mod groups;
 mod input;
+mod membership;
 mod memory;
 mod options;
 mod output;
@@ -65,6 +68,7 @@ use std::sync::Arc;
 pub use application::{Application, Event, Message, Request, Response};
 pub use connection::Connection;
 pub use counters::{Counters, Refusals};
+pub use groups::JoinError;
 pub use options::{EndpointOptions, OptionError, ServerOptions};
 pub use session::{Cause, Close, SendError, Session, SessionId};
 pub use time::{ManualClock, Millis, TimeSource};

@@ -164,6 +164,16 @@ pub struct EndpointOptions {
     pub session_id_length: usize,
     /// The most sessions of this endpoint; default 65,536. Beyond it: 503.
     pub sessions: usize,
+    /// The most groups of this endpoint; default 65,536. Beyond it a session that would begin one more is told
+    /// [`JoinError::TooManyGroups`](crate::JoinError::TooManyGroups).
+    pub groups: usize,
+    /// The most groups that one session is in; default 32. Beyond it:
+    /// [`JoinError::TooManyOfSession`](crate::JoinError::TooManyOfSession). Each membership there may be, of all sessions, is
+    /// in the [memory ceiling](crate::Server::memory_ceiling) with 60 bytes.
+    pub groups_per_session: usize,
+    /// The longest name of a group in bytes; default 128. Beyond it:
+    /// [`JoinError::NameTooLong`](crate::JoinError::NameTooLong).
+    pub group_name_length: usize,
 }
 
 impl Default for EndpointOptions {
@@ -185,6 +195,9 @@ impl Default for EndpointOptions {
             send_queue: 1 << 20,
             session_id_length: 128,
             sessions: 65_536,
+            groups: 65_536,
+            groups_per_session: 32,
+            group_name_length: 128,
         }
     }
 }
@@ -208,6 +221,9 @@ impl EndpointOptions {
         size("send_queue", self.send_queue, 1..=LARGEST_MESSAGE)?;
         size("session_id_length", self.session_id_length, 1..=4096)?;
         count("sessions", self.sessions, 1..=1 << 24)?;
+        count("groups", self.groups, 0..=1 << 24)?;
+        count("groups_per_session", self.groups_per_session, 0..=1 << 24)?;
+        size("group_name_length", self.group_name_length, 0..=4096)?;
         Origins::new(&self.origins).map_err(|error| {
             let rule = format!("hold origins as browsers send them ({})", error.rule());
             OptionError::new("origins", rule, error.entry())

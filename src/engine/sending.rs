@@ -1,13 +1,14 @@
-//! Messages from the application to clients: one, or all of an endpoint. Nothing is framed here: that happens once
-//! at the end of the turn, with all that waits.
+//! Messages from the application to clients: to one session, to some, to a group, or to all of an endpoint. Nothing is
+//! framed here: that happens once at the end of the turn, with all that waits.
 
-use super::Engine;
 use super::backpressure::{QUOTES, REWRITTEN, Room};
 use super::budget::{Purpose, Shared};
 use super::byte_queue::ByteQueue;
 use super::connection::{Connection, Flow};
+use super::groups::Membership;
 use super::pool::Pool;
-use super::session::{Awaited, Cause, Close, SendError, Session};
+use super::session::{Awaited, Cause, Close, SendError, Session, SessionId};
+use super::{Engine, Message};
 use crate::collections::Key;
 use crate::sockjs::Transport;
 use crate::sockjs::json::{string_length, write_string};
@@ -109,30 +110,51 @@ impl Engine {
         }
     }
 
-    /// Sends a text to all sessions of an endpoint, or to all but one; says to how many. It is encoded once for each
-    /// wire format. A session that does not read, and whose queue it would overflow, is closed: a gap is never silent.
+    /// Sends a text to all sessions of an endpoint, or to all but one; says to how many.
     pub fn broadcast(&mut self, number: u16, text: &str, except: Option<Key<Session>>) -> usize {
-        let Some(endpoint) = self.endpoints.get(usize::from(number)) else { return 0 };
-        let mut next = endpoint.roster.first(&self.sessions);
-        let (mut json, mut frame): (Option<Shared>, Option<Shared>) = (None, None);
-        let mut json_length = None;
+        let roster = self.endpoints.get(usize::from(number)).map(|endpoint| &endpoint.roster);
+        let first = roster.and_then(|roster| roster.first(&self.sessions));
+        self.spread(Audience::Everybody(number, first), Message::Text(text), except)
+    }
+
+    /// The same to all members of a group. A binary message goes to those on raw WebSockets.
+    pub fn publish(
+        &mut self,
+        number: u16,
+        name: &str,
+        message: Message<'_>,
+        except: Option<Key<Session>>,
+    ) -> usize {
+        let groups = self.endpoints.get(usize::from(number)).map(|endpoint| &endpoint.groups);
+        let first = groups.and_then(|groups| groups.first_in(groups.find_group(name)?));
+        self.spread(Audience::Members(number, first), message, except)
+    }
+
+    /// The same to these sessions, as far as they are of this endpoint, if one is named.
+    pub fn send_to(&mut self, number: Option<u16>, sessions: &[SessionId], text: &str) -> usize {
+        self.spread(Audience::Named(number, sessions), Message::Text(text), None)
+    }
+
+    /// Sends a message to all of an audience but one; says to how many. It is encoded once for each wire format. A session
+    /// that does not read, and whose queue it would overflow, is closed: a gap is never silent.
+    fn spread(
+        &mut self,
+        mut audience: Audience<'_>,
+        message: Message<'_>,
+        except: Option<Key<Session>>,
+    ) -> usize {
+        let mut post = Post { message, json: None, json_length: None, frame: None };
         let mut reached = 0;
-        while let Some(key) = next {
-            let is_raw = self.transport(key) == Some(Transport::RawWebSocket);
-            let (shared, length) = match is_raw {
-                true => (&frame, text.len()),
-                false => (&json, *json_length.get_or_insert_with(|| string_length(text))),
-            };
-            // What is encoded already costs no more than its place in a list.
-            let added = if shared.is_some() { length.min(ENTRY) } else { length };
-            let room = if Some(key) == except {
-                Err(SendError::Gone)
-            } else {
-                self.room_or_make_it(key, length, added)
+        while let Some(place) = audience.next_session(self) {
+            let room = match place {
+                Some(key) if Some(key) != except => {
+                    self.room_for_post(key, &mut post).ok().map(|room| (key, room))
+                }
+                _ => None,
             };
             // Behind the room that was made, which may have closed other sessions.
-            next = self.endpoints.get(usize::from(number)).and_then(|it| it.roster.next(&self.sessions, key));
-            let Ok(room) = room else { continue };
+            audience.go_on_to_next(self);
+            let Some((key, room)) = room else { continue };
             if room.is_full && !room.may_overflow {
                 self.close_session(
                     key,
@@ -140,19 +162,44 @@ impl Engine {
                 );
                 continue;
             }
-            if let Some(receiver) = room.raw {
-                let frame = frame.get_or_insert_with(|| self.memory.budget.share(raw_frame(text)));
-                let Some(connection) = self.connections.get_mut(receiver) else { continue };
-                connection.outbox.push_shared(frame, &mut self.memory.pool);
-                self.note_queued();
-                self.send_later(receiver);
-            } else {
-                let json = json.get_or_insert_with(|| self.memory.budget.share(json_string(text, length)));
-                self.enqueue(key, |queue, pool| queue.push_shared(json, pool));
-            }
+            self.place(key, &room, &mut post);
             reached += 1;
         }
         reached
+    }
+
+    /// Room for a message that goes to many. What is encoded already costs no more than its place in a list.
+    fn room_for_post(&mut self, key: Key<Session>, post: &mut Post<'_>) -> Result<Room, SendError> {
+        let is_raw = self.transport(key) == Some(Transport::RawWebSocket);
+        let (is_shared, length) = match (is_raw, post.message) {
+            (true, Message::Text(text)) => (post.frame.is_some(), text.len()),
+            (true, Message::Binary(bytes)) => (post.frame.is_some(), bytes.len()),
+            (false, Message::Text(text)) => {
+                (post.json.is_some(), *post.json_length.get_or_insert_with(|| string_length(text)))
+            }
+            (false, Message::Binary(_)) => return Err(SendError::NotBinary),
+        };
+        self.room_or_make_it(key, length, if is_shared { length.min(ENTRY) } else { length })
+    }
+
+    /// Queues a message that goes to many for one of them.
+    fn place(&mut self, key: Key<Session>, room: &Room, post: &mut Post<'_>) {
+        let budget = &mut self.memory.budget;
+        match (room.raw, post.message) {
+            (Some(receiver), message) => {
+                let frame = post.frame.get_or_insert_with(|| budget.share(raw_frame(message)));
+                let Some(connection) = self.connections.get_mut(receiver) else { return };
+                connection.outbox.push_shared(frame, &mut self.memory.pool);
+                self.note_queued();
+                self.send_later(receiver);
+            }
+            (None, Message::Text(text)) => {
+                let length = post.json_length.unwrap_or(0);
+                let json = post.json.get_or_insert_with(|| budget.share(json_string(text, length)));
+                self.enqueue(key, |queue, pool| queue.push_shared(json, pool));
+            }
+            (None, Message::Binary(_)) => {}
+        }
     }
 
     /// The room of a session; where a client that reads and has nothing waiting would get nothing for want of memory, those
@@ -216,10 +263,66 @@ const LONGEST_ESCAPE: usize = 6;
 /// What a place in the list of a queue takes at most.
 const ENTRY: usize = 256;
 
-fn raw_frame(text: &str) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(header_length(text.len()) + text.len());
-    write_header(&mut bytes, Opcode::Text, text.len());
-    bytes.extend_from_slice(text.as_bytes());
+/// The sessions that a message is for, from the next one on.
+enum Audience<'a> {
+    /// All open sessions of an endpoint.
+    Everybody(u16, Option<Key<Session>>),
+    /// The members of a group of an endpoint.
+    Members(u16, Option<Key<Membership>>),
+    /// These sessions, as far as they are of this endpoint, if one is named.
+    Named(Option<u16>, &'a [SessionId]),
+}
+
+impl Audience<'_> {
+    /// The next session; `Some(None)`: one that is to be passed over. `None`: there are no more.
+    fn next_session(&self, engine: &Engine) -> Option<Option<Key<Session>>> {
+        match *self {
+            Audience::Everybody(_, key) => Some(Some(key?)),
+            Audience::Members(number, membership) => {
+                let membership = membership?;
+                let groups = &engine.endpoints.get(usize::from(number))?.groups;
+                Some(groups.session_of(membership).and_then(|slot| engine.sessions.key_at(slot)))
+            }
+            Audience::Named(number, sessions) => {
+                let SessionId(key) = *sessions.first()?;
+                let is_meant = number.is_none() || engine.endpoint_of(key) == number;
+                Some(Some(key).filter(|_| is_meant))
+            }
+        }
+    }
+
+    /// Goes on to the one behind.
+    fn go_on_to_next(&mut self, engine: &Engine) {
+        match self {
+            Audience::Everybody(number, place) => {
+                let roster = engine.endpoints.get(usize::from(*number)).map(|endpoint| &endpoint.roster);
+                *place = roster.and_then(|roster| roster.next(&engine.sessions, (*place)?));
+            }
+            Audience::Members(number, place) => {
+                let groups = engine.endpoints.get(usize::from(*number)).map(|endpoint| &endpoint.groups);
+                *place = groups.and_then(|groups| groups.next_in((*place)?));
+            }
+            Audience::Named(_, sessions) => *sessions = sessions.get(1..).unwrap_or_default(),
+        }
+    }
+}
+
+/// A message for many, encoded once for each wire format, when the first session needs it.
+struct Post<'m> {
+    message: Message<'m>,
+    json: Option<Shared>,
+    json_length: Option<usize>,
+    frame: Option<Shared>,
+}
+
+fn raw_frame(message: Message<'_>) -> Vec<u8> {
+    let (opcode, payload) = match message {
+        Message::Text(text) => (Opcode::Text, text.as_bytes()),
+        Message::Binary(bytes) => (Opcode::Binary, bytes),
+    };
+    let mut bytes = Vec::with_capacity(header_length(payload.len()) + payload.len());
+    write_header(&mut bytes, opcode, payload.len());
+    bytes.extend_from_slice(payload);
     bytes
 }
 

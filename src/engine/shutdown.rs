@@ -66,11 +66,16 @@ impl Engine {
         for key in keys {
             self.drop_connection(key);
         }
-        // No client is left to be sent anything.
-        self.turn.flush_due = false;
-        self.memory.budget.begin_flush();
-        self.turn.work.begin_turn();
-        self.notify(application);
+        // There are no more turns: all that is left is told now, however much it is. It has an end, since sessions can no
+        // longer join groups.
+        while !(self.queues.notices.is_empty() && self.queues.next_notices.is_empty()) {
+            // No client is left to be sent anything.
+            self.turn.flush_due = false;
+            self.memory.budget.begin_flush();
+            self.turn.work.begin_turn();
+            self.queues.notices.append(&mut self.queues.next_notices);
+            self.notify(application);
+        }
         left
     }
 }

@@ -206,6 +206,8 @@ impl Application for Program {
         self.next(engine, Some(session));
     }
 
+    fn group_started(&mut self, _: &mut Engine, _: u16, _: &str) {}
+    fn group_ended(&mut self, _: &mut Engine, _: u16, _: &str) {}
     fn session_alarm(&mut self, engine: &mut Engine, session: Key<engine::Session>) {
         self.told.push(Told::Alarm(self.number(session)));
         self.next(engine, Some(session));

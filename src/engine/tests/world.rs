@@ -19,6 +19,8 @@ pub(super) enum Moment<'m> {
     Alarm,
     Close,
     Drain,
+    /// A group of this name got its first member, or lost its last one.
+    Group(&'m str),
 }
 
 /// The handlers of a test: they log what they hear, then behave.
@@ -45,6 +47,17 @@ impl Recorder {
     }
 }
 
+impl Recorder {
+    /// The behaviour is given a session that is open, if there is one.
+    fn hear_of_group(&mut self, engine: &mut Engine, number: u16, name: &str, what: &str) {
+        self.log.push(format!("{name} {what}"));
+        let first = engine.open_sessions(number).next();
+        if let Some(key) = first {
+            self.behaviours[usize::from(number)](engine, key, Moment::Group(name));
+        }
+    }
+}
+
 impl Application for Recorder {
     fn admit(&mut self, _: u16, _: &Request<'_>) -> Result<(), u16> {
         Ok(())
@@ -62,6 +75,12 @@ impl Application for Recorder {
     }
     fn drained(&mut self, engine: &mut Engine, key: Key<Session>) {
         self.hear(engine, key, "drain".into(), Moment::Drain);
+    }
+    fn group_started(&mut self, engine: &mut Engine, number: u16, name: &str) {
+        self.hear_of_group(engine, number, name, "starts");
+    }
+    fn group_ended(&mut self, engine: &mut Engine, number: u16, name: &str) {
+        self.hear_of_group(engine, number, name, "ends");
     }
     fn session_alarm(&mut self, engine: &mut Engine, key: Key<Session>) {
         self.hear(engine, key, "alarm".into(), Moment::Alarm);
@@ -372,5 +391,6 @@ impl World {
         let left = (counters.connections, counters.sessions, counters.timers, counters.buffered);
         assert_eq!(left, (0, 0, 0, 0), "{counters:?}");
         assert_eq!(counters.opened, counters.closed);
+        assert!(self.engine.has_no_groups());
     }
 }
