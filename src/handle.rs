@@ -99,13 +99,14 @@ impl Handle {
         Self { mailbox }
     }
 
-    /// Queues a text message for a session; dropped if the session is closed, or its client does not read and its queue
-    /// is full by then.
+    /// Queues a text message for a session; dropped if the session is closed. Where its client does not read and its queue is
+    /// full by then, [`EndpointOptions::overflow`](crate::EndpointOptions::overflow) says what happens.
     pub fn send(&self, session: SessionId, text: impl Into<String>) {
         self.mailbox.post(Command::Send(session, text.into()));
     }
 
-    /// Queues a binary message for a session of a raw WebSocket.
+    /// Queues a binary message for a session of a raw WebSocket, as [`Handle::send`] does; dropped if the session has another
+    /// transport.
     pub fn send_binary(&self, session: SessionId, bytes: impl Into<Vec<u8>>) {
         self.mailbox.post(Command::SendBinary(session, bytes.into()));
     }
@@ -169,11 +170,10 @@ impl Command {
     pub(crate) fn run(self, engine: &mut Engine, mounts: &mut Mounts) -> bool {
         match self {
             Command::Send(session, text) => {
-                // Whoever sends from afar cannot be told.
-                let _ = engine.send(session.0, &text);
+                engine.send_or_overflow(session.0, Message::Text(&text));
             }
             Command::SendBinary(session, bytes) => {
-                let _ = engine.send_binary(session.0, &bytes);
+                engine.send_or_overflow(session.0, Message::Binary(&bytes));
             }
             Command::Close(session, code, reason) => {
                 engine.close(session.0, code, &reason);

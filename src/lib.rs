@@ -58,7 +58,7 @@
 //! | `buffered_bytes` | server | 256 MiB | 503, close code 1013, or [`SendError::Full`] |
 //! | `shutdown_grace` | server | 10 s | what is left is cut and counted |
 //! | `message_size` | endpoint | 1 MiB | close code 1009, or 413 |
-//! | `send_queue` | endpoint | 1 MiB | [`SendError::Full`]; a broadcast closes with 1013 |
+//! | `send_queue` | endpoint | 1 MiB | [`SendError::Full`]; a broadcast closes with 1013, or skips ([`Overflow`]) |
 //! | `session_id_length` | endpoint | 128 bytes | 404 |
 //! | `sessions` | endpoint | 65,536 | 503 |
 //! | `groups`, `groups_per_session`, `group_name_length` | endpoint | 65,536, 32, 128 bytes | [`JoinError`] |
@@ -106,8 +106,8 @@ mod server;
 pub mod protocol {}
 
 pub use engine::{
-    Cause, Close, Counters, EndpointOptions, Event, JoinError, OptionError, Refusals, Request, Response,
-    SendError, ServerOptions, SessionId,
+    Cause, Close, Counters, EndpointOptions, Event, JoinError, OptionError, Overflow, Refusals, Request,
+    Response, SendError, ServerOptions, SessionId,
 };
 pub use handle::Handle;
 pub use handler::{Admission, Context, Endpoint, EndpointId, Handler, Session};

@@ -60,8 +60,16 @@ impl Mounts {
         let Some(mount) = self.mounts.get_mut(usize::from(number)) else { return };
         if contain(|| call(mount.as_mut(), engine, number)).is_none() {
             let reason = "Internal error".to_owned();
-            engine.close_session(key, Close { code: 3000, reason, cause: Cause::Panic });
+            engine.close_session(key, Close { code: 3000, reason, cause: Cause::Panic, skipped: 0 });
             self.observe(&Event::Panicked { session: Some(SessionId(key)) });
+        }
+    }
+
+    /// Tells the observer of messages that were skipped, if there are any.
+    fn observe_gap(&mut self, engine: &Engine, key: Key<engine::Session>, messages: u64) {
+        if messages > 0 {
+            let endpoint = engine.endpoint_of(key).map_or("", |number| engine.prefix(number));
+            self.observe(&Event::Skipped { session: SessionId(key), endpoint, messages });
         }
     }
 
@@ -127,6 +135,7 @@ impl Application for Mounts {
     }
 
     fn closed(&mut self, engine: &mut Engine, key: Key<engine::Session>, close: &Close) {
+        self.observe_gap(engine, key, close.skipped);
         if self.observer.is_some() {
             let endpoint = engine.endpoint_of(key).map_or("", |number| engine.prefix(number));
             self.observe(&Event::Closed { session: SessionId(key), endpoint, close });
@@ -135,8 +144,9 @@ impl Application for Mounts {
         self.call(engine, key, |mount, engine, _| mount.forget(engine, key));
     }
 
-    fn drained(&mut self, engine: &mut Engine, key: Key<engine::Session>) {
-        self.call(engine, key, |mount, engine, number| mount.on_drain(engine, number, key));
+    fn drained(&mut self, engine: &mut Engine, key: Key<engine::Session>, skipped: u64) {
+        self.observe_gap(engine, key, skipped);
+        self.call(engine, key, |mount, engine, number| mount.on_drain(engine, number, key, skipped));
     }
 
     fn group_started(&mut self, engine: &mut Engine, number: u16, name: &str) {
@@ -190,7 +200,7 @@ trait Mount: Send {
     );
     fn on_close(&mut self, engine: &mut Engine, number: u16, key: Key<engine::Session>, close: &Close);
     fn forget(&mut self, engine: &mut Engine, key: Key<engine::Session>);
-    fn on_drain(&mut self, engine: &mut Engine, number: u16, key: Key<engine::Session>);
+    fn on_drain(&mut self, engine: &mut Engine, number: u16, key: Key<engine::Session>, skipped: u64);
     fn on_timer(&mut self, engine: &mut Engine, number: u16, key: Key<engine::Session>);
     fn on_endpoint_timer(&mut self, endpoint: &mut Endpoint<'_>);
     fn on_group_start(&mut self, endpoint: &mut Endpoint<'_>, name: &str);
@@ -270,8 +280,8 @@ where
         }
     }
 
-    fn on_drain(&mut self, engine: &mut Engine, number: u16, key: Key<engine::Session>) {
-        self.with(engine, number, key, |handler, session| handler.on_drain(session));
+    fn on_drain(&mut self, engine: &mut Engine, number: u16, key: Key<engine::Session>, skipped: u64) {
+        self.with(engine, number, key, |handler, session| handler.on_drain(session, skipped));
     }
 
     fn on_timer(&mut self, engine: &mut Engine, number: u16, key: Key<engine::Session>) {

@@ -84,7 +84,7 @@ impl Application for Program {
         }
     }
     fn closed(&mut self, _: &mut Engine, _: Key<Session>, _: &Close) {}
-    fn drained(&mut self, _: &mut Engine, _: Key<Session>) {}
+    fn drained(&mut self, _: &mut Engine, _: Key<Session>, _: u64) {}
     fn group_started(&mut self, _: &mut Engine, _: u16, _: &str) {}
     fn group_ended(&mut self, _: &mut Engine, _: u16, _: &str) {}
     fn session_alarm(&mut self, _: &mut Engine, _: Key<Session>) {}

@@ -34,6 +34,8 @@ pub struct Counters {
     pub messages_in: u64,
     /// Messages to clients, a broadcast counted once for each recipient.
     pub messages_out: u64,
+    /// Messages that were skipped for sessions whose clients do not read; see [`Overflow::Skip`](crate::Overflow::Skip).
+    pub skipped: u64,
     /// Bytes read.
     pub bytes_in: u64,
     /// Bytes written.

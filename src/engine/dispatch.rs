@@ -259,8 +259,8 @@ impl Engine {
     pub(super) fn notify_drained(&mut self, application: &mut dyn Application) {
         for _ in 0..self.queues.drained.len() {
             let Some(key) = self.queues.drained.pop_front() else { break };
-            if self.is_open(key) {
-                application.drained(self, key);
+            if let Some(skipped) = self.end_gap(key) {
+                application.drained(self, key, skipped);
                 self.time.read();
                 self.notify(application);
             }

@@ -69,7 +69,7 @@ pub use application::{Application, Event, Message, Request, Response};
 pub use connection::Connection;
 pub use counters::{Counters, Refusals};
 pub use groups::JoinError;
-pub use options::{EndpointOptions, OptionError, ServerOptions};
+pub use options::{EndpointOptions, OptionError, Overflow, ServerOptions};
 pub use session::{Cause, Close, SendError, Session, SessionId};
 pub use time::{ManualClock, Millis, TimeSource};
 

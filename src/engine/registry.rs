@@ -117,9 +117,8 @@ impl Engine {
     /// closed already.
     pub fn close_session(&mut self, key: Key<Session>, close: Close) -> bool {
         let Some(session) = self.sessions.get_mut(key) else { return false };
-        if !session.is_open() {
-            return false;
-        }
+        let State::Open { skipped } = session.state else { return false };
+        let close = Close { skipped, ..close };
         let lingers = session.id.is_some();
         session.state = State::Closed { close: Arc::new(close), told: false, lingers };
         self.time.alarms.cancel(&mut session.alarm);

@@ -7,8 +7,8 @@ use super::byte_queue::ByteQueue;
 use super::connection::{Connection, Flow};
 use super::groups::Membership;
 use super::pool::Pool;
-use super::session::{Awaited, Cause, Close, SendError, Session, SessionId};
-use super::{Engine, Message};
+use super::session::{Awaited, Cause, Close, SendError, Session, SessionId, State};
+use super::{Engine, Message, Overflow};
 use crate::collections::Key;
 use crate::sockjs::Transport;
 use crate::sockjs::json::{string_length, write_string};
@@ -18,15 +18,57 @@ use crate::websocket::frame::{Opcode, header_length, write_header};
 impl Engine {
     /// Queues a text message for one client.
     pub fn send(&mut self, key: Key<Session>, text: &str) -> Result<(), SendError> {
-        if self.transport(key) == Some(Transport::RawWebSocket) {
-            let receiver = self.take_room(key, text.len())?;
-            self.send_raw(receiver, Opcode::Text, text.as_bytes());
-            return Ok(());
+        self.send_message(key, Message::Text(text))
+    }
+
+    /// Queues a binary message for one raw WebSocket.
+    pub fn send_binary(&mut self, key: Key<Session>, bytes: &[u8]) -> Result<(), SendError> {
+        self.send_message(key, Message::Binary(bytes))
+    }
+
+    fn send_message(&mut self, key: Key<Session>, message: Message<'_>) -> Result<(), SendError> {
+        let length = self.length_for(key, message)?;
+        let room = self.room_or_make_it(key, length, length)?;
+        if room.is_full {
+            self.note_full(key, &room);
+            return Err(SendError::Full);
         }
-        let length = self.encoded_length(text);
-        self.take_room(key, length)?;
-        self.enqueue(key, |queue, pool| queue.write_long(length, pool, |out| write_string(out, text)));
+        self.queue_message(key, &room, message, length);
         Ok(())
+    }
+
+    /// Queues a message for one client, from a sender that cannot be told `Full`: where there is no room, the endpoint's
+    /// policy says what happens.
+    pub fn send_or_overflow(&mut self, key: Key<Session>, message: Message<'_>) {
+        let Ok(length) = self.length_for(key, message) else { return };
+        let Ok(room) = self.room_or_make_it(key, length, length) else { return };
+        if !self.overflows(key, &room) {
+            self.queue_message(key, &room, message, length);
+        }
+    }
+
+    /// How long a message is as one session gets it.
+    fn length_for(&self, key: Key<Session>, message: Message<'_>) -> Result<usize, SendError> {
+        match (self.transport(key), message) {
+            (Some(Transport::RawWebSocket), message) => Ok(payload_of(message).len()),
+            (Some(_), Message::Text(text)) => Ok(self.encoded_length(text)),
+            (Some(_), Message::Binary(_)) if self.is_open(key) => Err(SendError::NotBinary),
+            _ => Err(SendError::Gone),
+        }
+    }
+
+    /// Queues a message for which there is room.
+    fn queue_message(&mut self, key: Key<Session>, room: &Room, message: Message<'_>, length: usize) {
+        match (room.raw, message) {
+            (Some(receiver), message) => self.send_raw(receiver, message),
+            (None, Message::Text(text)) => {
+                self.enqueue(key, |queue, pool| {
+                    queue.write_long(length, pool, |out| write_string(out, text))
+                });
+            }
+            // A raw WebSocket whose connection is gone is about to close.
+            (None, Message::Binary(_)) => {}
+        }
     }
 
     /// How long a text is as a JSON string. Its escapes are counted where they may matter: not while there is room for the
@@ -37,19 +79,6 @@ impl Engine {
         if is_roomy { text.len() + QUOTES } else { string_length(text) }
     }
 
-    /// Queues a binary message for one raw WebSocket.
-    pub fn send_binary(&mut self, key: Key<Session>, bytes: &[u8]) -> Result<(), SendError> {
-        match self.transport(key) {
-            None | Some(Transport::RawWebSocket) => {
-                let receiver = self.take_room(key, bytes.len())?;
-                self.send_raw(receiver, Opcode::Binary, bytes);
-                Ok(())
-            }
-            Some(_) if !self.is_open(key) => Err(SendError::Gone),
-            Some(_) => Err(SendError::NotBinary),
-        }
-    }
-
     /// A message was queued for a client.
     fn note_queued(&mut self) {
         self.counters.messages_out += 1;
@@ -57,14 +86,10 @@ impl Engine {
     }
 
     /// A message of a raw WebSocket is a frame at once.
-    fn send_raw(&mut self, receiver: Option<Key<Connection>>, opcode: Opcode, payload: &[u8]) {
-        let Some(receiver) = receiver else { return };
+    fn send_raw(&mut self, receiver: Key<Connection>, message: Message<'_>) {
         let Some(connection) = self.connections.get_mut(receiver) else { return };
-        let length = header_length(payload.len()) + payload.len();
-        connection.outbox.write_long(length, &mut self.memory.pool, |out| {
-            write_header(out, opcode, payload.len());
-            out.extend_from_slice(payload);
-        });
+        let length = frame_length(message);
+        connection.outbox.write_long(length, &mut self.memory.pool, |out| write_frame(out, message));
         self.note_queued();
         self.send_later(receiver);
     }
@@ -81,14 +106,45 @@ impl Engine {
         self.note_queued();
     }
 
-    /// Room for so many bytes, or `Full`. The connection is named where the message goes out as it is.
-    fn take_room(&mut self, key: Key<Session>, length: usize) -> Result<Option<Key<Connection>>, SendError> {
-        let room = self.room_or_make_it(key, length, length)?;
-        if room.is_full {
-            self.note_full(key, &room);
-            return Err(SendError::Full);
+    /// Whether a message to many, or from afar, is not for this session: it has no room, or others were skipped before. Then
+    /// the endpoint's policy is carried out.
+    fn overflows(&mut self, key: Key<Session>, room: &Room) -> bool {
+        let Some(Session { state: State::Open { skipped }, endpoint, .. }) = self.sessions.get_mut(key)
+        else {
+            return true;
+        };
+        let is_in_gap = *skipped > 0;
+        if !is_in_gap && (!room.is_full || room.may_overflow) {
+            return false;
         }
-        Ok(room.raw)
+        let policy = self.endpoints.get(usize::from(*endpoint)).map(|endpoint| endpoint.options.overflow);
+        match policy.unwrap_or_default() {
+            Overflow::Close => {
+                let reason = "Send queue full";
+                self.close_session(key, Close::new(close::TRY_AGAIN_LATER, reason, Cause::Overflow));
+            }
+            Overflow::Skip => {
+                *skipped += 1;
+                self.counters.skipped += 1;
+                self.turn.work.note_message();
+                if !is_in_gap {
+                    // The end of the gap is told as a drain is.
+                    self.note_full(key, room);
+                }
+            }
+        }
+        true
+    }
+
+    /// The handler is about to be told that all of a session's messages have left, and of so many that were skipped: from
+    /// here on it gets messages again. `None`: it is closed, or has filled again meanwhile and is told later.
+    pub(super) fn end_gap(&mut self, key: Key<Session>) -> Option<u64> {
+        match self.sessions.get_mut(key)? {
+            Session { state: State::Open { skipped }, awaited: Awaited::Nothing, .. } => {
+                Some(std::mem::take(skipped))
+            }
+            _ => None,
+        }
     }
 
     /// Somebody is told `Full`, and will be told when it is over.
@@ -135,8 +191,8 @@ impl Engine {
         self.spread(Audience::Named(number, sessions), Message::Text(text), None)
     }
 
-    /// Sends a message to all of an audience but one; says to how many. It is encoded once for each wire format. A session
-    /// that does not read, and whose queue it would overflow, is closed: a gap is never silent.
+    /// Sends a message to all of an audience but one; says to how many. It is encoded once for each wire format. Where a
+    /// session does not read, and has no room for it, the endpoint's policy says what happens: a gap is never silent.
     fn spread(
         &mut self,
         mut audience: Audience<'_>,
@@ -155,15 +211,10 @@ impl Engine {
             // Behind the room that was made, which may have closed other sessions.
             audience.go_on_to_next(self);
             let Some((key, room)) = room else { continue };
-            if room.is_full && !room.may_overflow {
-                self.close_session(
-                    key,
-                    Close::new(close::TRY_AGAIN_LATER, "Send queue full", Cause::Overflow),
-                );
-                continue;
+            if !self.overflows(key, &room) {
+                self.queue_post(key, &room, &mut post);
+                reached += 1;
             }
-            self.place(key, &room, &mut post);
-            reached += 1;
         }
         reached
     }
@@ -172,8 +223,7 @@ impl Engine {
     fn room_for_post(&mut self, key: Key<Session>, post: &mut Post<'_>) -> Result<Room, SendError> {
         let is_raw = self.transport(key) == Some(Transport::RawWebSocket);
         let (is_shared, length) = match (is_raw, post.message) {
-            (true, Message::Text(text)) => (post.frame.is_some(), text.len()),
-            (true, Message::Binary(bytes)) => (post.frame.is_some(), bytes.len()),
+            (true, message) => (post.frame.is_some(), payload_of(message).len()),
             (false, Message::Text(text)) => {
                 (post.json.is_some(), *post.json_length.get_or_insert_with(|| string_length(text)))
             }
@@ -183,7 +233,7 @@ impl Engine {
     }
 
     /// Queues a message that goes to many for one of them.
-    fn place(&mut self, key: Key<Session>, room: &Room, post: &mut Post<'_>) {
+    fn queue_post(&mut self, key: Key<Session>, room: &Room, post: &mut Post<'_>) {
         let budget = &mut self.memory.budget;
         match (room.raw, post.message) {
             (Some(receiver), message) => {
@@ -315,14 +365,31 @@ struct Post<'m> {
     frame: Option<Shared>,
 }
 
-fn raw_frame(message: Message<'_>) -> Vec<u8> {
-    let (opcode, payload) = match message {
-        Message::Text(text) => (Opcode::Text, text.as_bytes()),
-        Message::Binary(bytes) => (Opcode::Binary, bytes),
+fn payload_of(message: Message<'_>) -> &[u8] {
+    match message {
+        Message::Text(text) => text.as_bytes(),
+        Message::Binary(bytes) => bytes,
+    }
+}
+
+fn frame_length(message: Message<'_>) -> usize {
+    let length = payload_of(message).len();
+    header_length(length) + length
+}
+
+fn write_frame(out: &mut Vec<u8>, message: Message<'_>) {
+    let opcode = match message {
+        Message::Text(_) => Opcode::Text,
+        Message::Binary(_) => Opcode::Binary,
     };
-    let mut bytes = Vec::with_capacity(header_length(payload.len()) + payload.len());
-    write_header(&mut bytes, opcode, payload.len());
-    bytes.extend_from_slice(payload);
+    let payload = payload_of(message);
+    write_header(out, opcode, payload.len());
+    out.extend_from_slice(payload);
+}
+
+fn raw_frame(message: Message<'_>) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(frame_length(message));
+    write_frame(&mut bytes, message);
     bytes
 }
 

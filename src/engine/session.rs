@@ -83,8 +83,9 @@ pub(super) enum Awaited {
 
 /// The life of a session has one turning point.
 pub(super) enum State {
-    /// The application may send, and hears messages.
-    Open,
+    /// The application may send, and hears messages. So many messages were skipped for it since `on_drain` was told last: while
+    /// there are any, all are.
+    Open { skipped: u64 },
     /// Over. What waits goes out, then the close frame.
     Closed {
         close: Arc<Close>,
@@ -100,7 +101,7 @@ impl Session {
         Self {
             endpoint,
             transport,
-            state: State::Open,
+            state: State::Open { skipped: 0 },
             id: id.map(Box::from),
             receiver: None,
             queue: ByteQueue::default(),
@@ -122,7 +123,7 @@ impl Session {
     }
 
     pub(super) fn is_open(&self) -> bool {
-        matches!(self.state, State::Open)
+        matches!(self.state, State::Open { .. })
     }
 }
 
@@ -153,6 +154,9 @@ pub struct Close {
     pub reason: String,
     /// Who or what ended it.
     pub cause: Cause,
+    /// Messages that were skipped for it and of which [`Handler::on_drain`](crate::Handler::on_drain) did not tell: see
+    /// [`Overflow::Skip`](crate::Overflow::Skip).
+    pub skipped: u64,
 }
 
 /// Who or what ended a session.
@@ -171,7 +175,8 @@ pub enum Cause {
     Unresponsive,
     /// The client broke the protocol: a bad frame, bad JSON, a message too large.
     Protocol,
-    /// A broadcast found the send queue full.
+    /// A message to many, or from a [`Handle`](crate::Handle), found the send queue full; see
+    /// [`Overflow::Close`](crate::Overflow::Close).
     Overflow,
     /// The server shuts down.
     Shutdown,
@@ -187,7 +192,7 @@ impl fmt::Display for Close {
 
 impl Close {
     pub(super) fn new(code: u16, reason: &str, cause: Cause) -> Self {
-        Self { code, reason: reason.to_owned(), cause }
+        Self { code, reason: reason.to_owned(), cause, skipped: 0 }
     }
 }
 

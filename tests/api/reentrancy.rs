@@ -185,7 +185,7 @@ impl Handler for Actor {
         self.note(Binary, session);
     }
 
-    fn on_drain(&mut self, session: &mut Session<'_>) {
+    fn on_drain(&mut self, session: &mut Session<'_>, _: u64) {
         self.note(Drain, session);
     }
 

@@ -201,7 +201,7 @@ impl Application for Program {
         self.next(engine, Some(session));
     }
 
-    fn drained(&mut self, engine: &mut Engine, session: Key<engine::Session>) {
+    fn drained(&mut self, engine: &mut Engine, session: Key<engine::Session>, _: u64) {
         assert!(self.full && engine.is_open(session));
         self.next(engine, Some(session));
     }

@@ -3,6 +3,7 @@
 mod groups;
 mod leaving;
 mod memory;
+mod overflow;
 mod races;
 mod random;
 mod relief;

@@ -30,6 +30,8 @@ pub(super) struct Recorder {
     pub(super) names: HashMap<Key<Session>, usize>,
     /// How long each callback works, in milliseconds, before it does anything.
     pub(super) work: u64,
+    /// Messages that were skipped, as drains and closes told.
+    pub(super) skipped: u64,
     /// How large a page of the program's own is; none is 404.
     pub(super) page: usize,
     clock: ManualClock,
@@ -71,9 +73,11 @@ impl Application for Recorder {
     }
     fn closed(&mut self, engine: &mut Engine, key: Key<Session>, close: &Close) {
         assert_eq!(engine.send(key, "too late"), Err(SendError::Gone));
+        self.skipped += close.skipped;
         self.hear(engine, key, format!("close {} {:?}", close.code, close.cause), Moment::Close);
     }
-    fn drained(&mut self, engine: &mut Engine, key: Key<Session>) {
+    fn drained(&mut self, engine: &mut Engine, key: Key<Session>, skipped: u64) {
+        self.skipped += skipped;
         self.hear(engine, key, "drain".into(), Moment::Drain);
     }
     fn group_started(&mut self, engine: &mut Engine, number: u16, name: &str) {
