@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use sockjs_server::{
-    Close, Endpoint, EndpointId, EndpointOptions, Handler, Request, SendError, ServerOptions, Session,
-    SessionId,
+    Close, Endpoint, EndpointId, EndpointOptions, Handler, JoinError, Request, SendError, ServerOptions,
+    Session, SessionId,
 };
 
 use crate::clients::{Frame, WebSocket};
@@ -22,13 +22,16 @@ enum Callback {
     Drain,
     Timer,
     EndpointTimer,
+    GroupStart,
+    GroupEnd,
     Task,
     Close,
 }
 
-use Callback::{Binary, Drain, EndpointTimer, Message, Open, Task, Timer};
+use Callback::{Binary, Drain, EndpointTimer, GroupEnd, GroupStart, Message, Open, Task, Timer};
 
-const CALLBACKS: [Callback; 8] = [Open, Message, Binary, Drain, Timer, EndpointTimer, Task, Callback::Close];
+const CALLBACKS: [Callback; 10] =
+    [Open, Message, Binary, Drain, Timer, EndpointTimer, GroupStart, GroupEnd, Task, Callback::Close];
 
 /// What is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,11 +46,13 @@ enum Operation {
     CloseAll,
     SendAfterClose,
     Timers,
+    Groups,
+    CloseMember,
 }
 
 use Operation::*;
 
-const OPERATIONS: [Operation; 10] = [
+const OPERATIONS: [Operation; 12] = [
     SendToSelf,
     SendToOther,
     Broadcast,
@@ -58,6 +63,8 @@ const OPERATIONS: [Operation; 10] = [
     CloseAll,
     SendAfterClose,
     Timers,
+    Groups,
+    CloseMember,
 ];
 
 /// The sessions of one endpoint: two that only look on, and then the one whose callback acts.
@@ -89,6 +96,14 @@ impl Actor {
     }
 }
 
+impl Actor {
+    fn act_for_endpoint(&mut self, endpoint: &mut Endpoint<'_>) {
+        let (subject, other) = (self.sessions[SUBJECT], self.sessions[0]);
+        act_from_outside(self.operation, endpoint, subject, other, true);
+        self.acted.send(()).expect("the test is waiting");
+    }
+}
+
 /// Through the session's own methods where there is one.
 fn act(operation: Operation, session: &mut Session<'_>, other: SessionId, is_open: bool) {
     let gone = if is_open { Ok(()) } else { Err(SendError::Gone) };
@@ -111,6 +126,19 @@ fn act(operation: Operation, session: &mut Session<'_>, other: SessionId, is_ope
         Timers => {
             session.set_timer(Duration::from_secs(3600));
             session.cancel_timer();
+        }
+        Groups => {
+            assert_eq!(session.join("g"), if is_open { Ok(()) } else { Err(JoinError::Gone) });
+            assert_eq!(session.endpoint().join(other, "g"), Ok(()));
+            assert_eq!(session.publish_others("g", "group"), 1);
+            assert_eq!((session.is_member("g"), session.leave("g")), (is_open, is_open));
+            assert_eq!(session.endpoint().members("g"), [other]);
+        }
+        CloseMember => {
+            let _ = session.join("g");
+            session.close(4001, "self");
+            assert_eq!(session.join("h"), Err(JoinError::Gone));
+            assert_eq!((session.is_member("g"), session.publish("g", "late")), (false, 0));
         }
         SendToOther | CloseOther | CloseAll => {
             let id = session.id();
@@ -159,6 +187,18 @@ fn act_from_outside(
             endpoint.set_timer(Duration::from_secs(3600));
             endpoint.cancel_timer();
         }
+        Groups => {
+            assert_eq!((endpoint.join(subject, "g"), endpoint.join(other, "g")), (Ok(()), Ok(())));
+            assert_eq!(endpoint.publish_except("g", "group", subject), 1);
+            assert!(endpoint.leave(subject, "g") && !endpoint.leave(subject, "g"));
+            assert_eq!(endpoint.members("g"), [other]);
+        }
+        CloseMember => {
+            assert_eq!(endpoint.join(subject, "g"), Ok(()));
+            assert!(endpoint.close(subject, 4001, "self"));
+            assert_eq!(endpoint.join(subject, "h"), Err(JoinError::Gone));
+            assert_eq!((endpoint.member_count("g"), endpoint.publish("g", "late")), (0, 0));
+        }
     }
 }
 
@@ -175,6 +215,7 @@ impl Handler for Actor {
                 assert_eq!(session.send("more"), Err(SendError::Full));
             }
             "timer" => session.set_timer(Duration::from_millis(1)),
+            "start" | "end" => session.join(text).expect("within limits"),
             "endpoint timer" => session.endpoint().set_timer(Duration::from_millis(1)),
             _ => {}
         }
@@ -194,9 +235,21 @@ impl Handler for Actor {
     }
 
     fn on_endpoint_timer(&mut self, endpoint: &mut Endpoint<'_>) {
-        let (subject, other) = (self.sessions[SUBJECT], self.sessions[0]);
-        act_from_outside(self.operation, endpoint, subject, other, true);
-        self.acted.send(()).expect("the test is waiting");
+        self.act_for_endpoint(endpoint);
+    }
+
+    fn on_group_start(&mut self, endpoint: &mut Endpoint<'_>, name: &str) {
+        match name {
+            "start" => self.act_for_endpoint(endpoint),
+            "end" => assert!(endpoint.leave(self.sessions[SUBJECT], "end")),
+            _ => {}
+        }
+    }
+
+    fn on_group_end(&mut self, endpoint: &mut Endpoint<'_>, name: &str) {
+        if name == "end" {
+            self.act_for_endpoint(endpoint);
+        }
     }
 
     fn on_close(&mut self, session: &mut Session<'_>, _: &Close) {
@@ -219,6 +272,8 @@ fn expected(callback: Callback, operation: Operation) -> [Vec<Frame>; 3] {
         CloseAll => [close(4003, "all"), close(4003, "all"), close(4003, "all")],
         SendAfterClose => [text("all"), text("all"), close(4001, "self")],
         Timers => [vec![], vec![], vec![]],
+        Groups => [text("group"), vec![], vec![]],
+        CloseMember => [vec![], vec![], close(4001, "self")],
     };
     match callback {
         // It had said goodbye already, and nothing goes behind the answer.
@@ -242,6 +297,8 @@ fn play(server: &TestServer, scene: &Scene) {
         Drain => _ = subject.text("fill"),
         Timer => _ = subject.text("timer"),
         EndpointTimer => _ = subject.text("endpoint timer"),
+        GroupStart => _ = subject.text("start"),
+        GroupEnd => _ = subject.text("end"),
         Callback::Close => _ = subject.close(1000),
         Task => {
             let (operation, endpoint, act) = (*operation, *endpoint, act.clone());
