@@ -7,6 +7,7 @@ mod building;
 mod clients;
 mod embedding;
 mod examples;
+mod feed;
 mod groups;
 mod handlers;
 mod handles;
