@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::containment::contain;
-use crate::engine::{Application, Engine, Event, SessionId};
+use crate::engine::{Application, Engine, Event, Message, SessionId};
 use crate::handler::{Context, EndpointId};
 use crate::mailbox::Mailbox;
 use crate::mounts::Mounts;
@@ -87,6 +87,11 @@ pub(crate) enum Command {
     Close(SessionId, u16, String),
     Terminate(SessionId),
     Broadcast(u16, String),
+    Join(SessionId, String),
+    Leave(SessionId, String),
+    Publish(u16, Box<(String, String)>),
+    PublishBinary(u16, Box<(String, Vec<u8>)>),
+    SendTo(Box<(Vec<SessionId>, String)>),
     Run(Box<dyn FnOnce(&mut Context<'_>) + Send>),
     End(Box<Ending>),
 }
@@ -104,8 +109,8 @@ impl Handle {
         Self { mailbox }
     }
 
-    /// Queues a text message for a session; dropped if by then the session is closed, or its client does not read and its
-    /// queue is full.
+    /// Queues a text message for a session; dropped if the session is closed by then. Where its client does not read and its
+    /// queue is full, [`EndpointOptions::overflow`](crate::EndpointOptions::overflow) says what happens.
     ///
     /// # Errors
     /// [`HandleError`]: the message was not taken.
@@ -113,7 +118,8 @@ impl Handle {
         self.mailbox.post(Command::Send(session, text.into()))
     }
 
-    /// Queues a binary message for a session of a raw WebSocket.
+    /// Queues a binary message for a session of a raw WebSocket, as [`Handle::send`] does; dropped if the session has another
+    /// transport.
     ///
     /// # Errors
     /// As [`Handle::send`].
@@ -143,6 +149,62 @@ impl Handle {
     /// As [`Handle::send`].
     pub fn broadcast<S>(&self, endpoint: EndpointId<S>, text: impl Into<String>) -> Result<(), HandleError> {
         self.mailbox.post(Command::Broadcast(endpoint.number, text.into()))
+    }
+
+    /// Makes a session a member of a group of its endpoint; see [`Session::join`](crate::Session::join). Nothing happens
+    /// where that is an error.
+    ///
+    /// # Errors
+    /// As [`Handle::send`].
+    pub fn join(&self, session: SessionId, name: impl Into<String>) -> Result<(), HandleError> {
+        self.mailbox.post(Command::Join(session, name.into()))
+    }
+
+    /// Ends a session's membership; see [`Session::leave`](crate::Session::leave).
+    ///
+    /// # Errors
+    /// As [`Handle::send`].
+    pub fn leave(&self, session: SessionId, name: impl Into<String>) -> Result<(), HandleError> {
+        self.mailbox.post(Command::Leave(session, name.into()))
+    }
+
+    /// Sends a text to all members of a group; see [`Endpoint::publish`](crate::Endpoint::publish).
+    ///
+    /// # Errors
+    /// As [`Handle::send`].
+    pub fn publish<S>(
+        &self,
+        endpoint: EndpointId<S>,
+        name: impl Into<String>,
+        text: impl Into<String>,
+    ) -> Result<(), HandleError> {
+        self.mailbox.post(Command::Publish(endpoint.number, Box::new((name.into(), text.into()))))
+    }
+
+    /// Sends a binary message to the members of a group that came by raw WebSocket; see
+    /// [`Endpoint::publish_binary`](crate::Endpoint::publish_binary).
+    ///
+    /// # Errors
+    /// As [`Handle::send`].
+    pub fn publish_binary<S>(
+        &self,
+        endpoint: EndpointId<S>,
+        name: impl Into<String>,
+        bytes: impl Into<Vec<u8>>,
+    ) -> Result<(), HandleError> {
+        self.mailbox.post(Command::PublishBinary(endpoint.number, Box::new((name.into(), bytes.into()))))
+    }
+
+    /// Sends a text to these sessions, of whatever endpoints; see [`Endpoint::send_to`](crate::Endpoint::send_to).
+    ///
+    /// # Errors
+    /// As [`Handle::send`].
+    pub fn send_to(
+        &self,
+        sessions: impl Into<Vec<SessionId>>,
+        text: impl Into<String>,
+    ) -> Result<(), HandleError> {
+        self.mailbox.post(Command::SendTo(Box::new((sessions.into(), text.into()))))
     }
 
     /// Runs a closure on the server's own thread, with the server in its hands. If it panics nothing else happens. In the
@@ -228,6 +290,17 @@ impl Command {
                 text.capacity()
             }
             Command::SendBinary(_, bytes) => bytes.capacity(),
+            Command::Join(_, name) | Command::Leave(_, name) => name.capacity(),
+            Command::Publish(_, message) => {
+                size_of_val(&**message) + message.0.capacity() + message.1.capacity()
+            }
+            Command::PublishBinary(_, message) => {
+                size_of_val(&**message) + message.0.capacity() + message.1.capacity()
+            }
+            Command::SendTo(message) => {
+                let sessions = message.0.capacity() * size_of::<SessionId>();
+                size_of_val(&**message) + sessions + message.1.capacity()
+            }
             Command::Terminate(_) => 0,
             Command::Run(task) => size_of_val(&**task),
             Command::End(ending) => {
@@ -244,11 +317,10 @@ impl Command {
     pub(crate) fn run(self, engine: &mut Engine, mounts: &mut Mounts) -> Option<Ending> {
         match self {
             Command::Send(session, text) => {
-                // A thread that sends from afar cannot be told.
-                let _ = engine.send(session.0, &text);
+                engine.send_or_overflow(session.0, Message::Text(&text));
             }
             Command::SendBinary(session, bytes) => {
-                let _ = engine.send_binary(session.0, &bytes);
+                engine.send_or_overflow(session.0, Message::Binary(&bytes));
             }
             Command::Close(session, code, reason) => {
                 engine.close(session.0, code, &reason);
@@ -258,6 +330,21 @@ impl Command {
             }
             Command::Broadcast(endpoint, text) => {
                 engine.broadcast(endpoint, &text, None);
+            }
+            Command::Join(session, name) => {
+                let _ = engine.join(session.0, &name);
+            }
+            Command::Leave(session, name) => {
+                engine.leave(session.0, &name);
+            }
+            Command::Publish(endpoint, message) => {
+                engine.publish(endpoint, &message.0, Message::Text(&message.1), None);
+            }
+            Command::PublishBinary(endpoint, message) => {
+                engine.publish(endpoint, &message.0, Message::Binary(&message.1), None);
+            }
+            Command::SendTo(message) => {
+                engine.send_to(None, &message.0, &message.1);
             }
             Command::Run(task) => {
                 let context = &mut Context::new(engine, mounts.all());

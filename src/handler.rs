@@ -1,5 +1,7 @@
 //! What a program writes: a [`Handler`] for each endpoint, and what its callbacks are given.
 
+mod groups;
+
 use std::any::Any;
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -108,9 +110,27 @@ pub trait Handler<S = ()>: Send + 'static {
         let _ = (session, close);
     }
 
-    /// A send said [`SendError::Full`] before, and everything that waited has left now.
-    fn on_drain(&mut self, session: &mut Session<'_, S>) {
-        let _ = session;
+    /// A send said [`SendError::Full`] before, or messages were skipped, and everything that waited has left now. So many
+    /// messages were `skipped` since this was called last: it is 0 unless [`EndpointOptions::overflow`] is
+    /// [`Overflow::Skip`](crate::Overflow::Skip). What is sent from now on comes behind the gap.
+    ///
+    /// [`EndpointOptions::overflow`]: crate::EndpointOptions::overflow
+    fn on_drain(&mut self, session: &mut Session<'_, S>, skipped: u64) {
+        let _ = (session, skipped);
+    }
+
+    /// A group got its first member: a program that passes on what is said elsewhere begins to listen for it.
+    ///
+    /// It is told like closes are: behind the callback that caused it, never from inside of another, and in order with
+    /// them. By then the group may have lost that member again: what begins and ends, or ends and begins, before it was told
+    /// is not told at all. So the calls alternate for each name, and the last one says how it is.
+    fn on_group_start(&mut self, endpoint: &mut Endpoint<'_, S>, name: &str) {
+        let _ = (endpoint, name);
+    }
+
+    /// A group lost its last member; see [`Handler::on_group_start`].
+    fn on_group_end(&mut self, endpoint: &mut Endpoint<'_, S>, name: &str) {
+        let _ = (endpoint, name);
     }
 
     /// A timer set with [`Session::set_timer`] has run out: this one.
@@ -273,6 +293,12 @@ impl<'a, S> Session<'a, S> {
     /// As [`Session::send`], and [`SendError::NotBinary`] on every transport but the raw WebSocket.
     pub fn send_binary(&mut self, bytes: &[u8]) -> Result<(), SendError> {
         self.endpoint.engine.send_binary(self.key, bytes)
+    }
+
+    /// Bytes that wait for its client now: messages, and what frames them. At
+    /// [`EndpointOptions::send_queue`](crate::EndpointOptions::send_queue) it is full.
+    pub fn queued(&self) -> usize {
+        self.endpoint.engine.queued(self.key)
     }
 
     /// Closes it: what waits goes out first, then the code and the reason. Nothing happens if it is closed already.
@@ -473,8 +499,9 @@ impl<'a, S> Endpoint<'a, S> {
         self.engine.send_binary(session.0, bytes)
     }
 
-    /// Sends a text to all its sessions, and says to how many. It is encoded once. A session that does not read and
-    /// whose queue it would overflow is closed with 1013 `Send queue full`.
+    /// Sends a text to all its sessions, and says to how many. It is encoded once for each wire format. Where a session's
+    /// client does not read, and its queue is full, [`EndpointOptions::overflow`](crate::EndpointOptions::overflow) says what
+    /// happens: such a session is not counted.
     pub fn broadcast(&mut self, text: &str) -> usize {
         self.engine.broadcast(self.number, text, None)
     }
@@ -482,6 +509,11 @@ impl<'a, S> Endpoint<'a, S> {
     /// Sends a text to all its sessions but one.
     pub fn broadcast_except(&mut self, text: &str, except: SessionId) -> usize {
         self.engine.broadcast(self.number, text, Some(except.0))
+    }
+
+    /// Bytes that wait for the client of one of its sessions; see [`Session::queued`]. 0 where there is no such session.
+    pub fn queued(&self, session: SessionId) -> usize {
+        self.check(session).map_or(0, |()| self.engine.queued(session.0))
     }
 
     /// Closes one of its sessions; see [`Session::close`]. `false`: it was closed already, or is not of this endpoint.

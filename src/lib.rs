@@ -66,9 +66,10 @@
 //! | `mailbox_bytes` | server | 16 MiB | [`HandleError::Busy`] |
 //! | `shutdown_grace` | server | 10 s | what is left is cut and counted |
 //! | `message_size` | endpoint | 1 MiB | close code 1009, or 413 |
-//! | `send_queue` | endpoint | 1 MiB | [`SendError::Full`]; a broadcast closes with 1013 |
+//! | `send_queue` | endpoint | 1 MiB | [`SendError::Full`]; a broadcast closes with 1013, or skips ([`Overflow`]) |
 //! | `session_id_length` | endpoint | 128 bytes | 404 |
 //! | `sessions` (refused with a close, too) | endpoint | 65,536 | 503 |
+//! | `groups`, `groups_per_session`, `group_name_length` | endpoint | 65,536, 32, 128 bytes | [`JoinError`] |
 //! | `response_limit` | endpoint | 128 KiB | the streaming response ends, the client opens the next |
 //! | `disconnect_delay` | endpoint | 5 s | a session without a receiver closes |
 //! | `heartbeat_delay` | endpoint | 25 s | a heartbeat; on WebSocket also a ping |
@@ -129,8 +130,8 @@ mod server;
 pub mod protocol {}
 
 pub use engine::{
-    Cause, Close, Counters, EndpointOptions, Event, OptionError, Refusal, Refusals, Request, Response,
-    SendError, ServerOptions, SessionId,
+    Cause, Close, Counters, EndpointOptions, Event, JoinError, OptionError, Overflow, Refusal, Refusals,
+    Request, Response, SendError, ServerOptions, SessionId,
 };
 pub use handle::{Handle, HandleError, Pending};
 pub use handler::{Context, Endpoint, EndpointId, Handler, Session, handler_fn};

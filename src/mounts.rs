@@ -68,8 +68,29 @@ impl Mounts {
         let Some(mount) = self.mounts.get_mut(usize::from(number)) else { return };
         if contain(|| call(mount.as_mut(), engine, number)).is_none() {
             let reason = "Internal error".to_owned();
-            engine.close_session(key, Close { code: 3000, reason, cause: Cause::Panic });
+            engine.close_session(key, Close { code: 3000, reason, cause: Cause::Panic, skipped: 0 });
             self.observe(&Event::Panicked { session: Some(SessionId(key)) });
+        }
+    }
+
+    /// Tells the observer of messages that were skipped, if there are any.
+    fn observe_gap(&mut self, engine: &Engine, key: Key<engine::Session>, messages: u64) {
+        if messages > 0 {
+            let endpoint = engine.endpoint_of(key).map_or("", |number| engine.prefix(number));
+            self.observe(&Event::Skipped { session: SessionId(key), endpoint, messages });
+        }
+    }
+
+    /// Calls a handler for its endpoint: there is no session that a panic could cost.
+    fn call_endpoint(
+        &mut self,
+        engine: &mut Engine,
+        number: u16,
+        call: impl FnOnce(&mut dyn Mount, &mut Engine),
+    ) {
+        let Some(mount) = self.mounts.get_mut(usize::from(number)) else { return };
+        if contain(|| call(mount.as_mut(), engine)).is_none() {
+            self.observe(&Event::Panicked { session: None });
         }
     }
 }
@@ -117,6 +138,7 @@ impl Application for Mounts {
     }
 
     fn closed(&mut self, engine: &mut Engine, key: Key<engine::Session>, close: &Close) {
+        self.observe_gap(engine, key, close.skipped);
         if self.observer.is_some() {
             let endpoint = engine.endpoint_of(key).map_or("", |number| engine.prefix(number));
             self.observe(&Event::Closed { session: SessionId(key), endpoint, close });
@@ -125,8 +147,17 @@ impl Application for Mounts {
         self.call(engine, key, |mount, engine, _| mount.forget(engine, key));
     }
 
-    fn drained(&mut self, engine: &mut Engine, key: Key<engine::Session>) {
-        self.call(engine, key, |mount, engine, number| mount.on_drain(engine, number, key));
+    fn drained(&mut self, engine: &mut Engine, key: Key<engine::Session>, skipped: u64) {
+        self.observe_gap(engine, key, skipped);
+        self.call(engine, key, |mount, engine, number| mount.on_drain(engine, number, key, skipped));
+    }
+
+    fn group_started(&mut self, engine: &mut Engine, number: u16, name: &str) {
+        self.call_endpoint(engine, number, |mount, engine| mount.on_group_start(engine, number, name));
+    }
+
+    fn group_ended(&mut self, engine: &mut Engine, number: u16, name: &str) {
+        self.call_endpoint(engine, number, |mount, engine| mount.on_group_end(engine, number, name));
     }
 
     fn session_timer(&mut self, engine: &mut Engine, key: Key<engine::Session>, timer: u32) {
@@ -134,12 +165,7 @@ impl Application for Mounts {
     }
 
     fn endpoint_timer(&mut self, engine: &mut Engine, number: u16, timer: u32) {
-        if let Some(mount) = self.mounts.get_mut(usize::from(number)) {
-            // There is no session that the panic could cost.
-            if contain(|| mount.on_endpoint_timer(engine, number, timer)).is_none() {
-                self.observe(&Event::Panicked { session: None });
-            }
-        }
+        self.call_endpoint(engine, number, |mount, engine| mount.on_endpoint_timer(engine, number, timer));
     }
 
     fn observe(&mut self, event: &Event<'_>) {
@@ -208,9 +234,11 @@ pub(crate) trait Mount: Send {
     );
     fn on_close(&mut self, engine: &mut Engine, number: u16, key: Key<engine::Session>, close: &Close);
     fn forget(&mut self, engine: &mut Engine, key: Key<engine::Session>);
-    fn on_drain(&mut self, engine: &mut Engine, number: u16, key: Key<engine::Session>);
+    fn on_drain(&mut self, engine: &mut Engine, number: u16, key: Key<engine::Session>, skipped: u64);
     fn on_timer(&mut self, engine: &mut Engine, number: u16, key: Key<engine::Session>, timer: u32);
     fn on_endpoint_timer(&mut self, engine: &mut Engine, number: u16, timer: u32);
+    fn on_group_start(&mut self, engine: &mut Engine, number: u16, name: &str);
+    fn on_group_end(&mut self, engine: &mut Engine, number: u16, name: &str);
     /// Drops the state of one session at the server's end. `false`: that panicked. `None`: none is left.
     fn drop_state(&mut self) -> Option<bool>;
 }
@@ -297,8 +325,8 @@ where
         }
     }
 
-    fn on_drain(&mut self, engine: &mut Engine, number: u16, key: Key<engine::Session>) {
-        self.with(engine, number, key, |handler, session| handler.on_drain(session));
+    fn on_drain(&mut self, engine: &mut Engine, number: u16, key: Key<engine::Session>, skipped: u64) {
+        self.with(engine, number, key, |handler, session| handler.on_drain(session, skipped));
     }
 
     fn on_timer(&mut self, engine: &mut Engine, number: u16, key: Key<engine::Session>, timer: u32) {
@@ -308,6 +336,16 @@ where
     fn on_endpoint_timer(&mut self, engine: &mut Engine, number: u16, timer: u32) {
         let endpoint = &mut Endpoint::new(engine, number, self.states.values());
         self.handler.on_endpoint_timer(endpoint, timer);
+    }
+
+    fn on_group_start(&mut self, engine: &mut Engine, number: u16, name: &str) {
+        let endpoint = &mut Endpoint::new(engine, number, self.states.values());
+        self.handler.on_group_start(endpoint, name);
+    }
+
+    fn on_group_end(&mut self, engine: &mut Engine, number: u16, name: &str) {
+        let endpoint = &mut Endpoint::new(engine, number, self.states.values());
+        self.handler.on_group_end(endpoint, name);
     }
 
     fn drop_state(&mut self) -> Option<bool> {

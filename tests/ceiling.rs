@@ -78,13 +78,16 @@ impl Application for Program {
     fn opened(&mut self, _: &mut Engine, _: Key<Session>, _: &Request<'_>) {}
     fn message(&mut self, engine: &mut Engine, key: Key<Session>, message: Message<'_>) {
         match message {
+            Message::Text("join") => join(engine, key),
             Message::Text("close") => _ = engine.close(key, 3000, "Go away!"),
             Message::Text(text) => _ = engine.broadcast(0, text, None),
             Message::Binary(_) => {}
         }
     }
     fn closed(&mut self, _: &mut Engine, _: Key<Session>, _: &Close) {}
-    fn drained(&mut self, _: &mut Engine, _: Key<Session>) {}
+    fn drained(&mut self, _: &mut Engine, _: Key<Session>, _: u64) {}
+    fn group_started(&mut self, _: &mut Engine, _: u16, _: &str) {}
+    fn group_ended(&mut self, _: &mut Engine, _: u16, _: &str) {}
     fn session_timer(&mut self, _: &mut Engine, _: Key<Session>, _: u32) {}
     fn endpoint_timer(&mut self, _: &mut Engine, _: u16, _: u32) {}
     fn observe(&mut self, _: &Event<'_>) {}
@@ -92,6 +95,17 @@ impl Application for Program {
         Response::new(200).body(vec![b'p'; 100_000])
     }
 }
+
+/// As many groups as a session may be in, each of them its own and with a long name.
+fn join(engine: &mut Engine, key: Key<Session>) {
+    for number in 0..GROUPS {
+        let name = format!("{:>5} {number:>122}", key.index());
+        assert_eq!(engine.join(key, &name), Ok(()));
+    }
+}
+
+/// Groups of one session.
+const GROUPS: usize = 32;
 
 /// The engine, and clients that take at most `room` bytes each.
 struct World {
@@ -102,7 +116,8 @@ struct World {
 }
 
 impl World {
-    fn new(connections: usize, room: usize) -> Self {
+    /// A session may be in so many `groups`.
+    fn new(connections: usize, room: usize, groups: usize) -> Self {
         let mut options = ServerOptions::default();
         options.connections = connections;
         options.connections_per_client = Some(1);
@@ -110,6 +125,8 @@ impl World {
         options.body_size = 64 << 10;
         let mut endpoint = EndpointOptions::default();
         endpoint.sessions = connections;
+        // What is not used would be promised too, and hide what is used beyond the rest.
+        (endpoint.groups, endpoint.groups_per_session) = (connections * groups, groups);
         endpoint.message_size = 1 << 20;
         endpoint.heartbeat_delay = Duration::from_secs(30);
         let engine = counted(|| {
@@ -179,9 +196,19 @@ fn upgrade(path: &str) -> String {
 /// Plays a scene with so many connections, whose clients take so many bytes at once, and compares what was used with what
 /// was promised.
 fn check(what: &str, connections: usize, room: usize, play: impl FnOnce(&mut World)) {
+    check_with_groups(what, connections, room, 0, play);
+}
+
+fn check_with_groups(
+    what: &str,
+    connections: usize,
+    room: usize,
+    groups: usize,
+    play: impl FnOnce(&mut World),
+) {
     let before = IN_USE.load(Ordering::Relaxed);
     PEAK.store(before, Ordering::Relaxed);
-    let mut world = World::new(connections, room);
+    let mut world = World::new(connections, room, groups);
     play(&mut world);
     let ceiling = world.engine.memory_ceiling();
     let used = (PEAK.load(Ordering::Relaxed) - before) as usize;
@@ -311,6 +338,12 @@ fn the_ceiling_holds() {
         while let Some(key) = world.connect() {
             world.send(key, upgrade("websocket").as_bytes(), false);
             world.send(key, &ping, false);
+        }
+    });
+    check_with_groups("groups of their own, with long names", 1000, 1 << 20, GROUPS, |world| {
+        while let Some(key) = world.connect() {
+            world.send(key, upgrade("websocket").as_bytes(), false);
+            world.send(key, &[&[0x81, 0x84, 0, 0, 0, 0][..], b"join"].concat(), true);
         }
     });
     check("broadcasts that no client reads", 500, 0, |world| {

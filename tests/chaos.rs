@@ -89,7 +89,7 @@ impl Handler for Flood {
         Self::pour(session);
     }
 
-    fn on_drain(&mut self, session: &mut Session<'_>) {
+    fn on_drain(&mut self, session: &mut Session<'_>, _: u64) {
         Self::pour(session);
     }
 

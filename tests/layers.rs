@@ -110,7 +110,7 @@ fn no_floor_uses_one_above() {
 }
 
 /// The files of the engine, lowest first: each calls methods of itself and of those in front of it.
-const ENGINE: [&str; 37] = [
+const ENGINE: [&str; 39] = [
     "time",
     "clients",
     "app_timers",
@@ -127,6 +127,7 @@ const ENGINE: [&str; 37] = [
     "reading",
     "writing",
     "connection",
+    "groups",
     "endpoint",
     "application",
     "admission",
@@ -135,6 +136,7 @@ const ENGINE: [&str; 37] = [
     "memory",
     "waits",
     "registry",
+    "membership",
     "backpressure",
     "connections",
     "output",

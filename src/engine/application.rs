@@ -24,8 +24,12 @@ pub trait Application {
     fn message(&mut self, engine: &mut Engine, session: Key<Session>, message: Message<'_>);
     /// A session ended. It can no longer be sent to.
     fn closed(&mut self, engine: &mut Engine, session: Key<Session>, close: &Close);
-    /// A session that was full has room again.
-    fn drained(&mut self, engine: &mut Engine, session: Key<Session>);
+    /// A session that was full has room again. So many messages were skipped for it.
+    fn drained(&mut self, engine: &mut Engine, session: Key<Session>, skipped: u64);
+    /// A group of an endpoint got its first member.
+    fn group_started(&mut self, engine: &mut Engine, endpoint: u16, name: &str);
+    /// A group of an endpoint lost its last member.
+    fn group_ended(&mut self, engine: &mut Engine, endpoint: u16, name: &str);
     /// The timer of this number of a session has run out.
     fn session_timer(&mut self, engine: &mut Engine, session: Key<Session>, timer: u32);
     /// The timer of this number of an endpoint has run out.
@@ -73,6 +77,16 @@ pub enum Event<'e> {
         endpoint: &'e str,
         /// The request that opened it.
         request: &'e Request<'e>,
+    },
+    /// Messages were skipped for a session whose client did not read: told once, when it has read, or closes. See
+    /// [`Overflow::Skip`](crate::Overflow::Skip).
+    Skipped {
+        /// Its name.
+        session: SessionId,
+        /// The prefix of its endpoint.
+        endpoint: &'e str,
+        /// How many.
+        messages: u64,
     },
     /// A session closed.
     Closed {

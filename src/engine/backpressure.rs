@@ -83,6 +83,10 @@ impl Engine {
         let unsent = connection.map_or(0, |connection| connection.outbox.len());
         let waiting = session.queue.len() + unsent;
         let is_raw = session.transport == Transport::RawWebSocket;
+        if is_raw && connection.is_none() {
+            // Its messages are frames of the connection, and it closes with that.
+            return Err(SendError::Gone);
+        }
         let wanted = match simple_wrapping(session.transport) {
             Some(_) => added,
             None => added.saturating_add(framed.saturating_mul(REWRITTEN)),
@@ -105,6 +109,13 @@ impl Engine {
                 || self.is_output_over(wanted),
             may_overflow: reads && !self.is_output_over(wanted),
         })
+    }
+
+    /// Bytes that wait for a session's client: messages, and what frames them.
+    pub fn queued(&self, key: Key<Session>) -> usize {
+        let Some(session) = self.sessions.get(key) else { return 0 };
+        let receiver = session.receiver.and_then(|receiver| self.connections.get(receiver));
+        session.queue.len() + receiver.map_or(0, |receiver| receiver.outbox.len())
     }
 
     /// Whether what a connection caused waits for its client to read.

@@ -2,6 +2,7 @@
 
 use super::clients::Clients;
 use super::endpoint::Endpoint;
+use super::groups;
 use super::pool::kept_assembly;
 use super::{Connection, Engine, Session, pool};
 use crate::sockjs::Transport;
@@ -34,6 +35,8 @@ pub struct Counters {
     pub messages_in: u64,
     /// Messages to clients, a broadcast counted once for each recipient.
     pub messages_out: u64,
+    /// Messages that were skipped for sessions whose clients do not read; see [`Overflow::Skip`](crate::Overflow::Skip).
+    pub skipped: u64,
     /// Bytes read.
     pub bytes_in: u64,
     /// Bytes written.
@@ -109,7 +112,8 @@ impl Engine {
         let connections = self.options.connections.saturating_mul(each + client);
         let sessions = self.endpoints.iter().map(|endpoint| {
             let each = size_of::<Session>() + 2 * OVERHEAD + endpoint.options.session_id_length;
-            endpoint.options.sessions.saturating_mul(each)
+            let sessions = endpoint.options.sessions.saturating_mul(each);
+            sessions.saturating_add(groups::most_memory(&endpoint.options))
         });
         sessions
             .fold(connections, usize::saturating_add)

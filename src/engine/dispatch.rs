@@ -9,6 +9,7 @@ use super::answers::Exchange;
 use super::app_timers::AppTimer;
 use super::application::Application;
 use super::connection::{Connection, Delivered};
+use super::groups::{Group, Told};
 use super::queues::Notice;
 use super::reading::Rest;
 use super::session::{Close, Session};
@@ -221,6 +222,7 @@ impl Engine {
                 Notice::Accepted(peer) => application.observe(&Event::Accepted { peer }),
                 Notice::Refused(peer, status) => application.observe(&Event::Refused { peer, status }),
                 Notice::Closed(key) => self.notify_closed(key, application),
+                Notice::Group(number, key) => self.notify_group(number, key, application),
             }
         }
         self.time.read();
@@ -229,15 +231,39 @@ impl Engine {
     pub(super) fn notify_closed(&mut self, key: Key<Session>, application: &mut dyn Application) {
         let Some(close) = self.sessions.get_mut(key).and_then(Session::note_told) else { return };
         application.closed(self, key, &close);
+        if let Some(number) = self.endpoint_of(key)
+            && let Some(endpoint) = self.endpoints.get_mut(usize::from(number))
+        {
+            endpoint.groups.forget_member(key.index());
+        }
         self.release(key);
+    }
+
+    fn notify_group(&mut self, number: u16, key: Key<Group>, application: &mut dyn Application) {
+        let Some(endpoint) = self.endpoints.get_mut(usize::from(number)) else { return };
+        let before = self.queues.notices.len();
+        match endpoint.groups.take_notice(key) {
+            Some((name, Told::Started)) => application.group_started(self, number, &name),
+            Some((name, Told::Ended)) => application.group_ended(self, number, &name),
+            // It is as the handler knows it.
+            None => {}
+        }
+        if self.queues.notices.len() > before {
+            for notice in self.queues.notices.split_off(before) {
+                match notice {
+                    Notice::Group(..) => self.queues.next_notices.push_back(notice),
+                    notice => self.queues.notices.push_back(notice),
+                }
+            }
+        }
     }
 
     /// Tells those whose queue has drained; but where a flush is due, one of them, and the rest in the next turn.
     pub(super) fn notify_drained(&mut self, application: &mut dyn Application) {
         for _ in 0..self.queues.drained.len() {
             let Some(key) = self.queues.drained.pop_front() else { break };
-            if self.is_open(key) {
-                application.drained(self, key);
+            if let Some(skipped) = self.end_gap(key) {
+                application.drained(self, key, skipped);
                 self.time.read();
                 self.notify(application);
             }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::Millis;
 use super::app_timers::AppTimers;
+use super::groups::Groups;
 use super::options::{EndpointOptions, OptionError};
 use super::session::Roster;
 use crate::collections::{List, Table};
@@ -23,6 +24,7 @@ pub(super) struct Endpoint {
     pub(super) table: Table,
     /// The open sessions, in the order in which they opened.
     pub(super) roster: List<Roster>,
+    pub(super) groups: Groups,
     /// All sessions, closed ones that linger included.
     pub(super) sessions: usize,
     pub(super) app_timers: AppTimers,
@@ -40,6 +42,7 @@ impl Endpoint {
             origins,
             table: Table::new(),
             roster: List::new(),
+            groups: Groups::default(),
             sessions: 0,
             app_timers: AppTimers::default(),
             heartbeat_delay: millis(options.heartbeat_delay),

@@ -35,7 +35,8 @@ impl Memory {
 }
 
 impl Engine {
-    /// For tests: compares what is booked with what connections and sessions hold, and says where both differ.
+    /// For tests: compares what is booked with what connections and sessions hold, and groups with open sessions, and says
+    /// where both differ.
     ///
     /// # Errors
     /// The first difference, in words.
@@ -44,6 +45,11 @@ impl Engine {
         let output = |output| Footprint { input: 0, output };
         let sessions =
             self.sessions.iter().map(|(key, it)| (key.index(), output(it.booked), output(it.footprint())));
+        for (number, endpoint) in (0..).zip(&self.endpoints) {
+            endpoint.groups.audit_groups(|slot| {
+                self.sessions.at(slot).is_some_and(|it| it.is_open() && it.endpoint == number)
+            })?;
+        }
         let mut sum = 0;
         for (index, booked, held) in connections.chain(sessions) {
             if booked != held {

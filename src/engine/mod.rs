@@ -27,10 +27,11 @@
 //! | `expiry` | a wait is over: a heartbeat, a ping, an end |
 //! | `receivers` | the messages of a session → one frame → the receiver's outbox; which receiver a session keeps |
 //! | `answers` | response heads, and whole answers |
-//! | `sending` | messages from the application: to one session, or to all of an endpoint |
+//! | `sending` | messages from the application: to one session, to some, to a group, or to all of an endpoint |
 //! | `output` | outboxes → the driver, and what follows the last byte |
 //! | `connections` | connections are taken in, ended, dropped |
 //! | `backpressure` | whether a message may be queued, and more input read |
+//! | `membership`, `groups` | sessions join groups and leave them; the groups of an endpoint |
 //! | `registry` | endpoints and sessions are found, created, closed, forgotten |
 //! | `waits` | when each wait is over, and the timers for them |
 //! | `app_timers` | the timers of the application |
@@ -61,7 +62,9 @@ mod counters;
 mod dispatch;
 mod endpoint;
 mod expiry;
+mod groups;
 mod input;
+mod membership;
 mod memory;
 mod options;
 mod output;
@@ -89,7 +92,8 @@ pub use admission::Refusal;
 pub use application::{Application, Event, Message, Request, Response};
 pub use connection::Connection;
 pub use counters::{Counters, Refusals};
-pub use options::{EndpointOptions, OptionError, ServerOptions};
+pub use groups::JoinError;
+pub use options::{EndpointOptions, OptionError, Overflow, ServerOptions};
 pub use session::{Cause, Close, SendError, Session, SessionId};
 pub use time::{ManualClock, Millis, TimeSource};
 

@@ -138,6 +138,42 @@ impl ServerOptions {
     }
 }
 
+/// What happens where a session's client does not read, and there is no room for a message that was broadcast, published,
+/// sent to many, or sent by a [`Handle`](crate::Handle): whoever sends it is not told
+/// [`SendError::Full`](crate::SendError::Full), as the caller of `send` is. Either way a gap is not silent.
+///
+/// ```
+/// use sockjs_server::{EndpointOptions, Handler, Overflow, Session};
+///
+/// /// Prices, of which the latest alone matter: a client that falls behind gets all of them again.
+/// struct Prices;
+///
+/// impl Handler for Prices {
+///     fn on_message(&mut self, _: &mut Session<'_>, _: &str) {}
+///
+///     fn on_drain(&mut self, session: &mut Session<'_>, skipped: u64) {
+///         if skipped > 0 {
+///             let _ = session.send("every price as it is now");
+///         }
+///     }
+/// }
+///
+/// let mut options = EndpointOptions::default();
+/// options.overflow = Overflow::Skip;
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Overflow {
+    /// The session closes with 1013 `Send queue full` behind what waits for its client.
+    #[default]
+    Close,
+    /// The session does not get the message, nor those that follow, until everything that waits for its client has left: the
+    /// gap is one. Then [`Handler::on_drain`](crate::Handler::on_drain) says how many messages were skipped, and what is sent
+    /// from then on is taken again; where the session closes first, [`Close::skipped`](crate::Close::skipped) says it. Messages
+    /// that were taken and messages that were skipped are together those that were sent.
+    Skip,
+}
+
 /// What one endpoint does in its own way. Endpoints share nothing, so each has a set of its own.
 ///
 /// Each field can be set, and has a method of its name that sets it and returns the options:
@@ -199,13 +235,26 @@ pub struct EndpointOptions {
     /// 413 on HTTP.
     pub message_size: usize,
     /// Bytes that may wait for one session's client; default 1 MiB. Beyond it `send` says
-    /// [`SendError::Full`](crate::SendError::Full), and a broadcast closes the session. An empty queue takes any
-    /// message.
+    /// [`SendError::Full`](crate::SendError::Full), and what a broadcast does is said by [`EndpointOptions::overflow`]. An
+    /// empty queue takes any message.
     pub send_queue: usize,
+    /// What happens where a message to many, or from a [`Handle`](crate::Handle), finds no room for a session; default: it is
+    /// closed.
+    pub overflow: Overflow,
     /// The longest session id in bytes; default 128. Beyond it: 404.
     pub session_id_length: usize,
     /// The most sessions of this endpoint; default 65,536. Beyond it: 503.
     pub sessions: usize,
+    /// The most groups of this endpoint; default 65,536. Beyond it a session that would begin one more is told
+    /// [`JoinError::TooManyGroups`](crate::JoinError::TooManyGroups).
+    pub groups: usize,
+    /// The most groups that one session is in; default 32. Beyond it:
+    /// [`JoinError::TooManyOfSession`](crate::JoinError::TooManyOfSession). Each membership there may be, of all sessions, is
+    /// in the [memory ceiling](crate::Server::memory_ceiling) with 60 bytes.
+    pub groups_per_session: usize,
+    /// The longest name of a group in bytes; default 128. Beyond it:
+    /// [`JoinError::NameTooLong`](crate::JoinError::NameTooLong).
+    pub group_name_length: usize,
 }
 
 impl Default for EndpointOptions {
@@ -226,8 +275,12 @@ impl Default for EndpointOptions {
             subprotocol_required: false,
             message_size: 1 << 20,
             send_queue: 1 << 20,
+            overflow: Overflow::default(),
             session_id_length: 128,
             sessions: 65_536,
+            groups: 65_536,
+            groups_per_session: 32,
+            group_name_length: 128,
         }
     }
 }
@@ -255,6 +308,9 @@ impl EndpointOptions {
         size("send_queue", self.send_queue, 1..=LARGEST_MESSAGE)?;
         size("session_id_length", self.session_id_length, 1..=4096)?;
         count("sessions", self.sessions, 1..=1 << 24)?;
+        count("groups", self.groups, 0..=1 << 24)?;
+        count("groups_per_session", self.groups_per_session, 0..=1 << 24)?;
+        size("group_name_length", self.group_name_length, 0..=4096)?;
         Origins::new(&self.origins).map_err(|error| {
             let rule = format!("hold origins as browsers send them ({})", error.rule());
             OptionError::new("origins", rule, error.entry())

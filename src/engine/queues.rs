@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use super::Engine;
 use super::connection::{Connection, Unsent};
+use super::groups::Group;
 use super::session::{Session, Unflushed};
 use super::turn::Order;
 use crate::collections::{Key, List};
@@ -14,6 +15,9 @@ use crate::collections::{Key, List};
 pub(super) struct Queues {
     /// Events of which the application is told behind the unit of input at hand.
     pub(super) notices: VecDeque<Notice>,
+    /// Groups of which the application is told in the next turn, since a callback that told it of a group has caused it: one that
+    /// ends what it begins does not hold this turn.
+    pub(super) next_notices: VecDeque<Notice>,
     /// Sessions with something to frame in the flush.
     pub(super) unflushed: List<Unflushed>,
     /// Receivers that came while their session had another one: which of both the session keeps is decided in the flush,
@@ -39,6 +43,8 @@ pub(super) enum Notice {
     Accepted(Option<SocketAddr>),
     Refused(Option<SocketAddr>, u16),
     Closed(Key<Session>),
+    /// A group of this endpoint got its first member, or lost its last one.
+    Group(u16, Key<Group>),
 }
 
 impl Engine {

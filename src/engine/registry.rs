@@ -153,11 +153,18 @@ impl Engine {
             return false;
         }
         session.app_timers.cancel_all(&mut self.time.app_timers);
-        if let Some(endpoint) = self.endpoints.get_mut(usize::from(session.endpoint)) {
+        let number = session.endpoint;
+        // Its close is told before the ends of the groups of which it was the last member.
+        self.queues.notices.push_back(Notice::Closed(key));
+        if let Some(endpoint) = self.endpoints.get_mut(usize::from(number)) {
             endpoint.roster.remove(&mut self.sessions, key);
+            let notices = &mut self.queues.notices;
+            let left = endpoint
+                .groups
+                .close_member(key.index(), |group| notices.push_back(Notice::Group(number, group)));
+            self.turn.work.note_memberships(left);
         }
         self.queues.unflushed.push_back(&mut self.sessions, key);
-        self.queues.notices.push_back(Notice::Closed(key));
         self.counters.closed += 1;
         true
     }

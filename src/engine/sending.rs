@@ -1,13 +1,14 @@
-//! Messages from the application to clients: one, or all of an endpoint. Nothing is framed here: that happens once
-//! at the end of the turn, with all that waits.
+//! Messages from the application to clients: to one session, to some, to a group, or to all of an endpoint. Nothing is
+//! framed here: that happens once at the end of the turn, with all that waits.
 
-use super::Engine;
 use super::backpressure::{QUOTES, REWRITTEN, Room};
 use super::budget::{Purpose, Shared};
 use super::byte_queue::ByteQueue;
 use super::connection::Connection;
+use super::groups::Membership;
 use super::pool::Pool;
-use super::session::{Awaited, Cause, Close, SendError, Session};
+use super::session::{Awaited, Cause, Close, SendError, Session, SessionId, State};
+use super::{Engine, Message, Overflow};
 use crate::collections::Key;
 use crate::sockjs::Transport;
 use crate::sockjs::json::{string_length, write_string};
@@ -17,15 +18,57 @@ use crate::websocket::frame::{Opcode, header_length, write_header};
 impl Engine {
     /// Queues a text message for one client.
     pub fn send(&mut self, key: Key<Session>, text: &str) -> Result<(), SendError> {
-        if self.transport(key) == Some(Transport::RawWebSocket) {
-            let receiver = self.take_room(key, text.len())?;
-            self.send_raw(receiver, Opcode::Text, text.as_bytes());
-            return Ok(());
+        self.send_message(key, Message::Text(text))
+    }
+
+    /// Queues a binary message for one raw WebSocket.
+    pub fn send_binary(&mut self, key: Key<Session>, bytes: &[u8]) -> Result<(), SendError> {
+        self.send_message(key, Message::Binary(bytes))
+    }
+
+    fn send_message(&mut self, key: Key<Session>, message: Message<'_>) -> Result<(), SendError> {
+        let length = self.length_for(key, message)?;
+        let room = self.room_or_make_it(key, length, length)?;
+        if room.is_full {
+            self.note_full(key, &room);
+            return Err(SendError::Full);
         }
-        let length = self.encoded_length(text);
-        self.take_room(key, length)?;
-        self.enqueue(key, |queue, pool| queue.write_long(length, pool, |out| write_string(out, text)));
+        self.queue_message(key, &room, message, length);
         Ok(())
+    }
+
+    /// Queues a message for one client, from a sender that cannot be told `Full`: where there is no room, the endpoint's
+    /// policy says what happens.
+    pub fn send_or_overflow(&mut self, key: Key<Session>, message: Message<'_>) {
+        let Ok(length) = self.length_for(key, message) else { return };
+        let Ok(room) = self.room_or_make_it(key, length, length) else { return };
+        if !self.overflows(key, &room) {
+            self.queue_message(key, &room, message, length);
+        }
+    }
+
+    /// How long a message is as one session gets it.
+    fn length_for(&self, key: Key<Session>, message: Message<'_>) -> Result<usize, SendError> {
+        match (self.transport(key), message) {
+            (Some(Transport::RawWebSocket), message) => Ok(payload_of(message).len()),
+            (Some(_), Message::Text(text)) => Ok(self.encoded_length(text)),
+            (Some(_), Message::Binary(_)) if self.is_open(key) => Err(SendError::NotBinary),
+            _ => Err(SendError::Gone),
+        }
+    }
+
+    /// Queues a message for which there is room.
+    fn queue_message(&mut self, key: Key<Session>, room: &Room, message: Message<'_>, length: usize) {
+        match (room.raw, message) {
+            (Some(receiver), message) => self.send_raw(receiver, message),
+            (None, Message::Text(text)) => {
+                self.enqueue(key, |queue, pool| {
+                    queue.write_long(length, pool, |out| write_string(out, text))
+                });
+            }
+            // A raw WebSocket whose connection is gone is about to close.
+            (None, Message::Binary(_)) => {}
+        }
     }
 
     /// How long a text is as a JSON string. Its escapes are counted where they may matter: not while there is room for the
@@ -36,19 +79,6 @@ impl Engine {
         if is_roomy { text.len() + QUOTES } else { string_length(text) }
     }
 
-    /// Queues a binary message for one raw WebSocket.
-    pub fn send_binary(&mut self, key: Key<Session>, bytes: &[u8]) -> Result<(), SendError> {
-        match self.transport(key) {
-            None | Some(Transport::RawWebSocket) => {
-                let receiver = self.take_room(key, bytes.len())?;
-                self.send_raw(receiver, Opcode::Binary, bytes);
-                Ok(())
-            }
-            Some(_) if !self.is_open(key) => Err(SendError::Gone),
-            Some(_) => Err(SendError::NotBinary),
-        }
-    }
-
     /// A message was queued for a client.
     fn note_queued(&mut self) {
         self.counters.messages_out += 1;
@@ -56,14 +86,10 @@ impl Engine {
     }
 
     /// A message of a raw WebSocket is a frame at once.
-    fn send_raw(&mut self, receiver: Option<Key<Connection>>, opcode: Opcode, payload: &[u8]) {
-        let Some(receiver) = receiver else { return };
+    fn send_raw(&mut self, receiver: Key<Connection>, message: Message<'_>) {
         let Some(connection) = self.connections.get_mut(receiver) else { return };
-        let length = header_length(payload.len()) + payload.len();
-        connection.outbox.write_long(length, &mut self.memory.pool, |out| {
-            write_header(out, opcode, payload.len());
-            out.extend_from_slice(payload);
-        });
+        let length = frame_length(message);
+        connection.outbox.write_long(length, &mut self.memory.pool, |out| write_frame(out, message));
         self.note_queued();
         self.send_later(receiver);
     }
@@ -80,14 +106,45 @@ impl Engine {
         self.note_queued();
     }
 
-    /// Room for so many bytes, or `Full`. The connection is named where the message goes out as it is.
-    fn take_room(&mut self, key: Key<Session>, length: usize) -> Result<Option<Key<Connection>>, SendError> {
-        let room = self.room_or_make_it(key, length, length)?;
-        if room.is_full {
-            self.note_full(key, &room);
-            return Err(SendError::Full);
+    /// Whether a message to many, or from afar, is not for this session: it has no room, or others were skipped before. Then
+    /// the endpoint's policy is carried out.
+    fn overflows(&mut self, key: Key<Session>, room: &Room) -> bool {
+        let Some(Session { state: State::Open { skipped }, endpoint, .. }) = self.sessions.get_mut(key)
+        else {
+            return true;
+        };
+        let is_in_gap = *skipped > 0;
+        if !is_in_gap && (!room.is_full || room.may_overflow) {
+            return false;
         }
-        Ok(room.raw)
+        let policy = self.endpoints.get(usize::from(*endpoint)).map(|endpoint| endpoint.options.overflow);
+        match policy.unwrap_or_default() {
+            Overflow::Close => {
+                let reason = "Send queue full";
+                self.close_session(key, Close::new(close::TRY_AGAIN_LATER, reason, Cause::Overflow));
+            }
+            Overflow::Skip => {
+                *skipped += 1;
+                self.counters.skipped += 1;
+                self.turn.work.note_message();
+                if !is_in_gap {
+                    // The end of the gap is told as a drain is.
+                    self.note_full(key, room);
+                }
+            }
+        }
+        true
+    }
+
+    /// The handler is about to be told that all of a session's messages have left, and of so many that were skipped: from
+    /// here on it gets messages again. `None`: it is closed, or has filled again meanwhile and is told later.
+    pub(super) fn end_gap(&mut self, key: Key<Session>) -> Option<u64> {
+        match self.sessions.get_mut(key)? {
+            Session { state: State::Open { skipped }, awaited: Awaited::Nothing, .. } => {
+                Some(std::mem::take(skipped))
+            }
+            _ => None,
+        }
     }
 
     /// Somebody is told `Full`, and will be told when it is over.
@@ -109,50 +166,90 @@ impl Engine {
         }
     }
 
-    /// Sends a text to all sessions of an endpoint, or to all but one; says to how many. It is encoded once for each
-    /// wire format. A session that does not read, and whose queue it would overflow, is closed: a gap is never silent.
+    /// Sends a text to all sessions of an endpoint, or to all but one; says to how many.
     pub fn broadcast(&mut self, number: u16, text: &str, except: Option<Key<Session>>) -> usize {
-        let Some(endpoint) = self.endpoints.get(usize::from(number)) else { return 0 };
-        let mut next = endpoint.roster.first(&self.sessions);
-        let (mut json, mut frame): (Option<Shared>, Option<Shared>) = (None, None);
-        let mut json_length = None;
+        let roster = self.endpoints.get(usize::from(number)).map(|endpoint| &endpoint.roster);
+        let first = roster.and_then(|roster| roster.first(&self.sessions));
+        self.spread(Audience::Everybody(number, first), Message::Text(text), except)
+    }
+
+    /// The same to all members of a group. A binary message goes to those on raw WebSockets.
+    pub fn publish(
+        &mut self,
+        number: u16,
+        name: &str,
+        message: Message<'_>,
+        except: Option<Key<Session>>,
+    ) -> usize {
+        let groups = self.endpoints.get(usize::from(number)).map(|endpoint| &endpoint.groups);
+        let first = groups.and_then(|groups| groups.first_in(groups.find_group(name)?));
+        self.spread(Audience::Members(number, first), message, except)
+    }
+
+    /// The same to these sessions, as far as they are of this endpoint, if one is named.
+    pub fn send_to(&mut self, number: Option<u16>, sessions: &[SessionId], text: &str) -> usize {
+        self.spread(Audience::Named(number, sessions), Message::Text(text), None)
+    }
+
+    /// Sends a message to all of an audience but one; says to how many. It is encoded once for each wire format. Where a
+    /// session does not read, and has no room for it, the endpoint's policy says what happens: a gap is never silent.
+    fn spread(
+        &mut self,
+        mut audience: Audience<'_>,
+        message: Message<'_>,
+        except: Option<Key<Session>>,
+    ) -> usize {
+        let mut post = Post { message, json: None, json_length: None, frame: None };
         let mut reached = 0;
-        while let Some(key) = next {
-            let is_raw = self.transport(key) == Some(Transport::RawWebSocket);
-            let (shared, length) = match is_raw {
-                true => (&frame, text.len()),
-                false => (&json, *json_length.get_or_insert_with(|| string_length(text))),
-            };
-            // What is encoded already costs no more than its place in a list.
-            let added = if shared.is_some() { length.min(ENTRY) } else { length };
-            let room = if Some(key) == except {
-                Err(SendError::Gone)
-            } else {
-                self.room_or_make_it(key, length, added)
+        while let Some(place) = audience.next_session(self) {
+            let room = match place {
+                Some(key) if Some(key) != except => {
+                    self.room_for_post(key, &mut post).ok().map(|room| (key, room))
+                }
+                _ => None,
             };
             // Behind the room that was made, which may have closed other sessions.
-            next = self.endpoints.get(usize::from(number)).and_then(|it| it.roster.next(&self.sessions, key));
-            let Ok(room) = room else { continue };
-            if room.is_full && !room.may_overflow {
-                self.close_session(
-                    key,
-                    Close::new(close::TRY_AGAIN_LATER, "Send queue full", Cause::Overflow),
-                );
-                continue;
+            audience.go_on_to_next(self);
+            let Some((key, room)) = room else { continue };
+            if !self.overflows(key, &room) {
+                self.queue_post(key, &room, &mut post);
+                reached += 1;
             }
-            if let Some(receiver) = room.raw {
-                let frame = frame.get_or_insert_with(|| self.memory.budget.share(raw_frame(text)));
-                let Some(connection) = self.connections.get_mut(receiver) else { continue };
+        }
+        reached
+    }
+
+    /// Room for a message that goes to many. What is encoded already costs no more than its place in a list.
+    fn room_for_post(&mut self, key: Key<Session>, post: &mut Post<'_>) -> Result<Room, SendError> {
+        let is_raw = self.transport(key) == Some(Transport::RawWebSocket);
+        let (is_shared, length) = match (is_raw, post.message) {
+            (true, message) => (post.frame.is_some(), payload_of(message).len()),
+            (false, Message::Text(text)) => {
+                (post.json.is_some(), *post.json_length.get_or_insert_with(|| string_length(text)))
+            }
+            (false, Message::Binary(_)) => return Err(SendError::NotBinary),
+        };
+        self.room_or_make_it(key, length, if is_shared { length.min(ENTRY) } else { length })
+    }
+
+    /// Queues a message that goes to many for one of them.
+    fn queue_post(&mut self, key: Key<Session>, room: &Room, post: &mut Post<'_>) {
+        let budget = &mut self.memory.budget;
+        match (room.raw, post.message) {
+            (Some(receiver), message) => {
+                let frame = post.frame.get_or_insert_with(|| budget.share(raw_frame(message)));
+                let Some(connection) = self.connections.get_mut(receiver) else { return };
                 connection.outbox.push_shared(frame, &mut self.memory.pool);
                 self.note_queued();
                 self.send_later(receiver);
-            } else {
-                let json = json.get_or_insert_with(|| self.memory.budget.share(json_string(text, length)));
+            }
+            (None, Message::Text(text)) => {
+                let length = post.json_length.unwrap_or(0);
+                let json = post.json.get_or_insert_with(|| budget.share(json_string(text, length)));
                 self.enqueue(key, |queue, pool| queue.push_shared(json, pool));
             }
-            reached += 1;
+            (None, Message::Binary(_)) => {}
         }
-        reached
     }
 
     /// The room of a session; where a client that reads and has nothing waiting would get nothing for want of memory, those
@@ -203,10 +300,83 @@ const LONGEST_ESCAPE: usize = 6;
 /// What a place in the list of a queue takes at most.
 const ENTRY: usize = 256;
 
-fn raw_frame(text: &str) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(header_length(text.len()) + text.len());
-    write_header(&mut bytes, Opcode::Text, text.len());
-    bytes.extend_from_slice(text.as_bytes());
+/// The sessions that a message is for, from the next one on.
+enum Audience<'a> {
+    /// All open sessions of an endpoint.
+    Everybody(u16, Option<Key<Session>>),
+    /// The members of a group of an endpoint.
+    Members(u16, Option<Key<Membership>>),
+    /// These sessions, as far as they are of this endpoint, if one is named.
+    Named(Option<u16>, &'a [SessionId]),
+}
+
+impl Audience<'_> {
+    /// The next session; `Some(None)`: one that is to be passed over. `None`: there are no more.
+    fn next_session(&self, engine: &Engine) -> Option<Option<Key<Session>>> {
+        match *self {
+            Audience::Everybody(_, key) => Some(Some(key?)),
+            Audience::Members(number, membership) => {
+                let membership = membership?;
+                let groups = &engine.endpoints.get(usize::from(number))?.groups;
+                Some(groups.session_of(membership).and_then(|slot| engine.sessions.key_at(slot)))
+            }
+            Audience::Named(number, sessions) => {
+                let SessionId(key) = *sessions.first()?;
+                let is_meant = number.is_none() || engine.endpoint_of(key) == number;
+                Some(Some(key).filter(|_| is_meant))
+            }
+        }
+    }
+
+    /// Goes on to the one behind.
+    fn go_on_to_next(&mut self, engine: &Engine) {
+        match self {
+            Audience::Everybody(number, place) => {
+                let roster = engine.endpoints.get(usize::from(*number)).map(|endpoint| &endpoint.roster);
+                *place = roster.and_then(|roster| roster.next(&engine.sessions, (*place)?));
+            }
+            Audience::Members(number, place) => {
+                let groups = engine.endpoints.get(usize::from(*number)).map(|endpoint| &endpoint.groups);
+                *place = groups.and_then(|groups| groups.next_in((*place)?));
+            }
+            Audience::Named(_, sessions) => *sessions = sessions.get(1..).unwrap_or_default(),
+        }
+    }
+}
+
+/// A message for many, encoded once for each wire format, when the first session needs it.
+struct Post<'m> {
+    message: Message<'m>,
+    json: Option<Shared>,
+    json_length: Option<usize>,
+    frame: Option<Shared>,
+}
+
+fn payload_of(message: Message<'_>) -> &[u8] {
+    match message {
+        Message::Text(text) => text.as_bytes(),
+        Message::Binary(bytes) => bytes,
+    }
+}
+
+fn frame_length(message: Message<'_>) -> usize {
+    let length = payload_of(message).len();
+    header_length(length) + length
+}
+
+fn write_frame(out: &mut Vec<u8>, message: Message<'_>) {
+    let opcode = match message {
+        Message::Text(_) => Opcode::Text,
+        Message::Binary(_) => Opcode::Binary,
+    };
+    let payload = payload_of(message);
+    write_header(out, opcode, payload.len());
+    out.extend_from_slice(payload);
+}
+
+fn raw_frame(message: Message<'_>) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(frame_length(message));
+    write_frame(&mut bytes, message);
     bytes
 }
 

@@ -130,8 +130,9 @@ impl RoundTrip {
 
 /// The life of a session has one turning point.
 pub(super) enum State {
-    /// The application may send, and hears messages.
-    Open,
+    /// The application may send, and hears messages. So many messages were skipped for it since `on_drain` was told last: while
+    /// there are any, all are.
+    Open { skipped: u64 },
     /// Over. The queue goes out, then the close frame.
     Closed { close: Arc<Close>, remaining: Remaining },
 }
@@ -154,7 +155,7 @@ impl Session {
         Self {
             endpoint,
             transport,
-            state: State::Open,
+            state: State::Open { skipped: 0 },
             id: id.map(Box::from),
             receiver: None,
             queue: ByteQueue::default(),
@@ -178,18 +179,17 @@ impl Session {
     }
 
     pub(super) fn is_open(&self) -> bool {
-        matches!(self.state, State::Open)
+        matches!(self.state, State::Open { .. })
     }
 
     /// Closes it. `false`: it was closed already.
     pub(super) fn close(&mut self, close: Close) -> bool {
-        let is_open = self.is_open();
-        if is_open {
-            // Later receivers can look for a session by its id alone.
-            let remaining = if self.id.is_some() { Remaining::NoticeAndReceivers } else { Remaining::Notice };
-            self.state = State::Closed { close: Arc::new(close), remaining };
-        }
-        is_open
+        let State::Open { skipped } = self.state else { return false };
+        let close = Arc::new(Close { skipped, ..close });
+        // Later receivers can look for a session by its id alone.
+        let remaining = if self.id.is_some() { Remaining::NoticeAndReceivers } else { Remaining::Notice };
+        self.state = State::Closed { close, remaining };
+        true
     }
 
     /// The handler refused it: it is closed from the beginning, and its handler hears nothing of it.
@@ -250,6 +250,9 @@ pub struct Close {
     pub reason: String,
     /// The cause of the end.
     pub cause: Cause,
+    /// Messages that were skipped for it and of which [`Handler::on_drain`](crate::Handler::on_drain) did not tell: see
+    /// [`Overflow::Skip`](crate::Overflow::Skip).
+    pub skipped: u64,
 }
 
 /// The cause of a session's end.
@@ -270,7 +273,8 @@ pub enum Cause {
     Unresponsive,
     /// The client broke the protocol: a bad frame, bad JSON, a message too large.
     Protocol,
-    /// A broadcast found the send queue full.
+    /// A message to many, or from a [`Handle`](crate::Handle), found the send queue full; see
+    /// [`Overflow::Close`](crate::Overflow::Close).
     Overflow,
     /// The server shuts down.
     Shutdown,
@@ -286,7 +290,7 @@ impl fmt::Display for Close {
 
 impl Close {
     pub(super) fn new(code: u16, reason: &str, cause: Cause) -> Self {
-        Self { code, reason: reason.to_owned(), cause }
+        Self { code, reason: reason.to_owned(), cause, skipped: 0 }
     }
 }
 

@@ -90,11 +90,16 @@ impl Engine {
         for key in keys {
             self.drop_connection(key);
         }
-        // No connection is left to which a flush could write.
-        self.turn.flush_due = false;
-        self.memory.budget.begin_flush();
-        self.turn.work.begin_turn();
-        self.notify(application);
+        // There are no more turns: all notices are told now, however many there are. They have an end, since sessions can no
+        // longer join groups.
+        while !(self.queues.notices.is_empty() && self.queues.next_notices.is_empty()) {
+            // No connection is left to which a flush could write.
+            self.turn.flush_due = false;
+            self.memory.budget.begin_flush();
+            self.turn.work.begin_turn();
+            self.queues.notices.append(&mut self.queues.next_notices);
+            self.notify(application);
+        }
         left
     }
 }

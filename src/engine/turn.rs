@@ -52,6 +52,7 @@ impl Engine {
     pub fn begin_turn(&mut self, application: &mut dyn Application) {
         self.turn.work.begin_turn();
         self.turn.left_over = self.queues.postponed.len();
+        self.queues.notices.append(&mut self.queues.next_notices);
         self.notify(application);
     }
 
@@ -222,7 +223,9 @@ impl Engine {
 
     /// Whether a notice or bytes wait for a turn, so that the next one should be at once.
     pub fn is_pending(&self) -> bool {
-        let told = self.queues.drained.is_empty() && self.queues.notices.is_empty();
+        let told = self.queues.drained.is_empty()
+            && self.queues.notices.is_empty()
+            && self.queues.next_notices.is_empty();
         let sent = self.queues.unsent.is_empty() && self.queues.unflushed.is_empty();
         // A flush that had more to do than its turn allows goes on in the next.
         !(told && sent && self.queues.postponed.is_empty() && self.turn.flush == Flush::Idle)

@@ -81,6 +81,11 @@ impl Work {
         self.done += 1;
     }
 
+    /// A session that closed left so many groups: each costs about what a message does.
+    pub(super) fn note_memberships(&mut self, count: usize) {
+        self.done += count as u64;
+    }
+
     /// A session's end was told, a wait was over, or a command was carried out.
     pub(super) fn note_end(&mut self) {
         self.done += END;

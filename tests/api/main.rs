@@ -7,6 +7,8 @@ mod building;
 mod embedding;
 mod ending;
 mod examples;
+mod feed;
+mod groups;
 mod handlers;
 mod handles;
 mod idle;

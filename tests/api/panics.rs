@@ -69,7 +69,7 @@ impl Handler for Fragile {
         self.reach("binary");
     }
 
-    fn on_drain(&mut self, _: &mut Session<'_>) {
+    fn on_drain(&mut self, _: &mut Session<'_>, _: u64) {
         self.reach("drain");
     }
 

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use sockjs_server::{
-    Close, Endpoint, EndpointId, EndpointOptions, Handler, Refusal, Request, SendError, ServerOptions,
-    Session, SessionId,
+    Close, Endpoint, EndpointId, EndpointOptions, Handler, JoinError, Refusal, Request, SendError,
+    ServerOptions, Session, SessionId,
 };
 
 use crate::support::websocket::{Frame, WebSocket};
@@ -22,13 +22,16 @@ enum Callback {
     Drain,
     Timer,
     EndpointTimer,
+    GroupStart,
+    GroupEnd,
     Task,
     Close,
 }
 
-use Callback::{Binary, Drain, EndpointTimer, Message, Open, Task, Timer};
+use Callback::{Binary, Drain, EndpointTimer, GroupEnd, GroupStart, Message, Open, Task, Timer};
 
-const CALLBACKS: [Callback; 8] = [Open, Message, Binary, Drain, Timer, EndpointTimer, Task, Callback::Close];
+const CALLBACKS: [Callback; 10] =
+    [Open, Message, Binary, Drain, Timer, EndpointTimer, GroupStart, GroupEnd, Task, Callback::Close];
 
 /// What is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,11 +47,13 @@ enum Operation {
     SendAfterClose,
     Timers,
     States,
+    Groups,
+    CloseMember,
 }
 
 use Operation::*;
 
-const OPERATIONS: [Operation; 11] = [
+const OPERATIONS: [Operation; 13] = [
     SendToSelf,
     SendToOther,
     Broadcast,
@@ -60,6 +65,8 @@ const OPERATIONS: [Operation; 11] = [
     SendAfterClose,
     Timers,
     States,
+    Groups,
+    CloseMember,
 ];
 
 /// What is kept with each session: a hundred for each that opened before it, and what was added since.
@@ -91,6 +98,14 @@ impl Actor {
             act(self.operation, session, other, is_open);
             self.acted.send(()).expect("the test is waiting");
         }
+    }
+}
+
+impl Actor {
+    fn act_for_endpoint(&mut self, endpoint: &mut Endpoint<'_, Mark>) {
+        let (subject, other) = (self.sessions[SUBJECT], self.sessions[0]);
+        act_from_outside(self.operation, endpoint, subject, other, true);
+        self.acted.send(()).expect("the test is waiting");
     }
 }
 
@@ -127,6 +142,19 @@ fn act(operation: Operation, session: &mut Session<'_, Mark>, other: SessionId, 
             *mark += 1;
             assert_eq!((rest.id(), rest.endpoint().state(other)), (id, None));
             assert_eq!(session.endpoint().state_mut(id), Some(&mut (before + 3)));
+        }
+        Groups => {
+            assert_eq!(session.join("g"), if is_open { Ok(()) } else { Err(JoinError::Gone) });
+            assert_eq!(session.endpoint().join(other, "g"), Ok(()));
+            assert_eq!(session.publish_others("g", "group"), 1);
+            assert_eq!((session.is_member("g"), session.leave("g")), (is_open, is_open));
+            assert_eq!(session.endpoint().members("g"), [other]);
+        }
+        CloseMember => {
+            let _ = session.join("g");
+            session.close(4001, "self");
+            assert_eq!(session.join("h"), Err(JoinError::Gone));
+            assert_eq!((session.is_member("g"), session.publish("g", "late")), (false, 0));
         }
         SendToOther | CloseOther | CloseAll => {
             let id = session.id();
@@ -186,6 +214,18 @@ fn act_from_outside(
             endpoint.set_timer(0, Duration::from_secs(3600));
             endpoint.cancel_timer(0);
         }
+        Groups => {
+            assert_eq!((endpoint.join(subject, "g"), endpoint.join(other, "g")), (Ok(()), Ok(())));
+            assert_eq!(endpoint.publish_except("g", "group", subject), 1);
+            assert!(endpoint.leave(subject, "g") && !endpoint.leave(subject, "g"));
+            assert_eq!(endpoint.members("g"), [other]);
+        }
+        CloseMember => {
+            assert_eq!(endpoint.join(subject, "g"), Ok(()));
+            assert!(endpoint.close(subject, 4001, "self"));
+            assert_eq!(endpoint.join(subject, "h"), Err(JoinError::Gone));
+            assert_eq!((endpoint.member_count("g"), endpoint.publish("g", "late")), (0, 0));
+        }
     }
 }
 
@@ -206,6 +246,7 @@ impl Handler<Mark> for Actor {
                 assert_eq!(session.send("more"), Err(SendError::Full));
             }
             "timer" => session.set_timer(0, Duration::from_millis(1)),
+            "start" | "end" => session.join(text).expect("within limits"),
             "endpoint timer" => session.endpoint().set_timer(0, Duration::from_millis(1)),
             _ => {}
         }
@@ -216,7 +257,7 @@ impl Handler<Mark> for Actor {
         self.note(Binary, session);
     }
 
-    fn on_drain(&mut self, session: &mut Session<'_, Mark>) {
+    fn on_drain(&mut self, session: &mut Session<'_, Mark>, _: u64) {
         self.note(Drain, session);
     }
 
@@ -225,9 +266,21 @@ impl Handler<Mark> for Actor {
     }
 
     fn on_endpoint_timer(&mut self, endpoint: &mut Endpoint<'_, Mark>, _: u32) {
-        let (subject, other) = (self.sessions[SUBJECT], self.sessions[0]);
-        act_from_outside(self.operation, endpoint, subject, other, true);
-        self.acted.send(()).expect("the test is waiting");
+        self.act_for_endpoint(endpoint);
+    }
+
+    fn on_group_start(&mut self, endpoint: &mut Endpoint<'_, Mark>, name: &str) {
+        match name {
+            "start" => self.act_for_endpoint(endpoint),
+            "end" => assert!(endpoint.leave(self.sessions[SUBJECT], "end")),
+            _ => {}
+        }
+    }
+
+    fn on_group_end(&mut self, endpoint: &mut Endpoint<'_, Mark>, name: &str) {
+        if name == "end" {
+            self.act_for_endpoint(endpoint);
+        }
     }
 
     fn on_close(&mut self, session: &mut Session<'_, Mark>, _: &Close) {
@@ -250,6 +303,8 @@ fn expected(callback: Callback, operation: Operation) -> [Vec<Frame>; 3] {
         CloseAll => [close(4003, "all"), close(4003, "all"), close(4003, "all")],
         SendAfterClose => [text("all"), text("all"), close(4001, "self")],
         Timers => [vec![], vec![], vec![]],
+        Groups => [text("group"), vec![], vec![]],
+        CloseMember => [vec![], vec![], close(4001, "self")],
     };
     match callback {
         // It had said goodbye already, and nothing goes behind the answer.
@@ -273,6 +328,8 @@ fn play(server: &TestServer, scene: &Scene) {
         Drain => _ = subject.send("fill"),
         Timer => _ = subject.send("timer"),
         EndpointTimer => _ = subject.send("endpoint timer"),
+        GroupStart => _ = subject.send("start"),
+        GroupEnd => _ = subject.send("end"),
         Callback::Close => _ = subject.send_close(1000, ""),
         Task => {
             let (operation, endpoint, act) = (*operation, *endpoint, act.clone());

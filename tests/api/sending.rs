@@ -79,7 +79,7 @@ impl Handler for Filler {
         }
     }
 
-    fn on_drain(&mut self, session: &mut Session<'_>) {
+    fn on_drain(&mut self, session: &mut Session<'_>, _: u64) {
         assert_eq!(session.send("after the drain"), Ok(()));
         self.told.send("drained".to_owned()).expect("the test is waiting");
     }

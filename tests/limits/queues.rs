@@ -33,7 +33,7 @@ impl Handler for Talker {
 
     fn on_message(&mut self, _: &mut Session<'_>, _: &str) {}
 
-    fn on_drain(&mut self, session: &mut Session<'_>) {
+    fn on_drain(&mut self, session: &mut Session<'_>, _: u64) {
         session.send("drained").expect("nothing waits any more");
         self.0.send(Told::Drained).expect("the test listens");
     }

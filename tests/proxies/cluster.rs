@@ -3,8 +3,10 @@
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
+use std::time::Instant;
 
 use crate::daemons::{Program, Proxy, folder, free_addresses};
+use crate::support::PATIENCE;
 use crate::support::sockjs::{Event, SockJs};
 use crate::support::wire::Transport;
 
@@ -121,6 +123,51 @@ fn talk(speaker: &mut Guest, listener: &mut Guest, topic: &str) {
     assert_eq!(of_topic, lines);
 }
 
+/// Waits until the processes hear these rooms in Redis, so many of them each, and no others.
+fn expect_heard(redis: &mut redis::Connection, rooms: &[(&str, usize)]) {
+    let start = Instant::now();
+    loop {
+        let mut channels = redis::cmd("PUBSUB");
+        let mut channels: Vec<String> =
+            channels.arg("CHANNELS").arg("chat_cluster:room:*").query(redis).expect("Redis answers");
+        channels.sort();
+        let mut counts = redis::cmd("PUBSUB");
+        let counts: Vec<(String, usize)> =
+            counts.arg("NUMSUB").arg(&channels).query(redis).expect("Redis answers");
+        let heard = counts
+            .iter()
+            .map(|(channel, count)| (channel.strip_prefix("chat_cluster:room:").expect("a room"), *count));
+        if heard.eq(rooms.iter().copied()) {
+            return;
+        }
+        assert!(start.elapsed() < PATIENCE, "{counts:?}, not {rooms:?}");
+        std::thread::yield_now();
+    }
+}
+
+/// What is said in a room is heard there, in both processes, and Redis carries the rooms that have guests.
+fn change_rooms(guests: &mut [Guest; 2], redis_address: SocketAddr) {
+    let client = redis::Client::open(format!("redis://{redis_address}")).expect("a URL");
+    let mut redis = client.get_connection().expect("Redis is there");
+    expect_heard(&mut redis, &[("lobby", 2)]);
+    let [first, second] = guests;
+    for guest in [&mut *first, &mut *second] {
+        guest.say("/join kitchen");
+        let joined = format!("{} joined", guest.name);
+        guest.wait_for(&joined);
+    }
+    expect_heard(&mut redis, &[("kitchen", 2)]);
+    talk(first, second, "soup");
+    talk(second, first, "bread");
+    second.say("/join attic");
+    expect_heard(&mut redis, &[("attic", 1), ("kitchen", 1)]);
+    let left = format!("{} left", second.name);
+    first.wait_for(&left);
+    second.say("/join kitchen");
+    expect_heard(&mut redis, &[("kitchen", 2)]);
+    talk(first, second, "together again");
+}
+
 /// The room is told that it is on its own, and goes on.
 fn expect_alone(guests: &mut [Guest; 2]) {
     for guest in guests {
@@ -151,6 +198,8 @@ fn guests_of_two_processes_share_a_room_for_as_long_as_there_is_redis() {
     let [first, second] = &mut guests;
     talk(first, second, "hello");
     talk(second, first, "hello to you");
+
+    change_rooms(&mut guests, redis_address);
 
     // It stands still: only the beats tell.
     broker.signal("STOP");

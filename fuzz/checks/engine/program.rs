@@ -2,11 +2,12 @@
 //! the session and on how often it was called, not on who else was called before: sessions whose time comes in the same
 //! tick may be told in any order.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use sockjs_server::collections::Key;
 use sockjs_server::engine::{
-    Application, Cause, Close, Engine, Event, Message, Refusal, Request, Response, SendError, Session,
+    Application, Cause, Close, Engine, Event, JoinError, Message, Refusal, Request, Response, SendError,
+    Session,
 };
 use sockjs_server::{Transport, engine};
 
@@ -58,7 +59,19 @@ pub struct Program {
     /// How many sends each session has seen.
     serials: HashMap<usize, usize>,
     admissions: usize,
+    /// The members of each group, in order; closed sessions among them.
+    members: BTreeMap<(u16, &'static str), Vec<Key<Session>>>,
+    /// The groups that were told to have begun, and not to have ended.
+    started: BTreeSet<(u16, String)>,
+    /// Messages that were skipped, as drains and closes told.
+    pub skipped: u64,
 }
+
+/// The groups that there may be.
+const GROUPS: [&str; 4] = ["", "a", "b", "too long for a group"];
+
+/// The longest name of a group.
+pub const GROUP_NAME: usize = 8;
 
 /// The session and the serial of one of our messages.
 pub fn tag(message: &[u8]) -> Option<(usize, usize)> {
@@ -74,6 +87,11 @@ impl Program {
 
     pub fn session(&self, choice: usize) -> Option<Key<Session>> {
         self.sessions.get(choice % self.sessions.len().max(1)).copied()
+    }
+
+    /// Whether every group that began was told to have ended.
+    pub fn knows_of_no_group(&self) -> bool {
+        self.started.is_empty()
     }
 
     pub fn is_open(&self, engine: &Engine, number: usize) -> bool {
@@ -98,6 +116,87 @@ impl Program {
         }
         assert_eq!(sent == Err(SendError::Gone), !was_open, "gone is what is not open");
         sent
+    }
+
+    /// The same as another thread sends, which is told nothing.
+    fn send_from_afar(&mut self, engine: &mut Engine, key: Key<Session>, filler: usize) {
+        let number = self.number(key);
+        let serial = self.serials.entry(number).or_default();
+        *serial += 1;
+        let serial = *serial;
+        let text = format!("m:{number}:{serial}:{}", "x".repeat(filler));
+        let (was_open, skipped) = (engine.is_open(key), engine.counters().skipped);
+        engine.send_or_overflow(key, Message::Text(&text));
+        let overflows = engine.counters().skipped > skipped || engine.is_open(key) != was_open;
+        self.full |= overflows;
+        if was_open && !overflows {
+            self.sent[number].push(serial);
+        }
+    }
+
+    fn change_groups(&mut self, engine: &mut Engine, action: u8, key: Key<Session>) {
+        let number = engine.endpoint_of(key).unwrap_or_default();
+        let name = GROUPS[usize::from(action >> 5) % GROUPS.len()];
+        self.forget_closed(engine, number, name);
+        let members = self.members.entry((number, name)).or_default();
+        let is_member = members.contains(&key);
+        match action & 0x1f {
+            19 => {
+                let outcome = engine.join(key, name);
+                let expected = match () {
+                    () if !engine.is_open(key) => Err(JoinError::Gone),
+                    () if name.len() > GROUP_NAME => Err(JoinError::NameTooLong),
+                    () => Ok(()),
+                };
+                assert_eq!(outcome, expected);
+                members.extend(outcome.is_ok().then_some(key).filter(|_| !is_member));
+            }
+            20 => {
+                assert_eq!(engine.leave(key, name), is_member);
+                members.retain(|member| *member != key);
+            }
+            21 => self.publish(engine, number, name, Message::Text("g<"), None),
+            22 => self.publish(engine, number, name, Message::Text(&"g<".repeat(900)), Some(key)),
+            _ => self.publish(engine, number, name, Message::Binary(b"g"), None),
+        }
+        self.forget_closed(engine, number, name);
+        let members = self.members.entry((number, name)).or_default();
+        assert!(engine.members(number, name).eq(members.iter().copied()));
+        assert_eq!(engine.member_count(number, name), members.len());
+        assert_eq!(engine.is_member(key, name), members.contains(&key));
+    }
+
+    fn forget_closed(&mut self, engine: &Engine, number: u16, name: &'static str) {
+        self.members.entry((number, name)).or_default().retain(|member| engine.is_open(*member));
+    }
+
+    /// Every member gets it, or is skipped, or is closed.
+    fn publish(
+        &mut self,
+        engine: &mut Engine,
+        number: u16,
+        name: &str,
+        message: Message<'_>,
+        except: Option<Key<Session>>,
+    ) {
+        let is_meant = |engine: &Engine, key: &Key<Session>| {
+            let takes_it = matches!(message, Message::Text(_))
+                || engine.transport(*key) == Some(Transport::RawWebSocket);
+            takes_it && Some(*key) != except
+        };
+        let meant =
+            |engine: &Engine| engine.members(number, name).filter(|key| is_meant(engine, key)).count();
+        let (before, skipped) = (meant(engine), engine.counters().skipped);
+        let reached = engine.publish(number, name, message, except);
+        let skipped = engine.counters().skipped - skipped;
+        assert_eq!(meant(engine), reached + skipped as usize, "closed, skipped or reached, all of them");
+        self.full |= skipped > 0 || meant(engine) < before;
+    }
+
+    fn hear_of_group(&mut self, engine: &mut Engine) {
+        // Whether it was told depends on what happened in the same turn, and so does what this call does.
+        self.full |= self.actions.iter().any(|action| action & 0x1f != 0x1f);
+        self.next(engine, None);
     }
 
     /// One action, on a session of its own choice or on the one at hand.
@@ -140,6 +239,9 @@ impl Program {
                 assert!(!engine.is_open(key));
                 self.terminated = true;
             }
+            20..25 => self.change_groups(engine, action, key),
+            25 => self.send_from_afar(engine, key, 1),
+            26 => (0..9).for_each(|_| self.send_from_afar(engine, key, 1000)),
             _ => {}
         }
     }
@@ -149,13 +251,15 @@ impl Program {
         assert_eq!(engine.open_sessions(number).count(), open);
         let excepted =
             except.is_some_and(|key| engine.is_open(key) && engine.endpoint_of(key) == Some(number));
+        let skipped = engine.counters().skipped;
         let reached = engine.broadcast(number, &"b\u{2029}<".repeat(filler), except);
+        let skipped = engine.counters().skipped - skipped;
         assert_eq!(
             engine.open_count(number),
-            reached + usize::from(excepted),
-            "closed or reached, all of them"
+            reached + skipped as usize + usize::from(excepted),
+            "closed, skipped or reached, all of them"
         );
-        self.full |= engine.open_count(number) < open;
+        self.full |= skipped > 0 || engine.open_count(number) < open;
     }
 
     fn next(&mut self, engine: &mut Engine, own: Option<Key<Session>>) {
@@ -208,13 +312,27 @@ impl Application for Program {
     fn closed(&mut self, engine: &mut Engine, session: Key<engine::Session>, close: &Close) {
         assert!(!engine.is_open(session));
         self.full |= close.cause == Cause::Overflow;
+        self.skipped += close.skipped;
         self.told.push(Told::Closed(self.number(session), close.code, close.reason.clone()));
         self.next(engine, Some(session));
     }
 
-    fn drained(&mut self, engine: &mut Engine, session: Key<engine::Session>) {
+    fn drained(&mut self, engine: &mut Engine, session: Key<engine::Session>, skipped: u64) {
         assert!(self.full && engine.is_open(session));
+        self.skipped += skipped;
         self.next(engine, Some(session));
+    }
+
+    fn group_started(&mut self, engine: &mut Engine, number: u16, name: &str) {
+        assert!(self.started.insert((number, name.to_owned())), "told twice of a start");
+        assert!(engine.member_count(number, name) > 0);
+        self.hear_of_group(engine);
+    }
+
+    fn group_ended(&mut self, engine: &mut Engine, number: u16, name: &str) {
+        assert!(self.started.remove(&(number, name.to_owned())), "ended, and never started");
+        assert_eq!(engine.member_count(number, name), 0);
+        self.hear_of_group(engine);
     }
 
     fn session_timer(&mut self, engine: &mut Engine, session: Key<engine::Session>, timer: u32) {

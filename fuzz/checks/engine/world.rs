@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use sockjs_server::collections::Key;
 use sockjs_server::engine::{Arrival, Connection, Engine, ManualClock, Order};
-use sockjs_server::{EndpointOptions, ServerOptions};
+use sockjs_server::{EndpointOptions, Overflow, ServerOptions};
 
-use super::program::{Asked, Program, Told};
+use super::program::{Asked, GROUP_NAME, Program, Told};
 use super::script::{Script, Step};
 use crate::checks::Random;
 
@@ -145,6 +145,7 @@ impl<'s> World<'s> {
         options.message_size = 2048;
         options.send_queue = 8192;
         options.sessions = 6;
+        options.group_name_length = GROUP_NAME;
         options.jsessionid = Some("Secure".into());
         options.subprotocols = vec!["chat".into()];
         engine.mount("/e", options.clone()).expect("sound options").expect("one of few");
@@ -152,6 +153,7 @@ impl<'s> World<'s> {
         options.pong_timeout = Duration::from_millis(400);
         options.origins = vec!["http://a".into()];
         options.cors = false;
+        options.overflow = Overflow::Skip;
         engine.mount("/o", options).expect("sound options").expect("one of few");
         let random = Random::new(script.seed);
         let (program, clients, numbers) = Default::default();
@@ -479,6 +481,8 @@ impl<'s> World<'s> {
         assert_eq!((counters.connections, counters.sessions, counters.timers), (0, 0, 0), "left behind");
         assert_eq!((counters.opened, counters.buffered), (counters.closed, 0));
         assert_eq!((self.engine.open_count(0), self.engine.open_count(1)), (0, 0));
+        assert!(self.engine.has_no_groups() && self.program.knows_of_no_group());
+        assert_eq!(counters.skipped, self.program.skipped, "skipped, and never told");
         let written = self.clients.iter().map(|client| client.received.len() as u64).sum::<u64>();
         assert_eq!(counters.bytes_out, written);
         for (session, port) in self.program.websockets.iter().enumerate() {

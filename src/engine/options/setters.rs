@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::{EndpointOptions, ServerOptions};
+use super::{EndpointOptions, Overflow, ServerOptions};
 use crate::http::Network;
 use crate::sockjs::Transports;
 
@@ -62,8 +62,12 @@ setters!(EndpointOptions {
     subprotocol_required: bool,
     message_size: usize,
     send_queue: usize,
+    overflow: Overflow,
     session_id_length: usize,
     sessions: usize,
+    groups: usize,
+    groups_per_session: usize,
+    group_name_length: usize,
 });
 
 fn some_text(text: impl Into<String>) -> Option<String> {
@@ -151,8 +155,12 @@ mod tests {
             ("subprotocol_required", |it| it.subprotocol_required(true)),
             ("message_size", |it| it.message_size(10)),
             ("send_queue", |it| it.send_queue(10)),
+            ("overflow", |it| it.overflow(Overflow::Skip)),
             ("session_id_length", |it| it.session_id_length(10)),
             ("sessions", |it| it.sessions(10)),
+            ("groups", |it| it.groups(1000)),
+            ("groups_per_session", |it| it.groups_per_session(1000)),
+            ("group_name_length", |it| it.group_name_length(1000)),
         ]);
         assert_eq!(EndpointOptions::default().origins(["a", "b"]).origins, ["a", "b"]);
         assert_eq!(EndpointOptions::default().base_url("a").base_url.as_deref(), Some("a"));

@@ -47,6 +47,9 @@ fn absurd_values_are_named() {
     assert_eq!(endpoint(|options| options.send_queue = 0), Err("send_queue"));
     assert_eq!(endpoint(|options| options.session_id_length = 0), Err("session_id_length"));
     assert_eq!(endpoint(|options| options.sessions = 0), Err("sessions"));
+    assert_eq!(endpoint(|options| options.groups = usize::MAX), Err("groups"));
+    assert_eq!(endpoint(|options| options.groups_per_session = usize::MAX), Err("groups_per_session"));
+    assert_eq!(endpoint(|options| options.group_name_length = 5000), Err("group_name_length"));
 }
 
 fn endpoint(change: impl FnOnce(&mut EndpointOptions)) -> Result<(), String> {

@@ -1,8 +1,10 @@
 //! Races and waits, with a made-up clock: every test says exactly what happens when.
 
 mod admission;
+mod groups;
 mod leaving;
 mod memory;
+mod overflow;
 mod races;
 mod random;
 mod relief;

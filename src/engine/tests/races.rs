@@ -291,7 +291,7 @@ fn a_handler_may_close_everybody_and_broadcast_from_anywhere() {
         Moment::Close => {
             engine.broadcast(0, "somebody left", Some(key));
         }
-        Moment::Open | Moment::Timer | Moment::Drain => {}
+        Moment::Open | Moment::Timer | Moment::Drain | Moment::Group(_) => {}
     });
     for number in 0..3 {
         let client = world.connect();

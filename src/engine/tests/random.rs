@@ -2,7 +2,7 @@
 
 use super::world::{Moment, World};
 use crate::collections::Key;
-use crate::engine::{Connection, EndpointOptions};
+use crate::engine::{Connection, EndpointOptions, Message};
 
 struct Random(u64);
 
@@ -71,7 +71,7 @@ impl Client {
         let received = world.take(connection);
         for line in received.split(['\n', '\r']) {
             if let Some(messages) = line.strip_prefix("a[").and_then(|rest| rest.strip_suffix(']')) {
-                for message in messages.split(',') {
+                for message in messages.split(',').filter(|message| *message != PUBLISHED) {
                     let number: usize = message.trim_matches('"').parse().expect("a number");
                     if std::mem::take(&mut self.fresh) {
                         assert!(number >= self.received, "nothing twice");
@@ -90,6 +90,31 @@ impl Client {
     }
 }
 
+/// What is published to groups, beside the numbers that are echoed.
+const PUBLISHED: &str = "\"p\"";
+
+/// Somebody joins a group, leaves one, or is published to.
+fn change_groups(world: &mut World, random: &mut Random) {
+    let name = ["g0", "g1", "g2"][random.below(3)];
+    let session = world.engine.open_sessions(0).nth(random.below(4));
+    let before = world.engine.member_count(0, name);
+    let is_member = session.is_some_and(|session| world.engine.is_member(session, name));
+    match (random.below(3), session) {
+        (0, Some(session)) => {
+            assert_eq!(world.engine.join(session, name), Ok(()));
+            assert_eq!(world.engine.member_count(0, name), before + usize::from(!is_member));
+        }
+        (1, Some(session)) => {
+            assert_eq!(world.engine.leave(session, name), is_member);
+            assert_eq!(world.engine.member_count(0, name), before - usize::from(is_member));
+        }
+        _ => assert_eq!(world.engine.publish(0, name, Message::Text("p"), None), before),
+    }
+    if random.below(2) == 0 {
+        world.flush();
+    }
+}
+
 #[test]
 fn many_clients_at_random() {
     for seed in 1..=60 {
@@ -103,6 +128,9 @@ fn many_clients_at_random() {
         let mut clients: Vec<Client> = (0..4).map(|number| Client::new(&mut world, number)).collect();
         for _ in 0..400 {
             let client = &mut clients[random.below(4)];
+            if random.below(4) == 0 {
+                change_groups(&mut world, &mut random);
+            }
             match random.below(12) {
                 0..4 => client.receive(&mut world, &mut random),
                 4..9 => client.send(&mut world, &mut random),
@@ -149,6 +177,11 @@ fn many_clients_at_random() {
 fn check(heard: &[String]) {
     let mut states = std::collections::HashMap::new();
     for line in heard {
+        if let Some((name, what @ ("starts" | "ends"))) = line.split_once(' ') {
+            let before = states.insert(name.to_owned(), what).unwrap_or("ends");
+            assert_ne!(before, what, "told twice of {name}");
+            continue;
+        }
         let (name, what) = line.split_once(' ').expect("a name and what happened");
         let state = states.entry(name.to_owned()).or_insert("new");
         *state = match (*state, what.split(' ').next()) {

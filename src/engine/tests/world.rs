@@ -19,6 +19,8 @@ pub(super) enum Moment<'m> {
     Timer,
     Close,
     Drain,
+    /// A group of this name got its first member, or lost its last one.
+    Group(&'m str),
 }
 
 /// The handlers of a test: they log what they hear, then behave.
@@ -27,6 +29,8 @@ pub(super) struct Recorder {
     pub(super) names: HashMap<Key<Session>, usize>,
     /// How long each callback works, in milliseconds, before it does anything.
     pub(super) work: u64,
+    /// Messages that were skipped, as drains and closes told.
+    pub(super) skipped: u64,
     /// How large a page of the program's own is; none is 404.
     pub(super) page: usize,
     /// How the handlers refuse every session, if they do.
@@ -38,7 +42,7 @@ pub(super) struct Recorder {
 impl Recorder {
     fn new(behaviour: Behaviour, clock: ManualClock) -> Self {
         let (log, names, work, page) = Default::default();
-        Self { log, names, work, page, refuse: || None, clock, behaviours: vec![behaviour] }
+        Self { log, names, work, page, skipped: 0, refuse: || None, clock, behaviours: vec![behaviour] }
     }
 
     fn hear(&mut self, engine: &mut Engine, key: Key<Session>, what: String, moment: Moment<'_>) {
@@ -48,6 +52,17 @@ impl Recorder {
         self.clock.set(self.clock.now() + self.work);
         let number = engine.endpoint_of(key).expect("a session that is told of has an endpoint");
         self.behaviours[usize::from(number)](engine, key, moment);
+    }
+}
+
+impl Recorder {
+    /// The behaviour is given a session that is open, if there is one.
+    fn hear_of_group(&mut self, engine: &mut Engine, number: u16, name: &str, what: &str) {
+        self.log.push(format!("{name} {what}"));
+        let first = engine.open_sessions(number).next();
+        if let Some(key) = first {
+            self.behaviours[usize::from(number)](engine, key, Moment::Group(name));
+        }
     }
 }
 
@@ -64,10 +79,18 @@ impl Application for Recorder {
     }
     fn closed(&mut self, engine: &mut Engine, key: Key<Session>, close: &Close) {
         assert_eq!(engine.send(key, "too late"), Err(SendError::Gone));
+        self.skipped += close.skipped;
         self.hear(engine, key, format!("close {} {:?}", close.code, close.cause), Moment::Close);
     }
-    fn drained(&mut self, engine: &mut Engine, key: Key<Session>) {
+    fn drained(&mut self, engine: &mut Engine, key: Key<Session>, skipped: u64) {
+        self.skipped += skipped;
         self.hear(engine, key, "drain".into(), Moment::Drain);
+    }
+    fn group_started(&mut self, engine: &mut Engine, number: u16, name: &str) {
+        self.hear_of_group(engine, number, name, "starts");
+    }
+    fn group_ended(&mut self, engine: &mut Engine, number: u16, name: &str) {
+        self.hear_of_group(engine, number, name, "ends");
     }
     fn session_timer(&mut self, engine: &mut Engine, key: Key<Session>, timer: u32) {
         self.hear(engine, key, format!("timer {timer}"), Moment::Timer);
@@ -378,5 +401,6 @@ impl World {
         let left = (counters.connections, counters.sessions, counters.timers, counters.buffered);
         assert_eq!(left, (0, 0, 0, 0), "{counters:?}");
         assert_eq!(counters.opened, counters.closed);
+        assert!(self.engine.has_no_groups());
     }
 }

@@ -1,0 +1,215 @@
+//! Messages to sessions whose clients do not read, where the endpoint skips them: one gap, told once, and counted exactly.
+
+use super::world::{Moment, World, quick};
+use crate::collections::Key;
+use crate::engine::{Connection, EndpointOptions, Engine, Message, Overflow, SendError, ServerOptions};
+
+fn skipping() -> EndpointOptions {
+    EndpointOptions { send_queue: 200, overflow: Overflow::Skip, ..EndpointOptions::default() }
+}
+
+/// The numbers of the messages that a client got, each of which is `<NUMBER>` with a filler behind.
+fn numbers(world: &mut World, socket: Key<Connection>) -> Vec<usize> {
+    let received = world.take(socket);
+    let parts = received.split('<').skip(1);
+    parts.map(|part| part.split('>').next().expect("an end").parse().expect("a number")).collect()
+}
+
+fn numbered(number: usize) -> String {
+    format!("<{number}>{}", "x".repeat(40))
+}
+
+#[test]
+fn what_is_skipped_is_one_gap_and_told_at_its_end() {
+    for path in ["000/s/websocket", "websocket"] {
+        let mut world = World::with(skipping(), |_, _, _| {});
+        let (slow, reader) = (world.websocket(path), world.websocket(path));
+        world.heard();
+        world.blocked.insert(slow);
+        let mut reached = Vec::new();
+        for number in 0..20 {
+            reached.push(world.engine.broadcast(0, &numbered(number), None));
+            world.flush();
+        }
+        let taken = reached.iter().take_while(|count| **count == 2).count();
+        assert!((3..8).contains(&taken), "{reached:?}");
+        assert!(reached[taken..].iter().all(|count| *count == 1), "one gap: {reached:?}");
+        assert_eq!(world.engine.counters().skipped, 20 - taken as u64);
+        let waiting = world.engine.queued(world.session(0));
+        assert!((150..300).contains(&waiting), "{waiting}");
+        // A part of it leaves: the gap goes on, though there is room.
+        world.room.insert(slow, 100);
+        world.blocked.remove(&slow);
+        world.engine.writable(slow);
+        world.flush();
+        assert!(world.engine.queued(world.session(0)) < waiting);
+        assert_eq!(world.engine.broadcast(0, &numbered(20), None), 1);
+        world.room.remove(&slow);
+        world.unblock(slow);
+        assert_eq!(world.engine.queued(world.session(0)), 0);
+        // It has drained, and its handler is told in the next turn: until then it is behind the gap.
+        assert_eq!(world.engine.broadcast(0, &numbered(21), None), 1);
+        world.pass(0);
+        assert_eq!(world.heard(), ["0 drain"]);
+        assert_eq!(world.handlers.skipped, 22 - taken as u64);
+        assert_eq!(world.engine.broadcast(0, &numbered(22), None), 2);
+        world.flush();
+        assert_eq!(numbers(&mut world, slow), (0..taken).chain([22]).collect::<Vec<_>>());
+        assert_eq!(numbers(&mut world, reader), (0..23).collect::<Vec<_>>());
+        world.pass(1000);
+        assert_eq!(world.heard(), [""; 0], "told once");
+        world.finish();
+    }
+}
+
+#[test]
+fn the_sender_of_one_message_is_told_and_one_from_afar_is_not() {
+    for policy in [Overflow::Skip, Overflow::Close] {
+        let options = EndpointOptions { overflow: policy, ..skipping() };
+        let mut world = World::with(options, |_, _, _| {});
+        let socket = world.websocket("000/s/websocket");
+        let session = world.session(0);
+        world.blocked.insert(socket);
+        let mut sent = 0;
+        loop {
+            let outcome = world.engine.send(session, &numbered(sent));
+            world.flush();
+            if outcome == Err(SendError::Full) {
+                break;
+            }
+            sent += 1;
+        }
+        assert_eq!(world.engine.counters().skipped, 0, "the program knows of it");
+        world.engine.send_or_overflow(session, Message::Text(&numbered(sent)));
+        let is_skipped = policy == Overflow::Skip;
+        assert_eq!(world.engine.counters().skipped, u64::from(is_skipped));
+        assert_eq!(world.engine.is_open(session), is_skipped);
+        world.unblock(socket);
+        world.pass(0);
+        let told = if is_skipped { "0 drain" } else { "0 close 1013 Overflow" };
+        assert_eq!(world.heard(), ["0 open", told]);
+        assert_eq!(world.handlers.skipped, u64::from(is_skipped));
+        assert_eq!(numbers(&mut world, socket), (0..sent).collect::<Vec<_>>());
+        world.finish();
+    }
+}
+
+#[test]
+fn a_session_that_closes_in_its_gap_says_how_long_that_was() {
+    let mut world = World::with(skipping(), |_, _, _| {});
+    let socket = world.websocket("000/s/websocket");
+    world.blocked.insert(socket);
+    let reached: usize = (0..20)
+        .map(|number| {
+            let reached = world.engine.broadcast(0, &numbered(number), None);
+            world.flush();
+            reached
+        })
+        .sum();
+    world.engine.close(world.session(0), 4000, "Bye");
+    world.flush();
+    assert_eq!(world.heard(), ["0 open", "0 close 4000 Application"]);
+    assert_eq!(world.handlers.skipped, 20 - reached as u64);
+    world.unblock(socket);
+    assert_eq!(numbers(&mut world, socket).len(), reached);
+    world.finish();
+}
+
+/// The queue has room, and the server has none.
+#[test]
+fn a_message_for_which_the_server_has_no_memory_is_skipped_too() {
+    let server = ServerOptions { buffered_bytes: 1 << 20, ..quick() };
+    let options = EndpointOptions { overflow: Overflow::Skip, ..EndpointOptions::default() };
+    let mut world = World::build(server, options, |_, _, _| {});
+    let hogs: Vec<_> = (0..4).map(|_| world.websocket("websocket")).collect();
+    for (number, hog) in hogs.iter().enumerate() {
+        world.blocked.insert(*hog);
+        world.engine.send(world.session(number), &"y".repeat(180_000)).expect("there is room");
+        world.flush();
+    }
+    let text = "x".repeat(120_000);
+    assert_eq!(world.engine.broadcast(0, &text, None), 0);
+    assert_eq!(world.engine.counters().skipped, 4);
+    for hog in hogs {
+        world.unblock(hog);
+    }
+    world.pass(0);
+    assert_eq!(world.heard().iter().filter(|heard| heard.ends_with("drain")).count(), 4);
+    assert_eq!(world.handlers.skipped, 4);
+    assert_eq!(world.engine.broadcast(0, &text, None), 4);
+    world.flush();
+    world.finish();
+}
+
+/// From the drain itself messages are sent again, to many of which there is no room.
+fn refill(engine: &mut Engine, _: Key<crate::engine::Session>, moment: Moment<'_>) {
+    if let Moment::Drain = moment {
+        for _ in 0..3 {
+            engine.broadcast(0, &numbered(0), None);
+        }
+    }
+}
+
+/// Clients that read now and then, and sometimes leave: for each of them what it got and what was skipped is what was sent.
+#[test]
+fn delivered_and_skipped_are_what_was_sent() {
+    for seed in 1..=40_u64 {
+        let mut state = 0x9e37_79b9_7f4a_7c15_u64.wrapping_mul(seed);
+        let mut random = move |limit: usize| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            (state % limit as u64) as usize
+        };
+        let mut world = World::with(skipping(), if seed % 2 == 0 { refill } else { |_, _, _| {} });
+        let sockets: Vec<_> = (0..4)
+            .map(|number| world.websocket(if number % 2 == 0 { "websocket" } else { "000/s/websocket" }))
+            .collect();
+        for number in 0..4 {
+            world.engine.join(world.session(number), "all").expect("within limits");
+        }
+        world.flush();
+        world.heard();
+        for step in 0..300 {
+            let text = numbered(step);
+            let socket = sockets[random(4)];
+            let skipped = world.engine.counters().skipped;
+            let all_are_counted = |world: &mut World, reached: usize| {
+                let skipped = world.engine.counters().skipped - skipped;
+                assert_eq!(reached as u64 + skipped, 4, "taken or skipped, seed {seed}");
+            };
+            match random(8) {
+                0..3 => {
+                    let reached = world.engine.broadcast(0, &text, None);
+                    all_are_counted(&mut world, reached);
+                }
+                3 => {
+                    let reached = world.engine.publish(0, "all", Message::Text(&text), None);
+                    all_are_counted(&mut world, reached);
+                }
+                4 => {
+                    let session = world.session(random(4));
+                    world.engine.send_or_overflow(session, Message::Text(&text));
+                }
+                5 => _ = world.blocked.insert(socket),
+                6 => world.unblock(socket),
+                _ => world.pass(1),
+            }
+            if random(3) > 0 {
+                world.flush();
+            }
+        }
+        for socket in &sockets {
+            world.unblock(*socket);
+        }
+        for _ in 0..10 {
+            world.pass(1);
+        }
+        let counters = world.engine.counters();
+        let delivered: usize = sockets.iter().map(|socket| numbers(&mut world, *socket).len()).sum();
+        assert_eq!(counters.messages_out, delivered as u64, "all that was taken arrived, seed {seed}");
+        assert_eq!(counters.skipped, world.handlers.skipped, "all that was skipped was told, seed {seed}");
+        assert!(counters.skipped > 0, "seed {seed}");
+        world.finish();
+    }
+}

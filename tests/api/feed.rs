@@ -1,0 +1,167 @@
+//! A feed through a `Handle`: fifty thousand messages a second to a hundred clients that read, beside a few that do not.
+//! Each client checks that it gets every message in order, but for the gaps of which its session was told.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use sockjs_server::{
+    EndpointId, EndpointOptions, Handle, Handler, Overflow, Request, ServerOptions, Session,
+};
+
+use crate::support::frames::handshake;
+use crate::support::sockjs::SockJs;
+use crate::support::{PATIENCE, TestServer};
+
+const READERS: usize = 100;
+
+/// Messages of the feed, 102 bytes each as a frame: twice as much as the queue of a session that nobody reads.
+const MESSAGES: usize = 20_000;
+const LENGTH: usize = 100;
+
+/// So many messages in each millisecond.
+const PACE: usize = 50;
+
+/// How far the feed runs ahead of the slowest reader at most, however busy the machine is: half of a queue.
+const LEAD: usize = 5_000;
+
+/// Tells each client where its gaps are.
+struct Feed;
+
+impl Handler for Feed {
+    fn on_open(&mut self, session: &mut Session<'_>, _: &Request<'_>) {
+        session.join("feed").expect("within limits");
+    }
+
+    fn on_message(&mut self, _: &mut Session<'_>, _: &str) {}
+
+    fn on_drain(&mut self, session: &mut Session<'_>, skipped: u64) {
+        session.send(&format!("{skipped:g>LENGTH$}")).expect("it has drained");
+    }
+}
+
+/// What one client got so far.
+#[derive(Default)]
+struct Sequence {
+    next: usize,
+    skipped: usize,
+}
+
+impl Sequence {
+    fn take(&mut self, text: &str) {
+        if text.starts_with('g') {
+            let count: usize = text.trim_start_matches('g').parse().expect("a count");
+            self.next += count;
+            self.skipped += count;
+        } else {
+            assert_eq!(text.parse(), Ok(self.next), "in order, once");
+            self.next += 1;
+        }
+    }
+}
+
+/// A raw WebSocket, and the messages that it gets: all of one length.
+struct Socket(TcpStream);
+
+impl Socket {
+    fn open(address: SocketAddr) -> Self {
+        let mut stream = TcpStream::connect(address).expect("connect");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+        stream.write_all(handshake("/feed/websocket", "").as_bytes()).expect("write");
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            stream.read_exact(&mut byte).expect("a head");
+            head.push(byte[0]);
+        }
+        assert!(head.starts_with(b"HTTP/1.1 101 "));
+        Self(stream)
+    }
+
+    /// Reads all of the feed, and says how far it has come.
+    fn read(mut self, progress: &AtomicUsize) -> Sequence {
+        let mut sequence = Sequence::default();
+        let mut buffer = vec![0; 64 << 10];
+        let mut filled = 0;
+        while sequence.next < MESSAGES {
+            let count = self.0.read(&mut buffer[filled..]).expect("more of the feed");
+            assert!(count > 0, "the server hung up at {}", sequence.next);
+            filled += count;
+            let mut frames = buffer[..filled].chunks_exact(2 + LENGTH);
+            for frame in &mut frames {
+                assert_eq!(frame[..2], [0x81, LENGTH as u8]);
+                sequence.take(str::from_utf8(&frame[2..]).expect("text"));
+            }
+            let left = frames.remainder().len();
+            buffer.copy_within(filled - left..filled, 0);
+            filled = left;
+            progress.store(sequence.next, Ordering::Relaxed);
+        }
+        sequence
+    }
+}
+
+fn feed(handle: &Handle, endpoint: EndpointId, progress: &[AtomicUsize]) {
+    for first in (0..MESSAGES).step_by(PACE) {
+        for number in first..first + PACE {
+            handle.publish(endpoint, "feed", format!("{number:0>LENGTH$}")).expect("room");
+        }
+        let slowest = || progress.iter().map(|it| it.load(Ordering::Relaxed)).min().unwrap_or(0);
+        thread::sleep(Duration::from_millis(1));
+        while slowest() + LEAD < first {
+            thread::yield_now();
+        }
+    }
+}
+
+#[test]
+fn clients_that_do_not_read_cost_those_that_do_nothing() {
+    let mut endpoint = None;
+    let server = TestServer::start(ServerOptions::default(), |server| {
+        let mut options = EndpointOptions::default();
+        options.overflow = Overflow::Skip;
+        options.disconnect_delay = Duration::from_secs(3600);
+        endpoint = server.mount_with("/feed", options, Feed).ok();
+    });
+    let endpoint = endpoint.expect("mounted");
+    let readers: Vec<_> = (0..READERS).map(|_| Socket::open(server.address)).collect();
+    // What these do not read is in the buffers of the system first.
+    let stalled: Vec<_> = (0..2).map(|_| Socket::open(server.address)).collect();
+    // And what these do not ask for is in their queues.
+    let mut away: Vec<_> =
+        (0..3).map(|number| SockJs::polling(server.address, "/feed", &format!("p{number}"))).collect();
+
+    let progress: Vec<_> = (0..READERS).map(|_| AtomicUsize::new(0)).collect();
+    let read: Vec<_> = thread::scope(|scope| {
+        let threads: Vec<_> = readers
+            .into_iter()
+            .zip(&progress)
+            .map(|(reader, progress)| scope.spawn(move || reader.read(progress)))
+            .collect();
+        feed(&server.handle, endpoint, &progress);
+        threads.into_iter().map(|thread| thread.join().expect("a reader")).collect()
+    });
+    assert!(read.iter().all(|sequence| (sequence.next, sequence.skipped) == (MESSAGES, 0)));
+
+    let mut skipped = 0;
+    for socket in stalled {
+        let sequence = socket.read(&AtomicUsize::new(0));
+        assert_eq!(sequence.next, MESSAGES, "delivered and skipped are what was sent");
+        skipped += sequence.skipped;
+    }
+    for polling in &mut away {
+        let mut sequence = Sequence::default();
+        while sequence.next < MESSAGES {
+            let frame = polling.frame();
+            for text in frame[2..].split('"').filter(|text| text.len() == LENGTH) {
+                sequence.take(text);
+            }
+        }
+        assert_eq!(sequence.next, MESSAGES, "delivered and skipped are what was sent");
+        assert!(sequence.skipped > MESSAGES / 4, "its queue is not as large as that");
+        skipped += sequence.skipped;
+    }
+    assert_eq!(server.counters().skipped, skipped as u64);
+}
