@@ -17,6 +17,16 @@ use support::receiver::Receiver;
 use support::target::Target;
 use support::wire::{Transport, json, messages, sending};
 
+/// A test of its own for each transport, so that they run side by side.
+macro_rules! each_transport {
+    ($check:ident: $($name:ident $transport:ident)*) => {$(
+        #[test]
+        fn $name() {
+            $check(Transport::$transport);
+        }
+    )*};
+}
+
 /// How many numbered messages go each way.
 const COUNT: usize = 10_000;
 
@@ -125,29 +135,13 @@ fn ten_thousand(transport: Transport) {
     assert_eq!((counters.messages_in, counters.messages_out), (COUNT as u64, COUNT as u64));
 }
 
-#[test]
-fn ten_thousand_messages_through_xhr_polling() {
-    ten_thousand(Transport::XhrPolling);
-}
-
-#[test]
-fn ten_thousand_messages_through_xhr_streaming() {
-    ten_thousand(Transport::XhrStreaming);
-}
-
-#[test]
-fn ten_thousand_messages_through_eventsource() {
-    ten_thousand(Transport::EventSource);
-}
-
-#[test]
-fn ten_thousand_messages_through_htmlfile() {
-    ten_thousand(Transport::HtmlFile);
-}
-
-#[test]
-fn ten_thousand_messages_through_jsonp_polling() {
-    ten_thousand(Transport::JsonpPolling);
+each_transport! {
+    ten_thousand:
+    ten_thousand_messages_through_xhr_polling XhrPolling
+    ten_thousand_messages_through_xhr_streaming XhrStreaming
+    ten_thousand_messages_through_eventsource EventSource
+    ten_thousand_messages_through_htmlfile HtmlFile
+    ten_thousand_messages_through_jsonp_polling JsonpPolling
 }
 
 /// Sends frames in arbitrary pieces on a second handle of the socket, and receives on the first.
@@ -234,29 +228,13 @@ fn unicode(transport: Transport) {
     });
 }
 
-#[test]
-fn every_code_point_through_xhr_polling() {
-    unicode(Transport::XhrPolling);
-}
-
-#[test]
-fn every_code_point_through_xhr_streaming() {
-    unicode(Transport::XhrStreaming);
-}
-
-#[test]
-fn every_code_point_through_eventsource() {
-    unicode(Transport::EventSource);
-}
-
-#[test]
-fn every_code_point_through_htmlfile() {
-    unicode(Transport::HtmlFile);
-}
-
-#[test]
-fn every_code_point_through_jsonp_polling() {
-    unicode(Transport::JsonpPolling);
+each_transport! {
+    unicode:
+    every_code_point_through_xhr_polling XhrPolling
+    every_code_point_through_xhr_streaming XhrStreaming
+    every_code_point_through_eventsource EventSource
+    every_code_point_through_htmlfile HtmlFile
+    every_code_point_through_jsonp_polling JsonpPolling
 }
 
 #[test]
