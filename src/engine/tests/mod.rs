@@ -1,5 +1,6 @@
 //! Races and waits, with a made-up clock: every test says exactly what happens when.
 
+mod interleavings;
 mod leaving;
 mod memory;
 mod races;
