@@ -40,6 +40,13 @@ fn ahead(engine: &Engine, time: Millis) -> i64 {
     time.wrapping_sub(engine.now()).cast_signed()
 }
 
+/// Whether a connection is the receiver of its session.
+pub(super) fn is_receiver(engine: &Engine, key: Key<Connection>) -> bool {
+    let session = engine.connections.get(key).and_then(Connection::session);
+    let session = session.and_then(|session| engine.sessions.get(session));
+    session.is_some_and(|session| session.receiver == Some(key))
+}
+
 /// A connection, what it holds, and its places in queues.
 pub(super) fn connection(engine: &Engine, key: Key<Connection>) -> u64 {
     let Some(connection) = engine.connections.get(key) else { return 0 };
@@ -69,8 +76,7 @@ pub(super) fn connection(engine: &Engine, key: Key<Connection>) -> u64 {
     );
     let session = connection.session().map(|session| {
         let place = engine.sessions.iter().position(|(key, _)| key == session);
-        let is_receiver = engine.sessions.get(session).is_some_and(|session| session.receiver == Some(key));
-        (place, is_receiver)
+        (place, is_receiver(engine, key))
     });
     hash((
         (connection.progress(), phase, stall, waits, session),

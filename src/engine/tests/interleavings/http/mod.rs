@@ -68,6 +68,8 @@ pub(super) struct Http {
     turns: Turns,
     is_in_turn: bool,
     clients: Vec<Client>,
+    /// Clients that asked for frames in this turn.
+    askers: Vec<usize>,
     /// In the order in which they opened.
     lives: Vec<Life>,
     /// Texts that clients sent to a session that was open, and that the application has not been told.
@@ -82,6 +84,7 @@ impl Http {
             turns,
             is_in_turn: false,
             clients: (0..connections).map(|_| Client::default()).collect(),
+            askers: Vec::new(),
             lives: Vec::new(),
             untold: Vec::new(),
             sent: 0,
@@ -110,11 +113,15 @@ impl Http {
 
     fn ask_for_frames(&mut self, client: usize, path: &str) {
         let number = self.lives.len().saturating_sub(1);
-        let is_first = |other: &Client| other.receives(number) && !other.socket.is_finished;
-        let is_second = self.clients.iter().any(is_first);
+        // One that asked in this turn may be the receiver when the turn is over.
+        let is_first = |(place, other): (usize, &Client)| {
+            !other.socket.is_finished && (other.receives(number) || self.askers.contains(&place))
+        };
+        let is_second = self.clients.iter().enumerate().any(is_first);
         self.request(client, path, "");
         let session = self.lives.len() - 1;
         let is_second = is_second && session == number;
+        self.askers.push(client);
         self.clients[client].asked = Some(Asked::ToReceive { session, is_second });
     }
 
@@ -153,13 +160,14 @@ impl Http {
         }
     }
 
-    /// A client leaves: what it had not read may be lost.
+    /// A client leaves: what it had not read may be lost, unless it was turned away.
     fn note_leaving(&mut self, client: usize) {
-        let client = &mut self.clients[client];
-        client.socket.is_finished = true;
-        if let Some(Asked::ToReceive { session, is_second }) = client.asked {
-            // Where three meet in one turn, the second of them may have become the first.
-            self.lives[session].is_broken |= !is_second || self.turns == Turns::Shared;
+        self.clients[client].socket.is_finished = true;
+        if let Some(Asked::ToReceive { session, is_second }) = self.clients[client].asked {
+            let is_first = |other: &Client| other.receives(session) && !other.socket.is_finished;
+            if !is_second || !self.clients.iter().any(is_first) {
+                self.lives[session].is_broken = true;
+            }
         }
     }
 
@@ -233,6 +241,7 @@ impl Http {
         self.world.notice_hang_ups();
         self.notice();
         self.is_in_turn = false;
+        self.settle_askers();
         self.check();
     }
 
@@ -326,7 +335,7 @@ impl Scenario for Http {
     }
 
     fn fingerprint(&self) -> u64 {
-        let of_client = |client: &Client| {
+        let of_client = |(number, client): (usize, &Client)| {
             let Some(key) = client.key else { return 0 };
             let asked = client.asked.map(|asked| match asked {
                 Asked::ToSend { is_known } => (0, is_known),
@@ -334,9 +343,11 @@ impl Scenario for Http {
                 Asked::ToReceive { session, is_second } => (self.lives.len() - session, Some(is_second)),
             });
             let socket = (client.socket, self.world.room.get(&key), self.world.is_hang_up_unnoticed(key));
-            hash((fingerprint::connection(&self.world.engine, key), asked, client.reader.state(), socket))
+            let asks_now = self.askers.contains(&number);
+            let known = (asked, asks_now, client.reader.state(), socket);
+            hash((fingerprint::connection(&self.world.engine, key), known))
         };
-        let mut clients: Vec<u64> = self.clients.iter().map(of_client).collect();
+        let mut clients: Vec<u64> = self.clients.iter().enumerate().map(of_client).collect();
         clients.sort_unstable();
         let life = self.lives.last().map(|life| life.state(self.world.engine.now()));
         let untold = self.untold.len();
