@@ -1,13 +1,15 @@
 //! The whole server without a socket: a script of connections, bytes, hang-ups and time against an application that
 //! misbehaves.
 //!
-//! - [`script`]: fuzz input → steps. Requests and frames are mostly well-formed there, raw bytes are possible too.
+//! - [`script`]: fuzz input → steps. Requests and frames are mostly well-formed there, raw bytes are possible too. Three
+//!   bytes make a message of up to 2 MiB, and one byte a hundred connections: what is large costs the fuzzer little.
 //! - [`world`]: plays them as the reactor would, with clients that read as much as the script lets them.
 //! - [`program`]: the application; it does in each callback what the script says next, and watches what it is told.
 //! - [`wire`]: reads what came out with a reader of its own.
 //!
 //! Each script is played with its bytes whole, and cut at other places within the turn, and cut with a turn for each
-//! piece. Then everything hangs up, or goes silent, and time passes: nothing may be left.
+//! piece. After every step what is booked is what is held. Then everything hangs up, or goes silent, and time passes:
+//! nothing may be left.
 
 pub mod program;
 pub mod script;

@@ -52,6 +52,8 @@ pub struct Program {
     pub full: bool,
     /// It cut a client off, so that the messages and answers which that client has depend on turns.
     pub terminated: bool,
+    /// Bytes of the largest message so far.
+    pub largest: usize,
     sessions: Vec<Key<Session>>,
     numbers: HashMap<Key<Session>, usize>,
     /// How often each session was called, and the endpoints.
@@ -104,6 +106,7 @@ impl Program {
         *serial += 1;
         let serial = *serial;
         let text = format!("m:{number}:{serial}:{}", "<%\u{2028}\n".repeat(filler));
+        self.largest = self.largest.max(text.len());
         let was_open = engine.is_open(key);
         let sent = match filler % 5 {
             4 => engine.send_binary(key, text.as_bytes()),
@@ -228,6 +231,10 @@ impl Program {
             15 => engine.set_endpoint_timer(number, timer, Some(0)),
             16 => engine.set_endpoint_timer(number, timer, Some(5000)),
             17 => engine.set_endpoint_timer(number, timer, None),
+            // A third of a megabyte, twice as much with its escapes.
+            27 => {
+                let _ = self.send(engine, key, 60_000);
+            }
             18 => {
                 for key in engine.open_sessions(number).collect::<Vec<_>>() {
                     engine.close(key, 4000, "");

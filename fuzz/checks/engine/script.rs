@@ -6,6 +6,8 @@ use crate::checks::websocket::append_frame;
 #[derive(Debug, Clone)]
 pub enum Step {
     Accept,
+    /// A hundred clients connect at once, with session names from this number on, and each of them writes its first bytes.
+    Crowd(Crowd, usize),
     /// The client writes these bytes.
     Send(usize, Vec<u8>),
     /// It writes so many requests, each of which can be answered at once.
@@ -24,6 +26,42 @@ pub enum Step {
     EndTurn,
 }
 
+/// What the clients of a crowd ask for first.
+#[derive(Debug, Clone, Copy)]
+pub enum Crowd {
+    /// Nothing.
+    Idle,
+    /// They begin with a request, and do not go on.
+    HalfARequest,
+    /// Each polls for a session of its own.
+    Polling,
+    Streaming,
+    WebSocket,
+    RawWebSocket,
+}
+
+/// Clients of a crowd.
+pub const CROWD: usize = 100;
+
+impl Crowd {
+    /// What one of them writes.
+    pub fn first_bytes(self, name: usize) -> Vec<u8> {
+        let post = |path| format!("POST /o/0/{name}/{path} HTTP/1.1\r\nHost: h\r\n\r\n");
+        let get = |path| format!("GET {path} HTTP/1.1\r\nHost: h\r\n{HANDSHAKE}\r\n");
+        let head = match self {
+            Crowd::Idle => String::new(),
+            Crowd::HalfARequest => {
+                "POST /o/0/a/xhr_send HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\n[".into()
+            }
+            Crowd::Polling => post("xhr"),
+            Crowd::Streaming => post("xhr_streaming"),
+            Crowd::WebSocket => get(format!("/o/0/{name}/websocket")),
+            Crowd::RawWebSocket => get("/o/websocket".into()),
+        };
+        head.into_bytes()
+    }
+}
+
 #[derive(Debug)]
 pub struct Script {
     /// How the bytes of a step are cut, where they are.
@@ -33,32 +71,48 @@ pub struct Script {
     pub goes_silent: bool,
     /// The whole server has little memory for what waits.
     pub is_poor: bool,
+    /// It has as little as the options allow, if it has not even less.
+    pub is_modest: bool,
 }
 
 /// More of it finds nothing new, and slows the fuzzer down.
 const MOST_STEPS: usize = 200;
 const MOST_CONNECTIONS: usize = 12;
+const MOST_CROWDS: usize = 4;
+const MOST_LARGE: usize = 6 << 20;
 
 impl Script {
     pub fn read(mut input: Input<'_>) -> Self {
         let (seed, flags) = (input.byte(), input.byte());
         let mut steps = vec![Step::Program(input.short().to_vec())];
-        let mut connections = 0;
+        let (mut connections, mut singles, mut crowds, mut written) = (0, 0, 0, 0);
         while !input.is_empty() && steps.len() < MOST_STEPS {
             let code = input.byte();
-            if connections == 0 || (code & 15 == 0 && connections < MOST_CONNECTIONS) {
+            if connections == 0 || (code & 15 == 0 && singles < MOST_CONNECTIONS) {
                 steps.push(Step::Accept);
-                connections += 1;
+                (connections, singles) = (connections + 1, singles + 1);
             } else {
                 let client = usize::from(input.byte()) % connections;
-                steps.push(step(&mut input, code & 15, client));
+                match step(&mut input, code & 15, client) {
+                    Step::Crowd(..) if crowds == MOST_CROWDS => {}
+                    Step::Crowd(kind, _) => {
+                        steps.push(Step::Crowd(kind, crowds * CROWD));
+                        (connections, crowds) = (connections + CROWD, crowds + 1);
+                    }
+                    Step::Send(_, bytes) if written + bytes.len() > MOST_LARGE => {}
+                    step => {
+                        written += if let Step::Send(_, bytes) = &step { bytes.len() } else { 0 };
+                        steps.push(step);
+                    }
+                }
             }
             // Things that happen in one turn are what races are made of.
             if code & 0x80 == 0 {
                 steps.push(Step::EndTurn);
             }
         }
-        Self { seed, steps, goes_silent: flags & 1 != 0, is_poor: flags & 2 != 0 }
+        let [goes_silent, is_poor, is_modest] = [1, 2, 4].map(|flag| flags & flag != 0);
+        Self { seed, steps, goes_silent, is_poor, is_modest }
     }
 
     /// Whether several clients write in one turn: where what one of them sent takes more than that, the others' comes in
@@ -68,11 +122,16 @@ impl Script {
             Step::Send(client, _) | Step::Ask(client, ..) => Some(*client),
             _ => None,
         };
-        self.turns().any(|turn| {
-            let mut writers = turn.iter().filter_map(writer);
-            let first = writers.next();
-            writers.any(|other| Some(other) != first)
-        })
+        self.has_crowds()
+            || self.turns().any(|turn| {
+                let mut writers = turn.iter().filter_map(writer);
+                let first = writers.next();
+                writers.any(|other| Some(other) != first)
+            })
+    }
+
+    fn has_crowds(&self) -> bool {
+        self.steps.iter().any(|step| matches!(step, Step::Crowd(..)))
     }
 
     fn turns(&self) -> impl Iterator<Item = &[Step]> {
@@ -85,7 +144,8 @@ impl Script {
         let asks = |step: &&Step| matches!(step, Step::Send(_, bytes) if asks_for_frames(bytes));
         let writes = |step: &Step| matches!(step, Step::Send(..) | Step::Ask(..));
         let meddles = |step: &Step| !writes(step) && !matches!(step, Step::Accept);
-        self.steps.iter().filter(asks).count() > 1
+        self.has_crowds()
+            || self.steps.iter().filter(asks).count() > 1
             || self.turns().any(|turn| turn.iter().any(writes) && turn.iter().any(meddles))
     }
 }
@@ -114,10 +174,19 @@ fn step(input: &mut Input<'_>, code: u8, client: usize) -> Step {
         14 => Step::Wait([1, 499, 500, 2000, 4999, 5000, 10_000, 25_000][usize::from(input.byte() & 7)]),
         _ => match input.byte() {
             0xee => Step::Stop,
+            0xf0 => Step::Crowd(Crowd::Idle, 0),
+            0xf1 => Step::Crowd(Crowd::HalfARequest, 0),
+            0xf2 => Step::Crowd(Crowd::Polling, 0),
+            0xf3 => Step::Crowd(Crowd::Streaming, 0),
+            0xf4 => Step::Crowd(Crowd::WebSocket, 0),
+            0xf5 => Step::Crowd(Crowd::RawWebSocket, 0),
             more => Step::Wait(u64::from(more)),
         },
     }
 }
+
+const HANDSHAKE: &str = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
+    Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: a, chat\r\n";
 
 /// A request as clients send them, and nearly so.
 fn request(input: &mut Input<'_>, client: usize) -> Step {
@@ -149,8 +218,7 @@ fn request(input: &mut Input<'_>, client: usize) -> Step {
         head.push_str("Origin: http://a\r\nCookie: JSESSIONID=x\r\nConnection: keep-alive\r\n");
     }
     if (9..12).contains(&(kind & 15)) {
-        head.push_str("Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n");
-        head.push_str("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: a, chat\r\n");
+        head.push_str(HANDSHAKE);
     }
     let is_plain = version == "1.1" && kind & 0x10 == 0 && matches!(kind & 15, 0 | 3 | 4 | 8 | 12..15);
     // Many at once are more than what may wait for the client.
@@ -178,7 +246,8 @@ fn request(input: &mut Input<'_>, client: usize) -> Step {
     }
     head.push_str("Transfer-Encoding: chunked\r\n\r\n");
     let mut wire = head.into_bytes();
-    for part in body.chunks(7) {
+    // Long bodies in longer chunks.
+    for part in body.chunks(7.max(body.len() / 64)) {
         wire.extend_from_slice(format!("{:x};x=y\r\n", part.len()).as_bytes());
         wire.extend_from_slice(part);
         wire.extend_from_slice(b"\r\n");
@@ -190,8 +259,10 @@ fn request(input: &mut Input<'_>, client: usize) -> Step {
 /// Usually an array of strings.
 fn messages(input: &mut Input<'_>) -> Vec<u8> {
     let text = input.short();
-    if text.first() == Some(&0xff) {
-        return text[1..].to_vec();
+    match text {
+        [0xff, rest @ ..] => return rest.to_vec(),
+        [LARGE, size, kind, ..] => return large(*size, *kind),
+        _ => {}
     }
     // More than one turn takes.
     let times = if text.first() == Some(&0xfe) { 2 } else { 1 };
@@ -200,19 +271,67 @@ fn messages(input: &mut Input<'_>) -> Vec<u8> {
     serde_json::to_vec(&texts).expect("strings are JSON")
 }
 
-const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
+/// The size and the kind of a large payload follow.
+const LARGE: u8 = 0xfd;
 
-/// A whole text frame with a SockJS message.
-fn message(input: &mut Input<'_>) -> Vec<u8> {
-    let mut wire = Vec::new();
-    append_frame(&mut wire, 0x81, MASK, &messages(input));
-    wire
+/// The most messages of a large payload: more of them take long, and find nothing new.
+const MOST_MESSAGES: usize = 2048;
+
+/// From 32 bytes to 2 MiB: four bits of a mantissa, and four of an exponent.
+fn large_size(size: u8) -> usize {
+    if size == 0xff { 2 << 20 } else { (32 + 2 * usize::from(size & 15)) << (size >> 4) }
 }
 
-/// Any frame whose length is right.
+/// A payload of about this size.
+fn large(size: u8, kind: u8) -> Vec<u8> {
+    let size = large_size(size);
+    let fill = |text: &str, size: usize| text.repeat(size / text.len());
+    let texts = match kind & 3 {
+        0 => vec![fill("x", size)],
+        1 => {
+            let count = (size / 16).min(MOST_MESSAGES);
+            vec![fill("y", size / count.max(1)); count]
+        }
+        2 => vec![fill("\u{e9}\u{2028}\"\\", size)],
+        _ => return fill("z", size).into_bytes(),
+    };
+    serde_json::to_vec(&texts).expect("strings are JSON")
+}
+
+const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
+
+/// A text frame with a SockJS message.
+fn message(input: &mut Input<'_>) -> Vec<u8> {
+    let kind = match input.clone().short() {
+        [LARGE, _, kind, ..] => *kind,
+        _ => 0,
+    };
+    frames(0x81, &messages(input), kind)
+}
+
+/// Any frame whose length is right, or the beginning of one.
 fn frame(input: &mut Input<'_>) -> Vec<u8> {
-    let mut wire = Vec::new();
     let first = input.byte();
-    append_frame(&mut wire, first, MASK, input.short());
+    match input.short() {
+        [LARGE, size, kind, ..] => frames(first, &large(*size, *kind), *kind),
+        payload => frames(first, payload, 0),
+    }
+}
+
+/// A message in one frame, or in three, or but the first half of it.
+fn frames(first: u8, payload: &[u8], kind: u8) -> Vec<u8> {
+    let mut wire = Vec::with_capacity(payload.len() + 64);
+    if kind & 4 == 0 {
+        append_frame(&mut wire, first, MASK, payload);
+    } else {
+        let (front, rest) = payload.split_at(payload.len() / 3);
+        let (middle, back) = rest.split_at(rest.len() / 2);
+        append_frame(&mut wire, first & 0x7f, MASK, front);
+        append_frame(&mut wire, 0x00, MASK, middle);
+        append_frame(&mut wire, 0x80, MASK, back);
+    }
+    if kind & 8 != 0 {
+        wire.truncate(wire.len() / 2);
+    }
     wire
 }

@@ -10,7 +10,7 @@ use sockjs_server::engine::{Arrival, Connection, Engine, ManualClock, Order};
 use sockjs_server::{EndpointOptions, Overflow, ServerOptions};
 
 use super::program::{Asked, GROUP_NAME, Program, Told};
-use super::script::{Script, Step};
+use super::script::{CROWD, Crowd, Script, Step};
 use crate::checks::Random;
 
 /// How the bytes of one step reach the engine.
@@ -117,11 +117,17 @@ pub struct World<'s> {
 /// Of the endpoints here.
 pub const RESPONSE_LIMIT: usize = 4096;
 
+/// How much larger an escape can make the bytes of a message.
+const LONGEST_ESCAPE: usize = 6;
+
+/// Of the endpoint for large ones.
+const LARGEST_MESSAGE: usize = 2 << 20;
+
 /// One read of the reactor's.
 const BUFFER: usize = 64 << 10;
 
 /// No answer to a small input is larger than this, and none is queued behind it while it waits: 64 KiB and the last message,
-/// which an html file writes nearly twice as large.
+/// which an html file writes nearly twice as large. The largest message of the application comes on top of it.
 const MOST_WAITING: usize = 160 << 10;
 
 impl<'s> World<'s> {
@@ -130,12 +136,14 @@ impl<'s> World<'s> {
         options.request_line = 256;
         options.header_section = 1024;
         options.header_count = 16;
-        options.connections = 64;
-        options.connections_per_client = Some(64);
+        options.connections = 512;
+        options.connections_per_client = Some(512);
         options.body_size = 4096;
         if script.is_poor {
             // Less than the options allow, so that small inputs come to its end.
             options.buffered_bytes = 64 << 10;
+        } else if script.is_modest {
+            options.buffered_bytes = 1 << 20;
         }
         let clock = ManualClock::default();
         clock.set(1_000_000);
@@ -154,6 +162,9 @@ impl<'s> World<'s> {
         options.origins = vec!["http://a".into()];
         options.cors = false;
         options.overflow = Overflow::Skip;
+        // Here crowds and large messages are at home.
+        options.sessions = 300;
+        options.message_size = LARGEST_MESSAGE;
         engine.mount("/o", options).expect("sound options").expect("one of few");
         let random = Random::new(script.seed);
         let (program, clients, numbers) = Default::default();
@@ -186,6 +197,7 @@ impl<'s> World<'s> {
         match step {
             Step::Accept if self.engine.can_accept() => self.accept(),
             Step::Accept => {}
+            Step::Crowd(kind, first) => self.gather(*kind, *first),
             Step::Ask(client, questions, bytes) => self.send(*client, bytes, Some(*questions)),
             Step::Send(client, bytes) => self.send(*client, bytes, None),
             Step::HangUp(client) => {
@@ -204,6 +216,21 @@ impl<'s> World<'s> {
             Step::EndTurn => self.end_turn(),
         }
         self.carry_out();
+        assert_eq!(self.engine.audit(), Ok(()));
+    }
+
+    /// A crowd comes in, and its clients write their first bytes, each in one piece.
+    fn gather(&mut self, kind: Crowd, first: usize) {
+        for name in first..first + CROWD {
+            let client = self.clients.len();
+            if self.engine.can_accept() {
+                self.accept();
+                self.clients[client].wrote_other = true;
+                self.clients[client].unread.extend(kind.first_bytes(name));
+                self.read(client);
+                self.carry_out();
+            }
+        }
     }
 
     fn accept(&mut self) {
@@ -261,7 +288,9 @@ impl<'s> World<'s> {
             }
             let count = match self.cut {
                 Cut::WithinTurn => {
-                    1 + self.random.below(socket.unread.len().min(2 + usize::from(self.script.seed)))
+                    // Long ones in longer pieces.
+                    let longest = 2 + usize::from(self.script.seed) + socket.unread.len() / 50;
+                    1 + self.random.below(socket.unread.len().min(longest))
                 }
                 _ => socket.unread.len().min(BUFFER),
             };
@@ -409,7 +438,7 @@ impl<'s> World<'s> {
             let sum = |slices: &[IoSlice<'_>]| slices.iter().map(|slice| slice.len()).sum::<usize>();
             let waiting = self.engine.outgoing(*key, sum).unwrap_or_default();
             assert!(waiting == 0 || socket.blocked, "{waiting} bytes wait, and the socket takes them");
-            assert!(waiting < MOST_WAITING, "{waiting} bytes wait");
+            assert!(waiting < MOST_WAITING + LONGEST_ESCAPE * self.program.largest, "{waiting} bytes wait");
             // One that takes no bytes goes on when it does, though there may be room for what it sends already.
             let goes_on = socket.blocked || self.resumed.contains(client);
             let forgotten = socket.paused && !goes_on && self.engine.is_reading(*key);

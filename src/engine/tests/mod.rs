@@ -2,6 +2,7 @@
 
 mod admission;
 mod groups;
+mod interleavings;
 mod leaving;
 mod memory;
 mod overflow;

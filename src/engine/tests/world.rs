@@ -119,6 +119,10 @@ pub(super) struct World {
     pub(super) blocked: HashSet<Key<Connection>>,
     pub(super) room: HashMap<Key<Connection>, usize>,
     pub(super) ended: HashSet<Key<Connection>>,
+    /// Connections whose sending side was shut.
+    pub(super) shut: HashSet<Key<Connection>>,
+    /// Which connection was written how many bytes, in order.
+    pub(super) writes: Vec<(Key<Connection>, usize)>,
 }
 
 /// The default options, for clients that read at once what was written to them: other waits end at an exact time.
@@ -155,6 +159,8 @@ impl World {
             blocked: HashSet::new(),
             room: HashMap::new(),
             ended: HashSet::new(),
+            shut: HashSet::new(),
+            writes: Vec::new(),
         }
     }
 
@@ -251,6 +257,10 @@ impl World {
         self.hung_up.insert(key);
     }
 
+    pub(super) fn is_hang_up_unnoticed(&self, key: Key<Connection>) -> bool {
+        self.hung_up.contains(&key)
+    }
+
     pub(super) fn hang_up(&mut self, key: Key<Connection>) {
         self.engine.receive(key, Arrival::End, &mut self.handlers);
         self.flush();
@@ -305,7 +315,7 @@ impl World {
         self.carry_out();
     }
 
-    /// What the reactor does between two calls.
+    /// What the reactor does between two calls. What is booked is compared with what is held.
     pub(super) fn carry_out(&mut self) {
         while let Some(order) = self.engine.next_order(&mut self.handlers) {
             match order {
@@ -315,7 +325,10 @@ impl World {
                     }
                 }
                 Order::Write(key) => self.write(key),
-                Order::Read(_) | Order::Shut(_) => {}
+                Order::Read(_) => {}
+                Order::Shut(key) => {
+                    self.shut.insert(key);
+                }
                 Order::Drop(key) => {
                     self.ended.insert(key);
                 }
@@ -333,7 +346,7 @@ impl World {
         }
         let mut bytes: Vec<u8> = self
             .engine
-            .outgoing(key, |slices| slices.iter().flat_map(|slice| slice.to_vec()).collect())
+            .outgoing(key, |slices| slices.iter().map(|slice| &**slice).collect::<Vec<&[u8]>>().concat())
             .unwrap_or_default();
         let whole = bytes.len();
         if let Some(room) = self.room.get_mut(&key) {
@@ -341,7 +354,49 @@ impl World {
             *room -= bytes.len();
         }
         self.received.entry(key).or_default().extend_from_slice(&bytes);
+        self.writes.push((key, bytes.len()));
         self.engine.sent(key, bytes.len(), bytes.len() < whole);
+    }
+
+    /// One turn in the order of the reactor, and those that follow at once. What arrives in it is handed over by `arrives`.
+    pub(super) fn turn(&mut self, arrives: impl FnOnce(&mut Self)) {
+        self.begin_turn();
+        arrives(self);
+        self.end_turn();
+    }
+
+    pub(super) fn begin_turn(&mut self) {
+        self.engine.begin_turn(&mut self.handlers);
+        self.carry_out();
+        while self.engine.go_on(&mut self.handlers) {
+            self.carry_out();
+        }
+    }
+
+    pub(super) fn end_turn(&mut self) {
+        for turns in 0.. {
+            assert!(turns < 1000, "turns without end");
+            self.engine.advance(self.engine.now(), &mut self.handlers);
+            self.carry_out();
+            let is_due = self.engine.next_deadline().is_some_and(|next| next <= self.engine.now());
+            if !self.engine.is_pending() && !is_due {
+                return;
+            }
+            self.begin_turn();
+        }
+    }
+
+    /// The server reads the end of the stream of each client that has hung up unnoticed, if one has.
+    pub(super) fn notice_hang_ups(&mut self) {
+        let keys: Vec<_> = self.hung_up.drain().collect();
+        if !keys.is_empty() {
+            self.turn(|world| {
+                for key in keys {
+                    world.engine.receive(key, Arrival::End, &mut world.handlers);
+                    world.carry_out();
+                }
+            });
+        }
     }
 
     /// The socket takes bytes again.
@@ -354,6 +409,17 @@ impl World {
     /// What a client received since it was asked last, and may be asked again.
     pub(super) fn received(&self, key: Key<Connection>) -> String {
         String::from_utf8_lossy(&self.received[&key]).into_owned()
+    }
+
+    /// What the clients received since this was asked last, in the order in which it was written.
+    pub(super) fn take_writes(&mut self) -> Vec<(Key<Connection>, Vec<u8>)> {
+        let writes = std::mem::take(&mut self.writes).into_iter();
+        let mut take = |(key, count)| {
+            let received = self.received.entry(key).or_default();
+            let later = received.split_off(count);
+            (key, std::mem::replace(received, later))
+        };
+        writes.map(&mut take).collect()
     }
 
     /// What a client received since it was asked last.
@@ -397,6 +463,10 @@ impl World {
             self.hang_up(key);
         }
         self.pass(200_000);
+        self.assert_nothing_is_left();
+    }
+
+    pub(super) fn assert_nothing_is_left(&self) {
         let counters = self.engine.counters();
         let left = (counters.connections, counters.sessions, counters.timers, counters.buffered);
         assert_eq!(left, (0, 0, 0, 0), "{counters:?}");
