@@ -140,6 +140,51 @@ pub fn told_once() {
     assert!(notes.recv_timeout(PATIENCE).is_err(), "nothing is told twice, and the handler is dropped");
 }
 
+/// Refuses every session with a close.
+struct Closed;
+
+impl Handler for Closed {
+    fn admit(&mut self, _: &Request<'_>) -> Result<(), Refusal> {
+        Err(Refusal::close(4001, "no \"token\""))
+    }
+
+    fn on_open(&mut self, _: &mut Session<'_>, _: &Request<'_>) {
+        panic!("the application never hears of it");
+    }
+
+    fn on_message(&mut self, _: &mut Session<'_>, _: &str) {}
+}
+
+pub fn refused_with_a_close() {
+    let server = TestServer::start(ServerOptions::default(), |server| {
+        server.mount("/closed", Closed).expect("mount");
+    });
+    let target = Target::at(server.address);
+    let frame = r#"c[4001,"no \"token\""]"#;
+    for transport in Transport::ALL {
+        let session = target.session("/closed");
+        let mut receiver = Receiver::open(&target, transport, &session);
+        assert_eq!(receiver.frame(), "o", "{transport:?}");
+        for _ in 0..2 {
+            if !transport.is_streaming() {
+                receiver = Receiver::open(&target, transport, &session);
+                assert_eq!(receiver.frame(), frame, "{transport:?}");
+            }
+        }
+        if transport.is_streaming() {
+            assert_eq!(receiver.frame(), frame, "{transport:?}");
+        }
+        receiver.expect_end();
+        assert_eq!(target.poll(&session), frame, "{transport:?}");
+    }
+    let mut websocket = target.websocket(&format!("{}/websocket", target.session("/closed")));
+    assert_eq!([websocket.text(), websocket.text()], ["o", frame]);
+    assert_eq!(websocket.close(), Some((1000, "Normal closure".to_owned())));
+    let mut raw = target.websocket("/closed/websocket");
+    assert_eq!(raw.close(), Some((4001, "no \"token\"".to_owned())));
+    assert_eq!((server.counters().opened, server.counters().closed), (0, 0));
+}
+
 /// Hands over all that a request tells of itself.
 struct Curious(Sender<String>);
 

@@ -80,6 +80,11 @@ pub const RULES: &[Rule] = &[
     ),
     rule("7.11", "one id may be open under two endpoints at once", same_id_twice),
     rule("7.12", "a receiver that broke off is noticed before a later request is answered", noticed_in_time),
+    here(
+        "7.15",
+        "a session that is refused with a close closes behind its open frame, on every transport",
+        application::refused_with_a_close,
+    ),
 ];
 
 fn created_by_receivers(target: &Target) {

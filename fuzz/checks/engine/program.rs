@@ -67,6 +67,8 @@ pub struct Program {
     started: BTreeSet<(u16, String)>,
     /// Messages that were skipped, as drains and closes told.
     pub skipped: u64,
+    /// A request was admitted: its session opens now, since its state is there.
+    is_admitted: bool,
 }
 
 /// The groups that there may be.
@@ -282,15 +284,20 @@ impl Program {
 
 impl Application for Program {
     fn admit(&mut self, _: u16, _: &Request<'_>) -> Result<(), Refusal> {
+        assert!(!self.is_admitted, "a session that was admitted opens");
         self.admissions += 1;
         match self.actions.get(self.admissions) {
             Some(0xff) => Err(Refusal::status(403)),
             Some(0xfe) => Err(Refusal::close(4001, "refused")),
-            _ => Ok(()),
+            _ => {
+                self.is_admitted = true;
+                Ok(())
+            }
         }
     }
 
     fn opened(&mut self, engine: &mut Engine, session: Key<engine::Session>, request: &Request<'_>) {
+        assert!(std::mem::take(&mut self.is_admitted), "a session that opens was admitted");
         let number = self.sessions.len();
         assert_eq!(self.numbers.insert(session, number), None, "a key is never used twice");
         self.sessions.push(session);
@@ -304,7 +311,7 @@ impl Application for Program {
     }
 
     fn message(&mut self, engine: &mut Engine, session: Key<engine::Session>, message: Message<'_>) {
-        assert!(engine.is_open(session));
+        assert!(engine.is_open(session) && !self.is_admitted);
         let bytes = match message {
             Message::Text(text) => text.as_bytes(),
             Message::Binary(bytes) => bytes,
@@ -317,7 +324,7 @@ impl Application for Program {
     }
 
     fn closed(&mut self, engine: &mut Engine, session: Key<engine::Session>, close: &Close) {
-        assert!(!engine.is_open(session));
+        assert!(!engine.is_open(session) && !self.is_admitted);
         self.full |= close.cause == Cause::Overflow;
         self.skipped += close.skipped;
         self.told.push(Told::Closed(self.number(session), close.code, close.reason.clone()));

@@ -6,19 +6,10 @@ use sockjs_server::{EndpointOptions, Handler, MountError, Request, SendError, Se
 
 /// Mounts all of them, each with these options but for what makes it special.
 pub(crate) fn mount(server: &mut Server, options: &EndpointOptions) -> Result<(), MountError> {
-    let with = |change: fn(&mut EndpointOptions)| {
-        let mut options = options.clone();
-        change(&mut options);
-        options
-    };
-    server.mount_with("/echo", with(|options| options.response_limit = 4096), Echo)?;
-    let without_websocket = with(|options| {
-        options.transports =
-            options.transports.without(Transport::WebSocket).without(Transport::RawWebSocket);
-    });
-    server.mount_with("/disabled_websocket_echo", without_websocket, Echo)?;
-    let with_cookie = with(|options| options.jsessionid = Some(String::new()));
-    server.mount_with("/cookie_needed_echo", with_cookie, Echo)?;
+    server.mount_with("/echo", options.clone().response_limit(4096), Echo)?;
+    let others = options.transports.without(Transport::WebSocket).without(Transport::RawWebSocket);
+    server.mount_with("/disabled_websocket_echo", options.clone().transports(others), Echo)?;
+    server.mount_with("/cookie_needed_echo", options.clone().jsessionid(""), Echo)?;
     server.mount_with("/close", options.clone(), Close)?;
     server.mount_with("/ticker", options.clone(), Ticker)?;
     server.mount_with("/amplify", options.clone(), |session: &mut Session<'_>, text: &str| {
