@@ -27,6 +27,9 @@
 //!    [`EndpointOptions::origins`] lists the origins that may.
 //! 5. **Sending**: [`Session::send`], [`Session::broadcast`], [`Session::close`]; to other sessions through
 //!    [`Session::endpoint`] and their [`SessionId`]. From any callback, in any order.
+//!    Groups: [`Session::join`], and [`Session::publish`] to all members; [`Handler::on_group_start`] and
+//!    [`Handler::on_group_end`] tell of the first member and the last one. What happens where a client does not read:
+//!    [`Overflow`], [`Handler::on_drain`], [`Session::queued`].
 //! 6. **From other threads**: a [`Handle`], from [`Server::handle`].
 //! 7. **Timers**: [`Session::set_timer`] and [`Endpoint::set_timer`].
 //! 8. **Other paths of the port**, a page or a health check: [`Server::fallback`].

@@ -160,3 +160,47 @@ fn http_and_sockjs() {
         assert!(counters.text().lines().any(|it| it == line), "{line} in {}", counters.text());
     }
 }
+
+#[test]
+fn rooms() {
+    let example = Example::start("rooms");
+    let mut guests: Vec<_> = (0..4).map(|_| WebSocket::raw(example.address, "/rooms")).collect();
+    for (number, guest) in (1..).zip(&mut guests) {
+        assert_eq!(guest.next_text(), format!("you are guest-{number}"));
+    }
+    let [host, player, spectator, outside] = guests.as_mut_slice() else { unreachable!("there are four") };
+    assert_eq!(host.text("play chess").next_text(), "guest-1 plays");
+    for guest in [&mut *player, &mut *spectator, &mut *outside] {
+        assert_eq!(guest.next_text(), "table chess opens");
+    }
+    assert_eq!(player.text("play chess").next_text(), "guest-2 plays");
+    assert_eq!(spectator.text("play chess").next_text(), "table chess is full: watch chess");
+    assert_eq!(spectator.text("watch chess").next_text(), "guest-3 watches");
+    for text in ["guest-2 plays", "guest-3 watches"] {
+        assert_eq!(host.next_text(), text);
+    }
+    assert_eq!(player.next_text(), "guest-3 watches");
+
+    host.text("e4");
+    for guest in [&mut *host, &mut *player, &mut *spectator] {
+        assert_eq!(guest.next_text(), "guest-1: e4");
+    }
+    assert_eq!(outside.text("who plays?").next_text(), "guest-4: who plays?");
+    assert_eq!(player.text("kick guest-3").next_text(), "only the host may kick");
+    assert_eq!(host.text("kick guest-4").next_text(), "guest-4 is not here");
+    host.text("kick guest-3");
+    for guest in [&mut *host, &mut *player, &mut *spectator] {
+        assert_eq!(guest.next_text(), "guest-3 was kicked");
+    }
+    spectator.text("why?");
+    for guest in [&mut *spectator, &mut *outside] {
+        assert_eq!(guest.next_text(), "guest-3: why?");
+    }
+
+    assert_eq!(player.text("leave").text("leave").next_text(), "you are in the lobby");
+    assert_eq!(host.next_text(), "guest-2 left");
+    guests.remove(0).leave();
+    for guest in &mut guests {
+        assert_eq!(guest.next_text(), "table chess closes");
+    }
+}
