@@ -3,8 +3,9 @@
 //! put together from several.
 //!
 //! In: the client sends, the handler keeps still. Out: the application sends, the client reads. The bench fails if a
-//! short message on a WebSocket or on a stream costs an allocation, or on polling, one request, more than two. What long
-//! ones cost is only shown: the list of their pieces is allocated, and small beside them.
+//! short message on a WebSocket or on a stream costs an allocation, or on polling, one request, more than two; or a
+//! message to a group more than its encodings. What long ones cost is only shown: the list of their pieces is allocated,
+//! and small beside them.
 
 #[path = "support/client.rs"]
 mod client;
@@ -69,7 +70,29 @@ fn run() -> io::Result<bool> {
             );
         }
     }
-    Ok(sound)
+    let published = publish(&server)?;
+    let verdict = if published <= ENCODED + TOLERANCE { "PASS" } else { "MISS" };
+    println!("{:<26} {:>8}  {published:>8.3}  {verdict}", "to a group of 50, short", "");
+    Ok(sound && verdict == "PASS")
+}
+
+/// Allocations for a message to many: its bytes, and what counts their holders, once for each of two wire formats.
+const ENCODED: f64 = 4.0;
+
+/// Allocations for each message that is published to a group, whose members are on both kinds of WebSocket.
+fn publish(server: &Running) -> io::Result<f64> {
+    let text = text(SHORT);
+    let replies = [Reply::Exact(server_frame(Opcode::Text, text.as_bytes())), Reply::Frames(json(&text))];
+    let mut members = Vec::new();
+    for number in 0..50 {
+        let path = ["/silent/websocket", "/silent/000/member/websocket"][number % 2];
+        members.push((Connection::upgrade(server.address, path)?, replies[number % 2].clone()));
+        server.handle.join(server.opened.recv().map_err(wrong)?, "group").map_err(wrong)?;
+    }
+    steady(MESSAGES / 5, || {
+        server.handle.publish(server.endpoint, "group", text.as_str()).map_err(wrong)?;
+        members.iter_mut().try_for_each(|(member, reply)| member.expect(reply, 1))
+    })
 }
 
 /// Allocations of the server for each call.

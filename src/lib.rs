@@ -29,6 +29,9 @@
 //!    admitted at all.
 //! 5. **Sending**: [`Session::send`], [`Session::broadcast`], [`Session::close`]; to other sessions through
 //!    [`Session::endpoint`] and their [`SessionId`]. From any callback, in any order.
+//!    Groups: [`Session::join`], and [`Session::publish`] to all members; [`Handler::on_group_start`] and
+//!    [`Handler::on_group_end`] tell of the first member and the last one. What happens where a client does not read:
+//!    [`Overflow`], [`Handler::on_drain`], [`Session::queued`].
 //! 6. **From other threads**: a [`Handle`], from [`Server::handle`]; it says when it asks for more than the server can do.
 //!    The tasks that it takes run on the server's thread, with all states and handlers in reach: [`Context`].
 //! 7. **Timers**: [`Session::set_timer`] and [`Endpoint::set_timer`], as many as the program has numbers for.

@@ -50,11 +50,14 @@ impl Lane for TwoWay {
     }
 }
 
-/// A message that one connection sends and all others get.
+/// A message that one connection sends and many others get.
 pub(crate) struct Fan {
     pub(crate) sender: Connection,
     pub(crate) trigger: Vec<u8>,
     pub(crate) receivers: Vec<Connection>,
+    /// Connections that are open and get nothing.
+    #[expect(dead_code, reason = "they are only kept open")]
+    pub(crate) silent: Vec<Connection>,
     pub(crate) reply: Reply,
     /// How many messages there are in one reply.
     pub(crate) times: usize,

@@ -1,9 +1,9 @@
-//! The server under load: echo and broadcast endpoints, with the limits that would end a long run lifted.
+//! The server under load: endpoints that echo, broadcast and publish to a group, with the limits that would end a long run lifted.
 
 use std::io;
 use std::net::SocketAddr;
 
-use sockjs_server::{EndpointOptions, Handler, Server, Session};
+use sockjs_server::{EndpointOptions, Handler, Request, Server, Session};
 
 /// Serves until the process ends; says on which port when it begins.
 pub(crate) fn run(ready: impl FnOnce(SocketAddr)) -> io::Result<()> {
@@ -22,8 +22,24 @@ pub(crate) fn run(ready: impl FnOnce(SocketAddr)) -> io::Result<()> {
             }
         })?;
     }
+    server.mount_with("/group", options, Group)?;
     ready(server.listen("127.0.0.1:0")?);
     server.run()
+}
+
+/// Publishes to the sessions that came as members.
+struct Group;
+
+impl Handler for Group {
+    fn on_open(&mut self, session: &mut Session<'_>, request: &Request<'_>) {
+        if request.query() == Some("member") {
+            session.join("group").expect("within limits");
+        }
+    }
+
+    fn on_message(&mut self, session: &mut Session<'_>, text: &str) {
+        session.publish("group", text);
+    }
 }
 
 struct Echo;

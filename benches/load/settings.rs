@@ -43,6 +43,12 @@ pub(crate) fn all() -> Vec<Setting> {
     add("greeting".into(), Box::new(greeting));
     add("broadcast, websocket".into(), Box::new(|name, effort| broadcast(name, false, effort)));
     add("broadcast, xhr-streaming".into(), Box::new(|name, effort| broadcast(name, true, effort)));
+    for (raw, transport) in [(false, "websocket"), (true, "raw")] {
+        for (prefix, what) in [("/group", "group"), ("/broadcast", "broadcast")] {
+            let name = format!("{what}, 1,000 of 10,000, {transport}");
+            add(name, Box::new(move |name, effort| group(name, prefix, raw, effort)));
+        }
+    }
     add("open and close, websocket".into(), Box::new(open_and_close));
     add("100 and 10,000 sessions".into(), Box::new(crowds));
     add("idle, websocket".into(), Box::new(|name, effort| idle_sessions(name, "websocket", 400.0, effort)));
@@ -165,7 +171,7 @@ fn broadcast(name: &str, streaming: bool, effort: Effort) -> io::Result<()> {
         let receivers = (0..count).map(|_| Connection::open(child.address)).collect::<io::Result<_>>()?;
         let sender = Connection::open(child.address)?;
         let reply = Reply::Exact(vec![b'x'; response]);
-        let lane = Fan { sender, trigger, receivers, reply, times: 1 };
+        let lane = Fan { sender, trigger, receivers, silent: Vec::new(), reply, times: 1 };
         Contestant { name: FLOOR, child, lane: Box::new(lane) }
     };
     let targets = [
@@ -202,6 +208,7 @@ fn fan(
         sender: Connection::upgrade(child.address, &format!("{prefix}/websocket"))?,
         trigger: client_frame(Opcode::Text, text.as_bytes()),
         receivers,
+        silent: Vec::new(),
         reply: if streaming { Reply::Chunks(messages) } else { Reply::Frames(messages) },
         times,
     };
@@ -210,6 +217,43 @@ fn fan(
     lane.exchange()?;
     let response = received(&lane) - before;
     Ok(Fanned { contestant: Contestant { name, child, lane: Box::new(lane) }, response })
+}
+
+/// One message to a thousand members of a group, every tenth of ten thousand sessions, and one to all of a thousand
+/// sessions; a message here is one delivery. Where it is broadcast to a thousand sessions of one endpoint in place of a group,
+/// every tenth of the server's, what it costs more is the crowd's doing and not the group's.
+fn group(name: &str, prefix: &str, raw: bool, effort: Effort) -> io::Result<()> {
+    let members = 1_000 / effort.crowd_divisor;
+    let text = text(SIZE);
+    let crowd = |name, prefix: &str, others_of: &str, silent: usize| {
+        let child = Child::server()?;
+        let open = |prefix: &str, number: usize, query: &str| match raw {
+            true => Connection::upgrade(child.address, &format!("{prefix}/websocket{query}")),
+            false => Connection::upgrade(child.address, &format!("{prefix}/000/{number}/websocket{query}")),
+        };
+        let (mut receivers, mut others) = (Vec::new(), Vec::new());
+        for number in 0..members {
+            receivers.push(open(prefix, number, "?member")?);
+            for _ in 0..silent {
+                others.push(open(others_of, number, "")?);
+            }
+        }
+        let lane = Fan {
+            sender: Connection::upgrade(child.address, &format!("{prefix}/websocket"))?,
+            trigger: client_frame(Opcode::Text, text.as_bytes()),
+            receivers,
+            silent: others,
+            reply: match raw {
+                true => Reply::Exact(server_frame(Opcode::Text, text.as_bytes())),
+                false => Reply::Frames(json(&text)),
+            },
+            times: 1,
+        };
+        io::Result::Ok(Contestant { name, child, lane: Box::new(lane) })
+    };
+    let contestants =
+        vec![crowd("broadcast", "/broadcast", "", 0)?, crowd("in a crowd", prefix, "/group", 9)?];
+    compete(name, contestants, &[Target { who: "in a crowd", against: "broadcast", limit: 1.1 }], effort)
 }
 
 /// Connect, open a session, close it, hang up. The floor takes a request as large as the handshake, and sends as many

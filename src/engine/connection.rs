@@ -123,6 +123,12 @@ fn quarters_of(time: Millis) -> u16 {
     (time / QUARTER) as u16
 }
 
+/// How far a time, of which the last 16 bits are known, is ahead; in milliseconds.
+fn ahead_of(quarters: u16, now: Millis) -> Millis {
+    let ahead = quarters.wrapping_sub(quarters_of(now)).cast_signed();
+    u64::try_from(ahead).unwrap_or(0) * QUARTER
+}
+
 impl Connection {
     pub(super) fn new(peer: Option<SocketAddr>, now: Millis) -> Self {
         Self {
@@ -465,14 +471,24 @@ impl Connection {
         let early = match socket.ping {
             // The wait for the pong was to begin then.
             Ping::Sent => self.since.saturating_sub(now),
-            Ping::Outstanding(quarters) => {
-                let ahead = quarters.wrapping_sub(quarters_of(now)).cast_signed();
-                u64::try_from(ahead).unwrap_or(0) * QUARTER
-            }
-            Ping::Rest | Ping::Queued => return,
+            Ping::Outstanding(quarters) => ahead_of(quarters, now),
+            // The ping has left, though bytes behind it have not.
+            Ping::Queued => 0,
+            Ping::Rest => return,
         };
         socket.ping = Ping::Rest;
         self.pace.note_early(early);
+    }
+
+    /// The client, which has spoken since the last ping left, is silent again: the wait for that pong goes on. `false`: no pong
+    /// is outstanding. A second ping in place of this would have a pong that cannot be told from the first one's, and the server
+    /// would take the client for faster than it is.
+    pub(super) fn await_outstanding_pong(&mut self, now: Millis) -> bool {
+        let Writing::Frames(socket) = &mut self.writing else { return false };
+        let Ping::Outstanding(quarters) = socket.ping else { return false };
+        socket.ping = Ping::Sent;
+        self.since = now.saturating_add(ahead_of(quarters, now));
+        true
     }
 
     /// The client of a WebSocket has spoken: it is there, though its pong may be behind a long message.
@@ -480,8 +496,8 @@ impl Connection {
         let Writing::Frames(socket) = &mut self.writing else { return };
         socket.ping = match socket.ping {
             Ping::Sent => Ping::Outstanding(quarters_of(self.since)),
-            Ping::Queued => Ping::Rest,
-            other @ (Ping::Rest | Ping::Outstanding(_)) => other,
+            // A ping that is in the outbox leaves all the same, and its pong comes.
+            other @ (Ping::Rest | Ping::Queued | Ping::Outstanding(_)) => other,
         };
         self.since = now;
     }

@@ -107,7 +107,9 @@ impl Engine {
             connection.since = self.time.now();
             return;
         }
-        self.send_ping(receiver);
+        if !connection.await_outstanding_pong(self.time.now()) {
+            self.send_ping(receiver);
+        }
     }
 
     fn send_ping(&mut self, receiver: Key<Connection>) {

@@ -161,3 +161,47 @@ fn http_and_sockjs() {
         assert!(counters.text().lines().any(|it| it == line), "{line} in {}", counters.text());
     }
 }
+
+#[test]
+fn rooms() {
+    let example = Example::start("rooms");
+    let mut guests: Vec<_> = (0..4).map(|_| WebSocket::raw(example.address, "/rooms")).collect();
+    for (number, guest) in (1..).zip(&mut guests) {
+        assert_eq!(guest.text(), format!("you are guest-{number}"));
+    }
+    let [host, player, spectator, outside] = guests.as_mut_slice() else { unreachable!("there are four") };
+    assert_eq!(host.send("play chess").text(), "guest-1 plays");
+    for guest in [&mut *player, &mut *spectator, &mut *outside] {
+        assert_eq!(guest.text(), "table chess opens");
+    }
+    assert_eq!(player.send("play chess").text(), "guest-2 plays");
+    assert_eq!(spectator.send("play chess").text(), "table chess is full: watch chess");
+    assert_eq!(spectator.send("watch chess").text(), "guest-3 watches");
+    for text in ["guest-2 plays", "guest-3 watches"] {
+        assert_eq!(host.text(), text);
+    }
+    assert_eq!(player.text(), "guest-3 watches");
+
+    host.send("e4");
+    for guest in [&mut *host, &mut *player, &mut *spectator] {
+        assert_eq!(guest.text(), "guest-1: e4");
+    }
+    assert_eq!(outside.send("who plays?").text(), "guest-4: who plays?");
+    assert_eq!(player.send("kick guest-3").text(), "only the host may kick");
+    assert_eq!(host.send("kick guest-4").text(), "guest-4 is not here");
+    host.send("kick guest-3");
+    for guest in [&mut *host, &mut *player, &mut *spectator] {
+        assert_eq!(guest.text(), "guest-3 was kicked");
+    }
+    spectator.send("why?");
+    for guest in [&mut *spectator, &mut *outside] {
+        assert_eq!(guest.text(), "guest-3: why?");
+    }
+
+    assert_eq!(player.send("leave").send("leave").text(), "you are in the lobby");
+    assert_eq!(host.text(), "guest-2 left");
+    guests.remove(0).leave();
+    for guest in &mut guests {
+        assert_eq!(guest.text(), "table chess closes");
+    }
+}

@@ -277,8 +277,7 @@ fn a_client_that_speaks_is_there_though_its_pong_is_yet_to_come() {
     let mut it = websocket();
     it.queue_ping(&mut pool);
     it.note_heard(100);
-    assert_eq!(it.websocket().map(|socket| socket.ping), Some(Ping::Rest), "the ping had not left");
-    it.queue_ping(&mut pool);
+    assert_eq!(it.websocket().map(|socket| socket.ping), Some(Ping::Queued), "it leaves all the same");
     it.ping_left(false);
     // A slow client has read the ping after 20 s.
     it.pace.note_written(20_000, 100, 1000);
@@ -289,6 +288,33 @@ fn a_client_that_speaks_is_there_though_its_pong_is_yet_to_come() {
     // The pong is here after 5 s: the client is 15 s earlier than a slow one, within a quarter of a second.
     it.note_pong(5100);
     assert!(it.pace.read_by(5100) - 5100 <= 256, "{}", it.pace.read_by(5100));
+}
+
+/// Rule 7.14: while a pong is outstanding no second ping goes out, whose pong could not be told from the first one's.
+#[test]
+fn a_silent_client_is_awaited_for_the_pong_that_it_owes() {
+    let mut it = websocket();
+    assert!(!it.await_outstanding_pong(0));
+    it.queue_ping(&mut Pool::default());
+    it.ping_left(false);
+    // A slow client has read the ping after 20 s; it speaks after one, and is silent again.
+    it.pace.note_written(20_000, 0, 1000);
+    it.since = it.pace.read_by(0);
+    it.note_heard(1000);
+    assert!(it.await_outstanding_pong(4000));
+    assert!((19_500..=20_500).contains(&it.since), "{}", it.since);
+    assert!(!it.await_outstanding_pong(4000));
+    // It is as slow as that: its pong shows that it has read no earlier.
+    it.pace.note_written(20_000, 4000, 1000);
+    it.note_pong(20_000);
+    assert!((39_500..=40_500).contains(&it.pace.read_by(20_000)), "{}", it.pace.read_by(20_000));
+    // One that is silent later than the pong was due has the time for a pong from then on.
+    it.queue_ping(&mut Pool::default());
+    it.ping_left(false);
+    it.since = 20_000;
+    it.note_heard(21_000);
+    assert!(it.await_outstanding_pong(30_000));
+    assert_eq!(it.since, 30_000);
 }
 
 #[test]
