@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt::Debug;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// A server, its clients, and a model of what must hold.
 pub(super) trait Scenario: Sized {
@@ -47,20 +48,22 @@ pub(super) fn search<S: Scenario>(begin: impl Fn() -> S, depth: usize) -> Extent
         let mut next = Vec::new();
         for (path, events) in states {
             for event in events {
-                let path = Path([path.as_slice(), &[event]].concat());
-                let state = path.play(&begin);
+                let path = [path.as_slice(), &[event]].concat();
                 extent.steps += 1;
-                if !seen.insert(state.fingerprint()) {
-                    continue;
-                }
+                let is_new = named(&path, || {
+                    let state = play(&begin, &path);
+                    seen.insert(state.fingerprint()).then(|| {
+                        let events = state.events();
+                        state.end(Ending::Patient);
+                        events
+                    })
+                });
+                let Some(events) = is_new else { continue };
                 extent.states += 1;
-                let events = state.events();
-                state.end(Ending::Patient);
                 for ending in [Ending::Silent, Ending::Reset] {
-                    let _named = Named(&ending);
-                    path.play(&begin).end(ending);
+                    named(&(&path, ending), || play(&begin, &path).end(ending));
                 }
-                next.push((path.0.clone(), events));
+                next.push((path, events));
             }
         }
         states = next;
@@ -76,47 +79,30 @@ pub(super) fn check_fingerprints<S: Scenario>(begin: impl Fn() -> S, depth: usiz
     for _ in 0..=depth {
         let mut next = Vec::new();
         for path in paths {
-            let path = Path(path);
-            let state = path.play(&begin);
+            let state = play(&begin, &path);
             let mut future = BTreeSet::new();
             for event in state.events() {
-                let path = Path([path.0.as_slice(), &[event]].concat());
-                future.insert(path.play(&begin).fingerprint());
-                next.push(path.0.clone());
+                let path = [path.as_slice(), &[event]].concat();
+                future.insert(named(&path, || play(&begin, &path).fingerprint()));
+                next.push(path);
             }
             let known = futures.entry(state.fingerprint()).or_insert_with(|| future.clone());
-            assert_eq!(*known, future, "one fingerprint, two futures");
+            assert_eq!(*known, future, "one fingerprint, two futures, with {path:?}");
         }
         paths = next;
     }
 }
 
-/// The events that lead to a state. They are shown if something fails on the way, or behind it.
-struct Path<E: Debug>(Vec<E>);
-
-impl<E: Copy + Debug> Path<E> {
-    fn play<S: Scenario<Event = E>>(&self, begin: impl Fn() -> S) -> S {
-        let mut state = begin();
-        for event in &self.0 {
-            state.play(*event);
-        }
-        state
+/// The state to which these events lead.
+fn play<S: Scenario>(begin: impl Fn() -> S, path: &[S::Event]) -> S {
+    let mut state = begin();
+    for event in path {
+        state.play(*event);
     }
+    state
 }
 
-impl<E: Debug> Drop for Path<E> {
-    fn drop(&mut self) {
-        let _named = Named(&self.0);
-    }
-}
-
-/// Shows something if a test fails.
-struct Named<'n, N: Debug>(&'n N);
-
-impl<N: Debug> Drop for Named<'_, N> {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            eprintln!("with {:?}", self.0);
-        }
-    }
+/// Says with what it was that a check failed.
+fn named<T>(name: &impl Debug, check: impl FnOnce() -> T) -> T {
+    catch_unwind(AssertUnwindSafe(check)).unwrap_or_else(|_| panic!("with {name:?}"))
 }
