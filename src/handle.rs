@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::containment::contain;
-use crate::engine::{Application, Engine, Event, Message, SessionId};
+use crate::engine::{Application, EndpointNumber, Engine, Event, Message, SessionId};
 use crate::handler::{Context, EndpointId};
 use crate::mailbox::Mailbox;
 use crate::mounts::Mounts;
@@ -86,11 +86,11 @@ pub(crate) enum Command {
     SendBinary(SessionId, Vec<u8>),
     Close(SessionId, u16, String),
     Terminate(SessionId),
-    Broadcast(u16, String),
+    Broadcast(EndpointNumber, String),
     Join(SessionId, String),
     Leave(SessionId, String),
-    Publish(u16, Box<(String, String)>),
-    PublishBinary(u16, Box<(String, Vec<u8>)>),
+    Publish(EndpointNumber, Box<(String, String)>),
+    PublishBinary(EndpointNumber, Box<(String, Vec<u8>)>),
     SendTo(Box<(Vec<SessionId>, String)>),
     Run(Box<dyn FnOnce(&mut Context<'_>) + Send>),
     End(Box<Ending>),

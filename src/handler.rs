@@ -9,7 +9,7 @@ use std::marker::PhantomData;
 use std::time::Duration;
 
 use crate::collections::{Key, Values};
-use crate::engine::{self, Close, Counters, Engine, Refusal, Request, SendError, SessionId};
+use crate::engine::{self, Close, Counters, EndpointNumber, Engine, Refusal, Request, SendError, SessionId};
 use crate::mounts::{self, Mount};
 use crate::sockjs::Transport;
 
@@ -184,13 +184,13 @@ fn unit<S: 'static>() -> Option<S> {
 
 /// The server's name of a mounted endpoint, whose sessions have the state `S`. It names nothing in another server.
 pub struct EndpointId<S = ()> {
-    pub(crate) number: u16,
+    pub(crate) number: EndpointNumber,
     // A function, not a value: an id is `Send` and `Sync` whatever the state is.
     names: PhantomData<fn() -> S>,
 }
 
 impl<S> EndpointId<S> {
-    pub(crate) fn new(number: u16) -> Self {
+    pub(crate) fn new(number: EndpointNumber) -> Self {
         Self { number, names: PhantomData }
     }
 }
@@ -467,12 +467,12 @@ impl<'a> Context<'a> {
 /// An endpoint, in the hands of a callback: all its sessions, and its timers.
 pub struct Endpoint<'a, S = ()> {
     engine: &'a mut Engine,
-    number: u16,
+    number: EndpointNumber,
     states: Values<'a, S>,
 }
 
 impl<'a, S> Endpoint<'a, S> {
-    pub(crate) fn new(engine: &'a mut Engine, number: u16, states: Values<'a, S>) -> Self {
+    pub(crate) fn new(engine: &'a mut Engine, number: EndpointNumber, states: Values<'a, S>) -> Self {
         Self { engine, number, states }
     }
 

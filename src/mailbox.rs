@@ -271,7 +271,7 @@ mod tests {
     #[test]
     fn a_command_that_can_never_get_in_is_told_apart() {
         let (_poll, mailbox) = mailbox(1000);
-        let send = |length| Command::Broadcast(0, "x".repeat(length));
+        let send = |length| Command::Broadcast(crate::engine::EndpointNumber::new(0), "x".repeat(length));
         assert_eq!(mailbox.post(send(1000)), Err(HandleError::TooLarge));
         assert_eq!(mailbox.post(send(1000 - OVERHEAD)), Ok(()));
         assert_eq!(mailbox.post(send(0)), Err(HandleError::Busy));

@@ -6,7 +6,8 @@ use std::any::Any;
 use crate::collections::{Key, Slab, Values};
 use crate::containment::{contain, discard};
 use crate::engine::{
-    self, Application, Cause, Close, Engine, Event, Message, Refusal, Request, Response, SessionId,
+    self, Application, Cause, Close, EndpointNumber, Engine, Event, Message, Refusal, Request, Response,
+    SessionId,
 };
 use crate::handler::{Context, Endpoint, EndpointId, Handler, Session};
 
@@ -62,10 +63,10 @@ impl Mounts {
         &mut self,
         engine: &mut Engine,
         key: Key<engine::Session>,
-        call: impl FnOnce(&mut dyn Mount, &mut Engine, u16),
+        call: impl FnOnce(&mut dyn Mount, &mut Engine, EndpointNumber),
     ) {
         let Some(number) = engine.endpoint_of(key) else { return };
-        let Some(mount) = self.mounts.get_mut(usize::from(number)) else { return };
+        let Some(mount) = self.mounts.get_mut(number.index()) else { return };
         if contain(|| call(mount.as_mut(), engine, number)).is_none() {
             let reason = "Internal error".to_owned();
             engine.close_session(key, Close { code: 3000, reason, cause: Cause::Panic, skipped: 0 });
@@ -85,10 +86,10 @@ impl Mounts {
     fn call_endpoint(
         &mut self,
         engine: &mut Engine,
-        number: u16,
+        number: EndpointNumber,
         call: impl FnOnce(&mut dyn Mount, &mut Engine),
     ) {
-        let Some(mount) = self.mounts.get_mut(usize::from(number)) else { return };
+        let Some(mount) = self.mounts.get_mut(number.index()) else { return };
         if contain(|| call(mount.as_mut(), engine)).is_none() {
             self.observe(&Event::Panicked { session: None });
         }
@@ -114,8 +115,8 @@ impl Drop for Mounts {
 }
 
 impl Application for Mounts {
-    fn admit(&mut self, number: u16, request: &Request<'_>) -> Result<(), Refusal> {
-        let Some(mount) = self.mounts.get_mut(usize::from(number)) else { return Err(Refusal::status(404)) };
+    fn admit(&mut self, number: EndpointNumber, request: &Request<'_>) -> Result<(), Refusal> {
+        let Some(mount) = self.mounts.get_mut(number.index()) else { return Err(Refusal::status(404)) };
         contain(|| mount.admit(request)).unwrap_or_else(|| {
             self.observe(&Event::Panicked { session: None });
             Err(Refusal::status(500))
@@ -152,11 +153,11 @@ impl Application for Mounts {
         self.call(engine, key, |mount, engine, number| mount.on_drain(engine, number, key, skipped));
     }
 
-    fn group_started(&mut self, engine: &mut Engine, number: u16, name: &str) {
+    fn group_started(&mut self, engine: &mut Engine, number: EndpointNumber, name: &str) {
         self.call_endpoint(engine, number, |mount, engine| mount.on_group_start(engine, number, name));
     }
 
-    fn group_ended(&mut self, engine: &mut Engine, number: u16, name: &str) {
+    fn group_ended(&mut self, engine: &mut Engine, number: EndpointNumber, name: &str) {
         self.call_endpoint(engine, number, |mount, engine| mount.on_group_end(engine, number, name));
     }
 
@@ -164,7 +165,7 @@ impl Application for Mounts {
         self.call(engine, key, |mount, engine, number| mount.on_timer(engine, number, key, timer));
     }
 
-    fn endpoint_timer(&mut self, engine: &mut Engine, number: u16, timer: u32) {
+    fn endpoint_timer(&mut self, engine: &mut Engine, number: EndpointNumber, timer: u32) {
         self.call_endpoint(engine, number, |mount, engine| mount.on_endpoint_timer(engine, number, timer));
     }
 
@@ -195,7 +196,7 @@ pub(crate) fn endpoint<'a, S: 'static>(
     engine: &'a mut Engine,
     id: EndpointId<S>,
 ) -> Endpoint<'a, S> {
-    let mount = mounts.get_mut(usize::from(id.number));
+    let mount = mounts.get_mut(id.number.index());
     let states = mount.and_then(|mount| mount.parts().1.downcast_mut::<Slab<S>>());
     // An id of another server may find sessions here that have another state.
     Endpoint::new(engine, id.number, states.map_or_else(Values::none, Slab::values))
@@ -203,7 +204,7 @@ pub(crate) fn endpoint<'a, S: 'static>(
 
 /// A handler, if it is of this type.
 pub(crate) fn handler<H: 'static, S>(mounts: &mut [Box<dyn Mount>], id: EndpointId<S>) -> Option<&mut H> {
-    mounts.get_mut(usize::from(id.number))?.parts().0.downcast_mut()
+    mounts.get_mut(id.number.index())?.parts().0.downcast_mut()
 }
 
 /// The same, and its endpoint.
@@ -212,7 +213,7 @@ pub(crate) fn handler_and_endpoint<'a, H: 'static, S: 'static>(
     engine: &'a mut Engine,
     id: EndpointId<S>,
 ) -> Option<(&'a mut H, Endpoint<'a, S>)> {
-    let (handler, states) = mounts.get_mut(usize::from(id.number))?.parts();
+    let (handler, states) = mounts.get_mut(id.number.index())?.parts();
     let states = states.downcast_mut::<Slab<S>>()?;
     Some((handler.downcast_mut()?, Endpoint::new(engine, id.number, states.values())))
 }
@@ -223,22 +224,46 @@ pub(crate) trait Mount: Send {
     fn parts(&mut self) -> (&mut dyn Any, &mut dyn Any);
     /// Keeps the state of a session that may open, for `open`.
     fn admit(&mut self, request: &Request<'_>) -> Result<(), Refusal>;
-    fn open(&mut self, engine: &mut Engine, number: u16, key: Key<engine::Session>);
-    fn on_open(&mut self, engine: &mut Engine, number: u16, key: Key<engine::Session>, request: &Request<'_>);
+    fn open(&mut self, engine: &mut Engine, number: EndpointNumber, key: Key<engine::Session>);
+    fn on_open(
+        &mut self,
+        engine: &mut Engine,
+        number: EndpointNumber,
+        key: Key<engine::Session>,
+        request: &Request<'_>,
+    );
     fn on_message(
         &mut self,
         engine: &mut Engine,
-        number: u16,
+        number: EndpointNumber,
         key: Key<engine::Session>,
         message: Message<'_>,
     );
-    fn on_close(&mut self, engine: &mut Engine, number: u16, key: Key<engine::Session>, close: &Close);
+    fn on_close(
+        &mut self,
+        engine: &mut Engine,
+        number: EndpointNumber,
+        key: Key<engine::Session>,
+        close: &Close,
+    );
     fn forget(&mut self, engine: &mut Engine, key: Key<engine::Session>);
-    fn on_drain(&mut self, engine: &mut Engine, number: u16, key: Key<engine::Session>, skipped: u64);
-    fn on_timer(&mut self, engine: &mut Engine, number: u16, key: Key<engine::Session>, timer: u32);
-    fn on_endpoint_timer(&mut self, engine: &mut Engine, number: u16, timer: u32);
-    fn on_group_start(&mut self, engine: &mut Engine, number: u16, name: &str);
-    fn on_group_end(&mut self, engine: &mut Engine, number: u16, name: &str);
+    fn on_drain(
+        &mut self,
+        engine: &mut Engine,
+        number: EndpointNumber,
+        key: Key<engine::Session>,
+        skipped: u64,
+    );
+    fn on_timer(
+        &mut self,
+        engine: &mut Engine,
+        number: EndpointNumber,
+        key: Key<engine::Session>,
+        timer: u32,
+    );
+    fn on_endpoint_timer(&mut self, engine: &mut Engine, number: EndpointNumber, timer: u32);
+    fn on_group_start(&mut self, engine: &mut Engine, number: EndpointNumber, name: &str);
+    fn on_group_end(&mut self, engine: &mut Engine, number: EndpointNumber, name: &str);
     /// Drops the state of one session at the server's end. `false`: that panicked. `None`: none is left.
     fn drop_state(&mut self) -> Option<bool>;
 }
@@ -260,7 +285,7 @@ where
     fn with(
         &mut self,
         engine: &mut Engine,
-        number: u16,
+        number: EndpointNumber,
         key: Key<engine::Session>,
         call: impl FnOnce(&mut H, &mut Session<'_, S>),
     ) {
@@ -285,7 +310,7 @@ where
         Ok(())
     }
 
-    fn open(&mut self, engine: &mut Engine, _: u16, key: Key<engine::Session>) {
+    fn open(&mut self, engine: &mut Engine, _: EndpointNumber, key: Key<engine::Session>) {
         let Some(state) = self.admitted.take() else { return };
         engine.set_slot(key, self.states.insert(state).index());
     }
@@ -293,7 +318,7 @@ where
     fn on_open(
         &mut self,
         engine: &mut Engine,
-        number: u16,
+        number: EndpointNumber,
         key: Key<engine::Session>,
         request: &Request<'_>,
     ) {
@@ -303,7 +328,7 @@ where
     fn on_message(
         &mut self,
         engine: &mut Engine,
-        number: u16,
+        number: EndpointNumber,
         key: Key<engine::Session>,
         message: Message<'_>,
     ) {
@@ -313,7 +338,13 @@ where
         });
     }
 
-    fn on_close(&mut self, engine: &mut Engine, number: u16, key: Key<engine::Session>, close: &Close) {
+    fn on_close(
+        &mut self,
+        engine: &mut Engine,
+        number: EndpointNumber,
+        key: Key<engine::Session>,
+        close: &Close,
+    ) {
         self.with(engine, number, key, |handler, session| handler.on_close(session, close));
     }
 
@@ -325,25 +356,37 @@ where
         }
     }
 
-    fn on_drain(&mut self, engine: &mut Engine, number: u16, key: Key<engine::Session>, skipped: u64) {
+    fn on_drain(
+        &mut self,
+        engine: &mut Engine,
+        number: EndpointNumber,
+        key: Key<engine::Session>,
+        skipped: u64,
+    ) {
         self.with(engine, number, key, |handler, session| handler.on_drain(session, skipped));
     }
 
-    fn on_timer(&mut self, engine: &mut Engine, number: u16, key: Key<engine::Session>, timer: u32) {
+    fn on_timer(
+        &mut self,
+        engine: &mut Engine,
+        number: EndpointNumber,
+        key: Key<engine::Session>,
+        timer: u32,
+    ) {
         self.with(engine, number, key, |handler, session| handler.on_timer(session, timer));
     }
 
-    fn on_endpoint_timer(&mut self, engine: &mut Engine, number: u16, timer: u32) {
+    fn on_endpoint_timer(&mut self, engine: &mut Engine, number: EndpointNumber, timer: u32) {
         let endpoint = &mut Endpoint::new(engine, number, self.states.values());
         self.handler.on_endpoint_timer(endpoint, timer);
     }
 
-    fn on_group_start(&mut self, engine: &mut Engine, number: u16, name: &str) {
+    fn on_group_start(&mut self, engine: &mut Engine, number: EndpointNumber, name: &str) {
         let endpoint = &mut Endpoint::new(engine, number, self.states.values());
         self.handler.on_group_start(endpoint, name);
     }
 
-    fn on_group_end(&mut self, engine: &mut Engine, number: u16, name: &str) {
+    fn on_group_end(&mut self, engine: &mut Engine, number: EndpointNumber, name: &str) {
         let endpoint = &mut Endpoint::new(engine, number, self.states.values());
         self.handler.on_group_end(endpoint, name);
     }

@@ -495,6 +495,7 @@ impl fmt::Debug for Server {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::EndpointNumber;
     use crate::handler::Session;
 
     /// A number that begins again from 0 would send the messages of one endpoint to the handler of another.
@@ -506,13 +507,13 @@ mod tests {
         for number in 0..u16::MAX {
             assert_eq!(
                 server.engine.mount(&format!("/{number}"), EndpointOptions::default()),
-                Ok(Some(number))
+                Ok(Some(EndpointNumber::new(number)))
             );
             server.mounts.push(ignore);
         }
-        assert_eq!(server.mount("/last", ignore), Ok(EndpointId::new(u16::MAX)));
+        assert_eq!(server.mount("/last", ignore), Ok(EndpointId::new(EndpointNumber::new(u16::MAX))));
         assert_eq!(server.mount("/beyond", ignore), Err(MountError::TooMany));
-        assert_eq!(server.engine.prefix(0), "/0");
+        assert_eq!(server.engine.prefix(EndpointNumber::new(0)), "/0");
         assert_eq!(server.engine.prefixes().count(), 1 << 16);
     }
 }

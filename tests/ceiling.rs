@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use sockjs_server::collections::Key;
 use sockjs_server::engine::{
-    Application, Arrival, Close, Connection, Engine, Event, ManualClock, Message, Order, Refusal, Request,
-    Response, Session,
+    Application, Arrival, Close, Connection, EndpointNumber, Engine, Event, ManualClock, Message, Order,
+    Refusal, Request, Response, Session,
 };
 use sockjs_server::{EndpointId, EndpointOptions, Handle, HandleError, Server, ServerOptions};
 
@@ -72,7 +72,7 @@ fn counted<T>(call: impl FnOnce() -> T) -> T {
 struct Program;
 
 impl Application for Program {
-    fn admit(&mut self, _: u16, _: &Request<'_>) -> Result<(), Refusal> {
+    fn admit(&mut self, _: EndpointNumber, _: &Request<'_>) -> Result<(), Refusal> {
         Ok(())
     }
     fn opened(&mut self, _: &mut Engine, _: Key<Session>, _: &Request<'_>) {}
@@ -80,16 +80,16 @@ impl Application for Program {
         match message {
             Message::Text("join") => join(engine, key),
             Message::Text("close") => _ = engine.close(key, 3000, "Go away!"),
-            Message::Text(text) => _ = engine.broadcast(0, text, None),
+            Message::Text(text) => _ = engine.broadcast(EndpointNumber::new(0), text, None),
             Message::Binary(_) => {}
         }
     }
     fn closed(&mut self, _: &mut Engine, _: Key<Session>, _: &Close) {}
     fn drained(&mut self, _: &mut Engine, _: Key<Session>, _: u64) {}
-    fn group_started(&mut self, _: &mut Engine, _: u16, _: &str) {}
-    fn group_ended(&mut self, _: &mut Engine, _: u16, _: &str) {}
+    fn group_started(&mut self, _: &mut Engine, _: EndpointNumber, _: &str) {}
+    fn group_ended(&mut self, _: &mut Engine, _: EndpointNumber, _: &str) {}
     fn session_timer(&mut self, _: &mut Engine, _: Key<Session>, _: u32) {}
-    fn endpoint_timer(&mut self, _: &mut Engine, _: u16, _: u32) {}
+    fn endpoint_timer(&mut self, _: &mut Engine, _: EndpointNumber, _: u32) {}
     fn observe(&mut self, _: &Event<'_>) {}
     fn respond(&mut self, _: &mut Engine, _: &Request<'_>, _: &[u8]) -> Response {
         Response::new(200).body(vec![b'p'; 100_000])

@@ -153,9 +153,9 @@ const ENGINE: [&str; 39] = [
 ];
 
 /// Names that methods of the standard library have too: a call of one says nothing.
-const COMMON: [&str; 12] = [
-    "accept", "append", "bytes", "capacity", "chain", "clear", "is_empty", "len", "new", "push", "take",
-    "write",
+const COMMON: [&str; 16] = [
+    "accept", "append", "bytes", "capacity", "chain", "clear", "find", "get", "get_mut", "iter", "is_empty",
+    "len", "new", "push", "take", "write",
 ];
 
 /// The file of the engine to which a module belongs, as a place in their order.

@@ -4,7 +4,8 @@ use super::admission::Answer;
 use super::application::{Response, is_the_programs};
 use super::budget::Purpose;
 use super::connection::Connection;
-use super::endpoint::Endpoint;
+use super::endpoint::EndpointNumber;
+use super::endpoint::Endpoints;
 use super::reading::Reading;
 use super::session::Session;
 use super::{Engine, Stage};
@@ -59,7 +60,7 @@ const SECONDS_PER_YEAR: u64 = 31_536_000;
 #[derive(Clone, Copy)]
 pub(super) struct Label {
     /// The endpoint that answers, if one does.
-    pub(super) endpoint: Option<u16>,
+    pub(super) endpoint: Option<EndpointNumber>,
     pub(super) content_type: Option<&'static str>,
     pub(super) cache: Cache,
     /// Cross-origin pages may read it.
@@ -97,7 +98,7 @@ impl Label {
         out: &'o mut Vec<u8>,
         exchange: &Exchange<'_>,
         status: u16,
-        endpoints: &[Endpoint],
+        endpoints: &Endpoints,
         date: &Date,
     ) -> ResponseHead<'o> {
         let mut head = ResponseHead::new(out, status, date);
@@ -115,7 +116,7 @@ impl Label {
                 head.header("Cache-Control", "public, max-age=31536000").header_bytes("Expires", &expires)
             }
         };
-        if let Some(endpoint) = self.endpoint.and_then(|number| endpoints.get(usize::from(number))) {
+        if let Some(endpoint) = self.endpoint.and_then(|number| endpoints.get(number)) {
             // A page whose origin is not listed must not read even that its request was wrong.
             if self.cors && endpoint.options.cors && endpoint.origins.admit(exchange.request, Loading::Script)
             {
@@ -264,7 +265,7 @@ impl Engine {
     }
 
     pub(super) fn error_label(&self, exchange: &Exchange<'_>) -> Label {
-        let route = self.find_endpoint(exchange.request.path()).and_then(|(number, below)| {
+        let route = self.endpoints.find(exchange.request.path()).and_then(|(number, below)| {
             let route = sockjs::route(below)?;
             Some(label(number, route))
         });
@@ -322,7 +323,7 @@ pub(super) fn names_head(head: &[u8]) -> bool {
 }
 
 /// The fields of a route's answers.
-pub(super) fn label(number: u16, route: Route<'_>) -> Label {
+pub(super) fn label(number: EndpointNumber, route: Route<'_>) -> Label {
     let label = Label { endpoint: Some(number), ..Label::TEXT };
     match route {
         Route::Greeting | Route::RawWebSocket => label,

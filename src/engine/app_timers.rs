@@ -3,6 +3,7 @@
 //! They are on a wheel of their own: they run out on time, while the server's own judge clients, and wait until everything
 //! that had arrived was read.
 
+use super::endpoint::EndpointNumber;
 use super::session::Session;
 use super::{Engine, Millis};
 use crate::collections::{Key, Timer, Wheel};
@@ -11,7 +12,7 @@ use crate::collections::{Key, Timer, Wheel};
 #[derive(Clone, Copy)]
 pub(super) enum AppTimer {
     Session(Key<Session>, u32),
-    Endpoint(u16, u32),
+    Endpoint(EndpointNumber, u32),
 }
 
 /// The timers of one owner, by their numbers. Without any it costs a pointer.
@@ -87,9 +88,9 @@ impl Engine {
     }
 
     /// Sets a timer of an endpoint, `delay` milliseconds ahead, or moves it; `None` stops it.
-    pub fn set_endpoint_timer(&mut self, endpoint: u16, number: u32, delay: Option<Millis>) {
+    pub fn set_endpoint_timer(&mut self, endpoint: EndpointNumber, number: u32, delay: Option<Millis>) {
         let now = self.time.read();
-        let Some(owner) = self.endpoints.get_mut(usize::from(endpoint)) else { return };
+        let Some(owner) = self.endpoints.get_mut(endpoint) else { return };
         let (timers, wheel) = (&mut owner.app_timers, &mut self.time.app_timers);
         match delay {
             Some(delay) => timers.arm(wheel, number, AppTimer::Endpoint(endpoint, number), ahead(now, delay)),
@@ -105,7 +106,7 @@ impl Engine {
                 self.sessions.get_mut(key).and_then(|session| session.app_timers.take(number))
             }
             AppTimer::Endpoint(endpoint, number) => {
-                self.endpoints.get_mut(usize::from(endpoint)).and_then(|it| it.app_timers.take(number))
+                self.endpoints.get_mut(endpoint).and_then(|it| it.app_timers.take(number))
             }
         };
         debug_assert!(timer.is_some(), "a timer is armed as long as its owner knows of it");
@@ -125,7 +126,7 @@ mod tests {
     /// Numbers of endpoint 0 that run out by then, in order.
     fn expired(wheel: &mut Wheel<AppTimer>, timers: &mut AppTimers, now: Millis) -> Vec<u32> {
         let next = || match wheel.expire(now)? {
-            AppTimer::Endpoint(0, number) => {
+            AppTimer::Endpoint(_, number) => {
                 assert!(timers.take(number).is_some());
                 Some(number)
             }
@@ -138,7 +139,7 @@ mod tests {
     fn timers_of_one_owner_are_told_apart() {
         let (mut wheel, mut timers) = (Wheel::new(0), AppTimers::default());
         for (number, deadline) in [(7, 30), (1, 10), (u32::MAX, 20), (0, 40), (7, 5)] {
-            timers.arm(&mut wheel, number, AppTimer::Endpoint(0, number), deadline);
+            timers.arm(&mut wheel, number, AppTimer::Endpoint(EndpointNumber::new(0), number), deadline);
         }
         assert_eq!(wheel.len(), 4, "the last one moved the first");
         timers.cancel(&mut wheel, 1);
@@ -151,7 +152,9 @@ mod tests {
     #[test]
     fn all_of_an_owner_are_disarmed_at_once() {
         let (mut wheel, mut timers) = (Wheel::new(0), AppTimers::default());
-        (0..100).for_each(|number| timers.arm(&mut wheel, number, AppTimer::Endpoint(0, number), 10));
+        (0..100).for_each(|number| {
+            timers.arm(&mut wheel, number, AppTimer::Endpoint(EndpointNumber::new(0), number), 10)
+        });
         timers.cancel_all(&mut wheel);
         assert!(timers.0.is_none() && wheel.is_empty());
         assert_eq!(expired(&mut wheel, &mut timers, 10), [0; 0]);

@@ -1,5 +1,6 @@
 //! The door between the engine and the handlers: what they are asked, and what they are shown.
 
+use super::endpoint::EndpointNumber;
 use std::borrow::Cow;
 use std::fmt;
 use std::io;
@@ -17,7 +18,7 @@ use crate::sockjs::{Transport, form};
 /// What the engine asks of the program around it. One call at a time, never from inside of another.
 pub trait Application {
     /// May this request open a session? If so, `opened` is the next call of all.
-    fn admit(&mut self, endpoint: u16, request: &Request<'_>) -> Result<(), Refusal>;
+    fn admit(&mut self, endpoint: EndpointNumber, request: &Request<'_>) -> Result<(), Refusal>;
     /// A session is open, by the request that was admitted last; what it is sent now goes out behind the open frame.
     fn opened(&mut self, engine: &mut Engine, session: Key<Session>, request: &Request<'_>);
     /// The client sent a message.
@@ -27,13 +28,13 @@ pub trait Application {
     /// A session that was full has room again. So many messages were skipped for it.
     fn drained(&mut self, engine: &mut Engine, session: Key<Session>, skipped: u64);
     /// A group of an endpoint got its first member.
-    fn group_started(&mut self, engine: &mut Engine, endpoint: u16, name: &str);
+    fn group_started(&mut self, engine: &mut Engine, endpoint: EndpointNumber, name: &str);
     /// A group of an endpoint lost its last member.
-    fn group_ended(&mut self, engine: &mut Engine, endpoint: u16, name: &str);
+    fn group_ended(&mut self, engine: &mut Engine, endpoint: EndpointNumber, name: &str);
     /// The timer of this number of a session has run out.
     fn session_timer(&mut self, engine: &mut Engine, session: Key<Session>, timer: u32);
     /// The timer of this number of an endpoint has run out.
-    fn endpoint_timer(&mut self, engine: &mut Engine, endpoint: u16, timer: u32);
+    fn endpoint_timer(&mut self, engine: &mut Engine, endpoint: EndpointNumber, timer: u32);
     /// Something happened that a log may want to hold.
     fn observe(&mut self, event: &Event<'_>);
     /// A request for a path under no prefix.

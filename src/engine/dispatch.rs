@@ -9,6 +9,7 @@ use super::answers::Exchange;
 use super::app_timers::AppTimer;
 use super::application::Application;
 use super::connection::{Connection, Delivered};
+use super::endpoint::EndpointNumber;
 use super::groups::{Group, Told};
 use super::queues::Notice;
 use super::reading::Rest;
@@ -128,11 +129,11 @@ impl Engine {
     pub(super) fn admit(
         &mut self,
         exchange: &Exchange<'_>,
-        number: u16,
+        number: EndpointNumber,
         transport: Transport,
         application: &mut dyn Application,
     ) -> Result<Option<Close>, Answer> {
-        let endpoint = self.endpoints.get(usize::from(number)).ok_or(Answer::Status(404))?;
+        let endpoint = self.endpoints.get(number).ok_or(Answer::Status(404))?;
         if self.refuses_sessions() || endpoint.sessions >= endpoint.options.sessions {
             self.note_refusal(exchange.key, 503);
             return Err(Answer::Status(503));
@@ -162,8 +163,7 @@ impl Engine {
         let has_receiver =
             self.connections.get(exchange.key).and_then(Connection::session).is_some_and(|own| own == key);
         session.receiver = has_receiver.then_some(exchange.key);
-        let (number, transport, is_open) =
-            (usize::from(session.endpoint), session.transport, session.is_open());
+        let (number, transport, is_open) = (session.endpoint, session.transport, session.is_open());
         if transport != Transport::RawWebSocket {
             self.emit(exchange.key, Frame::Whole(OPEN_FRAME));
         }
@@ -191,11 +191,11 @@ impl Engine {
     pub(super) fn observe_request(
         &self,
         exchange: &Exchange<'_>,
-        number: u16,
+        number: EndpointNumber,
         route: Option<Route<'_>>,
         application: &mut dyn Application,
     ) {
-        let Some(endpoint) = self.endpoints.get(usize::from(number)) else { return };
+        let Some(endpoint) = self.endpoints.get(number) else { return };
         let path = match route {
             None | Some(Route::Session { .. }) => endpoint.prefix_of(exchange.request.path()),
             Some(_) => exchange.request.path(),
@@ -232,15 +232,15 @@ impl Engine {
         let Some(close) = self.sessions.get_mut(key).and_then(Session::note_told) else { return };
         application.closed(self, key, &close);
         if let Some(number) = self.endpoint_of(key)
-            && let Some(endpoint) = self.endpoints.get_mut(usize::from(number))
+            && let Some(endpoint) = self.endpoints.get_mut(number)
         {
             endpoint.groups.forget_member(key.index());
         }
         self.release(key);
     }
 
-    fn notify_group(&mut self, number: u16, key: Key<Group>, application: &mut dyn Application) {
-        let Some(endpoint) = self.endpoints.get_mut(usize::from(number)) else { return };
+    fn notify_group(&mut self, number: EndpointNumber, key: Key<Group>, application: &mut dyn Application) {
+        let Some(endpoint) = self.endpoints.get_mut(number) else { return };
         let before = self.queues.notices.len();
         match endpoint.groups.take_notice(key) {
             Some((name, Told::Started)) => application.group_started(self, number, &name),

@@ -12,6 +12,62 @@ use crate::collections::{List, Table};
 use crate::http::Origins;
 use crate::sockjs::{Iframe, Transport};
 
+/// The engine's name of an endpoint: its place among those that are mounted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EndpointNumber(u16);
+
+impl EndpointNumber {
+    /// The number of the endpoint at a place.
+    pub const fn new(place: u16) -> Self {
+        Self(place)
+    }
+
+    /// Its place among those that are mounted, from 0 on.
+    pub fn index(self) -> usize {
+        usize::from(self.0)
+    }
+}
+
+/// All endpoints, in the order in which they were mounted. None is ever removed.
+#[derive(Default)]
+pub(super) struct Endpoints(Vec<Endpoint>);
+
+impl Endpoints {
+    /// Adds an endpoint. `None`: all 65,536 numbers are taken.
+    pub(super) fn add(&mut self, endpoint: Endpoint) -> Option<EndpointNumber> {
+        let number = u16::try_from(self.0.len()).ok()?;
+        self.0.push(endpoint);
+        Some(EndpointNumber(number))
+    }
+
+    pub(super) fn get(&self, number: EndpointNumber) -> Option<&Endpoint> {
+        self.0.get(number.index())
+    }
+
+    pub(super) fn get_mut(&mut self, number: EndpointNumber) -> Option<&mut Endpoint> {
+        self.0.get_mut(number.index())
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// All of them, with their numbers.
+    pub(super) fn numbered(&self) -> impl Iterator<Item = (EndpointNumber, &Endpoint)> {
+        (0..).map(EndpointNumber).zip(&self.0)
+    }
+
+    pub(super) fn iter(&self) -> std::slice::Iter<'_, Endpoint> {
+        self.0.iter()
+    }
+
+    /// The endpoint with the longest prefix that holds the path, and the path below it.
+    pub(super) fn find<'p>(&self, path: &'p str) -> Option<(EndpointNumber, &'p str)> {
+        let found = self.numbered().filter_map(|(number, endpoint)| Some((number, endpoint.below(path)?)));
+        found.min_by_key(|(_, below)| below.len())
+    }
+}
+
 /// An endpoint as the engine keeps it.
 pub(super) struct Endpoint {
     /// Without a trailing slash; empty for the root.

@@ -45,7 +45,7 @@ impl Engine {
         let output = |output| Footprint { input: 0, output };
         let sessions =
             self.sessions.iter().map(|(key, it)| (key.index(), output(it.booked), output(it.footprint())));
-        for (number, endpoint) in (0..).zip(&self.endpoints) {
+        for (number, endpoint) in self.endpoints.numbered() {
             endpoint.groups.audit_groups(|slot| {
                 self.sessions.at(slot).is_some_and(|it| it.is_open() && it.endpoint == number)
             })?;

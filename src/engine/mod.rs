@@ -92,6 +92,7 @@ pub use admission::Refusal;
 pub use application::{Application, Event, Message, Request, Response};
 pub use connection::Connection;
 pub use counters::{Counters, Refusals};
+pub use endpoint::EndpointNumber;
 pub use groups::JoinError;
 pub use options::{EndpointOptions, OptionError, Overflow, ServerOptions};
 pub use session::{Cause, Close, SendError, Session, SessionId};
@@ -102,7 +103,7 @@ pub use waits::sooner;
 
 use crate::collections::Slab;
 use clients::Clients;
-use endpoint::Endpoint;
+use endpoint::{Endpoint, Endpoints};
 use memory::Memory;
 use pool::Buffers;
 use queues::Queues;
@@ -114,7 +115,7 @@ pub struct Engine {
     options: ServerOptions,
     stage: Stage,
     time: Time,
-    endpoints: Vec<Endpoint>,
+    endpoints: Endpoints,
     sessions: Slab<Session>,
     connections: Slab<Connection>,
     clients: Clients,
@@ -140,7 +141,7 @@ impl Engine {
         Self {
             stage: Stage::Serving,
             time: Time::new(time, unix_seconds),
-            endpoints: Vec::new(),
+            endpoints: Endpoints::default(),
             sessions: Slab::new(),
             connections: Slab::new(),
             clients: Clients::new(options.connections_per_client, &options.trusted_proxies),
@@ -157,15 +158,17 @@ impl Engine {
     ///
     /// # Errors
     /// An option that cannot work.
-    pub fn mount(&mut self, prefix: &str, options: EndpointOptions) -> Result<Option<u16>, OptionError> {
-        let Ok(number) = u16::try_from(self.endpoints.len()) else { return Ok(None) };
-        self.endpoints.push(Endpoint::new(prefix, options)?);
-        Ok(Some(number))
+    pub fn mount(
+        &mut self,
+        prefix: &str,
+        options: EndpointOptions,
+    ) -> Result<Option<EndpointNumber>, OptionError> {
+        Ok(self.endpoints.add(Endpoint::new(prefix, options)?))
     }
 
     /// The prefix of an endpoint.
-    pub fn prefix(&self, number: u16) -> &str {
-        self.endpoints.get(usize::from(number)).map_or("", |endpoint| &*endpoint.prefix)
+    pub fn prefix(&self, number: EndpointNumber) -> &str {
+        self.endpoints.get(number).map_or("", |endpoint| &*endpoint.prefix)
     }
 
     /// The prefixes in use.

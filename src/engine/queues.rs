@@ -1,5 +1,6 @@
 //! Work that is put off: until the unit of input at hand was dealt with, until the flush, or until the next turn.
 
+use super::endpoint::EndpointNumber;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 
@@ -44,7 +45,7 @@ pub(super) enum Notice {
     Refused(Option<SocketAddr>, u16),
     Closed(Key<Session>),
     /// A group of this endpoint got its first member, or lost its last one.
-    Group(u16, Key<Group>),
+    Group(EndpointNumber, Key<Group>),
 }
 
 impl Engine {

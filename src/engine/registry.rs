@@ -3,6 +3,7 @@
 //! Nothing here calls the application: that a session closed is noted, and told from `dispatch`.
 
 use super::connection::Connection;
+use super::endpoint::EndpointNumber;
 use super::queues::Notice;
 use super::session::{Cause, Close, Session};
 use super::{Engine, Millis, Stage};
@@ -14,16 +15,9 @@ use crate::websocket::close::{self};
 pub(super) const INTERRUPTED: (u16, &str) = (1002, "Connection interrupted");
 
 impl Engine {
-    /// The endpoint with the longest prefix that holds the path, and the path below it.
-    pub(super) fn find_endpoint<'p>(&self, path: &'p str) -> Option<(u16, &'p str)> {
-        let numbered = (0..).zip(&self.endpoints);
-        let found = numbered.filter_map(|(number, endpoint)| Some((number, endpoint.below(path)?)));
-        found.min_by_key(|(_, below)| below.len())
-    }
-
     /// Whether a path exists here: its transport is on, and its session id of a length that may be.
-    pub(super) fn is_offered(&self, number: u16, route: Route<'_>) -> bool {
-        let Some(endpoint) = self.endpoints.get(usize::from(number)) else { return false };
+    pub(super) fn is_offered(&self, number: EndpointNumber, route: Route<'_>) -> bool {
+        let Some(endpoint) = self.endpoints.get(number) else { return false };
         let fits = match route {
             Route::Session { session, .. } => session.len() <= endpoint.options.session_id_length,
             Route::Iframe => endpoint.options.iframe,
@@ -52,7 +46,7 @@ impl Engine {
     }
 
     /// The endpoint of a session.
-    pub fn endpoint_of(&self, key: Key<Session>) -> Option<u16> {
+    pub fn endpoint_of(&self, key: Key<Session>) -> Option<EndpointNumber> {
         self.sessions.get(key).map(|session| session.endpoint)
     }
 
@@ -64,7 +58,7 @@ impl Engine {
     /// The subprotocol that was chosen for a raw WebSocket.
     pub fn subprotocol(&self, key: Key<Session>) -> Option<&str> {
         let session = self.sessions.get(key)?;
-        let spoken = &self.endpoints.get(usize::from(session.endpoint))?.options.subprotocols;
+        let spoken = &self.endpoints.get(session.endpoint)?.options.subprotocols;
         spoken.get(usize::from(session.subprotocol)).map(String::as_str)
     }
 
@@ -85,26 +79,26 @@ impl Engine {
         }
     }
 
-    pub(super) fn find_session(&self, endpoint: u16, id: &str) -> Option<Key<Session>> {
-        self.endpoints.get(usize::from(endpoint))?.table.find(&self.sessions, id.as_bytes())
+    pub(super) fn find_session(&self, endpoint: EndpointNumber, id: &str) -> Option<Key<Session>> {
+        self.endpoints.get(endpoint)?.table.find(&self.sessions, id.as_bytes())
     }
 
     /// The open sessions of an endpoint, oldest first.
-    pub fn open_sessions(&self, number: u16) -> impl Iterator<Item = Key<Session>> {
-        let roster = self.endpoints.get(usize::from(number)).map(|endpoint| &endpoint.roster);
+    pub fn open_sessions(&self, number: EndpointNumber) -> impl Iterator<Item = Key<Session>> {
+        let roster = self.endpoints.get(number).map(|endpoint| &endpoint.roster);
         let first = roster.and_then(|roster| roster.first(&self.sessions));
         std::iter::successors(first, move |key| roster?.next(&self.sessions, *key))
     }
 
     /// How many sessions of an endpoint are open.
-    pub fn open_count(&self, number: u16) -> usize {
-        self.endpoints.get(usize::from(number)).map_or(0, |endpoint| endpoint.roster.len())
+    pub fn open_count(&self, number: EndpointNumber) -> usize {
+        self.endpoints.get(number).map_or(0, |endpoint| endpoint.roster.len())
     }
 
     /// A new session, listed where it can be found; one that was refused is closed. It has no receiver yet.
     pub(super) fn create_session(
         &mut self,
-        number: u16,
+        number: EndpointNumber,
         transport: Transport,
         id: Option<&str>,
         refused: Option<Close>,
@@ -115,7 +109,7 @@ impl Engine {
             session.refuse(close);
         }
         let key = self.sessions.insert(session);
-        if let Some(endpoint) = self.endpoints.get_mut(usize::from(number)) {
+        if let Some(endpoint) = self.endpoints.get_mut(number) {
             endpoint.sessions += 1;
             if is_open {
                 endpoint.roster.push_back(&mut self.sessions, key);
@@ -156,7 +150,7 @@ impl Engine {
         let number = session.endpoint;
         // Its close is told before the ends of the groups of which it was the last member.
         self.queues.notices.push_back(Notice::Closed(key));
-        if let Some(endpoint) = self.endpoints.get_mut(usize::from(number)) {
+        if let Some(endpoint) = self.endpoints.get_mut(number) {
             endpoint.roster.remove(&mut self.sessions, key);
             let notices = &mut self.queues.notices;
             let left = endpoint
@@ -218,7 +212,7 @@ impl Engine {
             *count = count.saturating_sub(1);
         }
         self.queues.unflushed.remove(&mut self.sessions, key);
-        if let Some(endpoint) = self.endpoints.get_mut(usize::from(number)) {
+        if let Some(endpoint) = self.endpoints.get_mut(number) {
             endpoint.sessions -= 1;
             if has_id {
                 endpoint.table.remove(&mut self.sessions, key);

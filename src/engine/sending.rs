@@ -5,6 +5,7 @@ use super::backpressure::{QUOTES, REWRITTEN, Room};
 use super::budget::{Purpose, Shared};
 use super::byte_queue::ByteQueue;
 use super::connection::Connection;
+use super::endpoint::EndpointNumber;
 use super::groups::Membership;
 use super::pool::Pool;
 use super::session::{Awaited, Cause, Close, SendError, Session, SessionId, State};
@@ -117,7 +118,7 @@ impl Engine {
         if !is_in_gap && (!room.is_full || room.may_overflow) {
             return false;
         }
-        let policy = self.endpoints.get(usize::from(*endpoint)).map(|endpoint| endpoint.options.overflow);
+        let policy = self.endpoints.get(*endpoint).map(|endpoint| endpoint.options.overflow);
         match policy.unwrap_or_default() {
             Overflow::Close => {
                 let reason = "Send queue full";
@@ -167,8 +168,8 @@ impl Engine {
     }
 
     /// Sends a text to all sessions of an endpoint, or to all but one; says to how many.
-    pub fn broadcast(&mut self, number: u16, text: &str, except: Option<Key<Session>>) -> usize {
-        let roster = self.endpoints.get(usize::from(number)).map(|endpoint| &endpoint.roster);
+    pub fn broadcast(&mut self, number: EndpointNumber, text: &str, except: Option<Key<Session>>) -> usize {
+        let roster = self.endpoints.get(number).map(|endpoint| &endpoint.roster);
         let first = roster.and_then(|roster| roster.first(&self.sessions));
         self.spread(Audience::Everybody(number, first), Message::Text(text), except)
     }
@@ -176,18 +177,18 @@ impl Engine {
     /// The same to all members of a group. A binary message goes to those on raw WebSockets.
     pub fn publish(
         &mut self,
-        number: u16,
+        number: EndpointNumber,
         name: &str,
         message: Message<'_>,
         except: Option<Key<Session>>,
     ) -> usize {
-        let groups = self.endpoints.get(usize::from(number)).map(|endpoint| &endpoint.groups);
+        let groups = self.endpoints.get(number).map(|endpoint| &endpoint.groups);
         let first = groups.and_then(|groups| groups.first_in(groups.find_group(name)?));
         self.spread(Audience::Members(number, first), message, except)
     }
 
     /// The same to these sessions, as far as they are of this endpoint, if one is named.
-    pub fn send_to(&mut self, number: Option<u16>, sessions: &[SessionId], text: &str) -> usize {
+    pub fn send_to(&mut self, number: Option<EndpointNumber>, sessions: &[SessionId], text: &str) -> usize {
         self.spread(Audience::Named(number, sessions), Message::Text(text), None)
     }
 
@@ -303,11 +304,11 @@ const ENTRY: usize = 256;
 /// The sessions that a message is for, from the next one on.
 enum Audience<'a> {
     /// All open sessions of an endpoint.
-    Everybody(u16, Option<Key<Session>>),
+    Everybody(EndpointNumber, Option<Key<Session>>),
     /// The members of a group of an endpoint.
-    Members(u16, Option<Key<Membership>>),
+    Members(EndpointNumber, Option<Key<Membership>>),
     /// These sessions, as far as they are of this endpoint, if one is named.
-    Named(Option<u16>, &'a [SessionId]),
+    Named(Option<EndpointNumber>, &'a [SessionId]),
 }
 
 impl Audience<'_> {
@@ -317,7 +318,7 @@ impl Audience<'_> {
             Audience::Everybody(_, key) => Some(Some(key?)),
             Audience::Members(number, membership) => {
                 let membership = membership?;
-                let groups = &engine.endpoints.get(usize::from(number))?.groups;
+                let groups = &engine.endpoints.get(number)?.groups;
                 Some(groups.session_of(membership).and_then(|slot| engine.sessions.key_at(slot)))
             }
             Audience::Named(number, sessions) => {
@@ -332,11 +333,11 @@ impl Audience<'_> {
     fn go_on_to_next(&mut self, engine: &Engine) {
         match self {
             Audience::Everybody(number, place) => {
-                let roster = engine.endpoints.get(usize::from(*number)).map(|endpoint| &endpoint.roster);
+                let roster = engine.endpoints.get(*number).map(|endpoint| &endpoint.roster);
                 *place = roster.and_then(|roster| roster.next(&engine.sessions, (*place)?));
             }
             Audience::Members(number, place) => {
-                let groups = engine.endpoints.get(usize::from(*number)).map(|endpoint| &endpoint.groups);
+                let groups = engine.endpoints.get(*number).map(|endpoint| &endpoint.groups);
                 *place = groups.and_then(|groups| groups.next_in((*place)?));
             }
             Audience::Named(_, sessions) => *sessions = sessions.get(1..).unwrap_or_default(),

@@ -1,5 +1,6 @@
 //! One session: its state, the queue for its client, and how it ended.
 
+use super::endpoint::EndpointNumber;
 use std::fmt;
 use std::sync::Arc;
 
@@ -12,7 +13,7 @@ use crate::sockjs::Transport;
 
 /// The state of one session.
 pub struct Session {
-    pub(super) endpoint: u16,
+    pub(super) endpoint: EndpointNumber,
     pub(super) transport: Transport,
     pub(super) state: State,
     /// The client's secret name for it. WebSocket sessions have none: no second request looks for them.
@@ -151,7 +152,7 @@ pub(super) enum Remaining {
 }
 
 impl Session {
-    pub(super) fn new(endpoint: u16, transport: Transport, id: Option<&str>, now: Millis) -> Self {
+    pub(super) fn new(endpoint: EndpointNumber, transport: Transport, id: Option<&str>, now: Millis) -> Self {
         Self {
             endpoint,
             transport,
@@ -327,7 +328,7 @@ mod tests {
         let close = || Close::new(1006, "", Cause::Expired);
         // With an id, or without one, and whether the notice comes before the end of the wait for receivers.
         for (id, told_first) in [(Some("id"), true), (Some("id"), false), (None, true)] {
-            let mut session = Session::new(0, Transport::XhrPolling, id, 0);
+            let mut session = Session::new(EndpointNumber::new(0), Transport::XhrPolling, id, 0);
             session.note_expired();
             assert!(session.note_told().is_none() && session.is_open() && !session.is_over());
             assert!(session.close(close()));

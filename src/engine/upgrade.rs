@@ -1,6 +1,7 @@
 //! The WebSocket handshake: an HTTP request → a connection that speaks frames (RFC 6455 §4.2).
 
 use super::answers::{Exchange, Label};
+use super::endpoint::EndpointNumber;
 use super::{Application, Engine};
 use crate::http::ResponseHead;
 use crate::sockjs::Transport;
@@ -11,7 +12,7 @@ impl Engine {
     pub(super) fn upgrade(
         &mut self,
         exchange: &Exchange<'_>,
-        number: u16,
+        number: EndpointNumber,
         transport: Transport,
         application: &mut dyn Application,
     ) {
@@ -22,7 +23,7 @@ impl Engine {
         };
         let raw = transport == Transport::RawWebSocket;
         let subprotocol = if raw { self.choose_subprotocol(exchange, number) } else { None };
-        let endpoint = self.endpoints.get(usize::from(number));
+        let endpoint = self.endpoints.get(number);
         if raw && subprotocol.is_none() && endpoint.is_some_and(|it| it.options.subprotocol_required) {
             self.note_not_admitted(exchange.key, 400);
             return self.answer_error(
@@ -40,7 +41,7 @@ impl Engine {
             Err(answer) => return self.answer_refusal(exchange, &answer),
         };
         let Some(connection) = self.connections.get_mut(exchange.key) else { return };
-        let spoken = self.endpoints.get(usize::from(number)).map(|endpoint| &endpoint.options.subprotocols);
+        let spoken = self.endpoints.get(number).map(|endpoint| &endpoint.options.subprotocols);
         let name = subprotocol.and_then(|place| spoken?.get(usize::from(place)));
         connection.outbox.write(&mut self.memory.pool, |out| {
             let mut head = ResponseHead::new(out, 101, &self.time.date)
@@ -78,8 +79,8 @@ impl Engine {
     }
 
     /// The first of the endpoint's subprotocols that the client offers too: its place among them.
-    fn choose_subprotocol(&self, exchange: &Exchange<'_>, number: u16) -> Option<u8> {
-        let spoken = &self.endpoints.get(usize::from(number))?.options.subprotocols;
+    fn choose_subprotocol(&self, exchange: &Exchange<'_>, number: EndpointNumber) -> Option<u8> {
+        let spoken = &self.endpoints.get(number)?.options.subprotocols;
         let offered = |name: &str| {
             let lists = exchange.request.header_values("sec-websocket-protocol");
             let mut names = lists.flat_map(|list| list.split(|byte| *byte == b','));

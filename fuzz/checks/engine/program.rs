@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use sockjs_server::collections::Key;
 use sockjs_server::engine::{
-    Application, Cause, Close, Engine, Event, JoinError, Message, Refusal, Request, Response, SendError,
-    Session,
+    Application, Cause, Close, EndpointNumber, Engine, Event, JoinError, Message, Refusal, Request, Response,
+    SendError, Session,
 };
 use sockjs_server::{Transport, engine};
 
@@ -62,9 +62,9 @@ pub struct Program {
     serials: HashMap<usize, usize>,
     admissions: usize,
     /// The members of each group, in order; closed sessions among them.
-    members: BTreeMap<(u16, &'static str), Vec<Key<Session>>>,
+    members: BTreeMap<(EndpointNumber, &'static str), Vec<Key<Session>>>,
     /// The groups that were told to have begun, and not to have ended.
-    started: BTreeSet<(u16, String)>,
+    started: BTreeSet<(EndpointNumber, String)>,
     /// Messages that were skipped, as drains and closes told.
     pub skipped: u64,
     /// A request was admitted: its session opens now, since its state is there.
@@ -140,13 +140,13 @@ impl Program {
     }
 
     fn change_groups(&mut self, engine: &mut Engine, action: u8, key: Key<Session>) {
-        let number = engine.endpoint_of(key).unwrap_or_default();
+        let number = engine.endpoint_of(key).unwrap_or(EndpointNumber::new(0));
         let name = GROUPS[usize::from(action >> 5) % GROUPS.len()];
         self.forget_closed(engine, number, name);
         let members = self.members.entry((number, name)).or_default();
         let is_member = members.contains(&key);
         match action & 0x1f {
-            19 => {
+            20 => {
                 let outcome = engine.join(key, name);
                 let expected = match () {
                     () if !engine.is_open(key) => Err(JoinError::Gone),
@@ -156,12 +156,12 @@ impl Program {
                 assert_eq!(outcome, expected);
                 members.extend(outcome.is_ok().then_some(key).filter(|_| !is_member));
             }
-            20 => {
+            21 => {
                 assert_eq!(engine.leave(key, name), is_member);
                 members.retain(|member| *member != key);
             }
-            21 => self.publish(engine, number, name, Message::Text("g<"), None),
-            22 => self.publish(engine, number, name, Message::Text(&"g<".repeat(900)), Some(key)),
+            22 => self.publish(engine, number, name, Message::Text("g<"), None),
+            23 => self.publish(engine, number, name, Message::Text(&"g<".repeat(900)), Some(key)),
             _ => self.publish(engine, number, name, Message::Binary(b"g"), None),
         }
         self.forget_closed(engine, number, name);
@@ -171,7 +171,7 @@ impl Program {
         assert_eq!(engine.is_member(key, name), members.contains(&key));
     }
 
-    fn forget_closed(&mut self, engine: &Engine, number: u16, name: &'static str) {
+    fn forget_closed(&mut self, engine: &Engine, number: EndpointNumber, name: &'static str) {
         self.members.entry((number, name)).or_default().retain(|member| engine.is_open(*member));
     }
 
@@ -179,7 +179,7 @@ impl Program {
     fn publish(
         &mut self,
         engine: &mut Engine,
-        number: u16,
+        number: EndpointNumber,
         name: &str,
         message: Message<'_>,
         except: Option<Key<Session>>,
@@ -208,7 +208,7 @@ impl Program {
     pub fn act(&mut self, engine: &mut Engine, action: u8, own: Option<Key<Session>>) {
         let choice = usize::from(action >> 5);
         let Some(key) = own.filter(|_| choice < 4).or_else(|| self.session(choice)) else { return };
-        let number = engine.endpoint_of(key).unwrap_or_default();
+        let number = engine.endpoint_of(key).unwrap_or(EndpointNumber::new(0));
         // One of two, chosen by a bit of the action.
         let timer = u32::from(action >> 7);
         match action & 0x1f {
@@ -255,7 +255,13 @@ impl Program {
         }
     }
 
-    fn broadcast(&mut self, engine: &mut Engine, number: u16, except: Option<Key<Session>>, filler: usize) {
+    fn broadcast(
+        &mut self,
+        engine: &mut Engine,
+        number: EndpointNumber,
+        except: Option<Key<Session>>,
+        filler: usize,
+    ) {
         let open = engine.open_count(number);
         assert_eq!(engine.open_sessions(number).count(), open);
         let excepted =
@@ -283,7 +289,7 @@ impl Program {
 }
 
 impl Application for Program {
-    fn admit(&mut self, _: u16, _: &Request<'_>) -> Result<(), Refusal> {
+    fn admit(&mut self, _: EndpointNumber, _: &Request<'_>) -> Result<(), Refusal> {
         assert!(!self.is_admitted, "a session that was admitted opens");
         self.admissions += 1;
         match self.actions.get(self.admissions) {
@@ -337,13 +343,13 @@ impl Application for Program {
         self.next(engine, Some(session));
     }
 
-    fn group_started(&mut self, engine: &mut Engine, number: u16, name: &str) {
+    fn group_started(&mut self, engine: &mut Engine, number: EndpointNumber, name: &str) {
         assert!(self.started.insert((number, name.to_owned())), "told twice of a start");
         assert!(engine.member_count(number, name) > 0);
         self.hear_of_group(engine);
     }
 
-    fn group_ended(&mut self, engine: &mut Engine, number: u16, name: &str) {
+    fn group_ended(&mut self, engine: &mut Engine, number: EndpointNumber, name: &str) {
         assert!(self.started.remove(&(number, name.to_owned())), "ended, and never started");
         assert_eq!(engine.member_count(number, name), 0);
         self.hear_of_group(engine);
@@ -354,7 +360,7 @@ impl Application for Program {
         self.next(engine, Some(session));
     }
 
-    fn endpoint_timer(&mut self, engine: &mut Engine, _: u16, _: u32) {
+    fn endpoint_timer(&mut self, engine: &mut Engine, _: EndpointNumber, _: u32) {
         self.next(engine, None);
     }
 

@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use sockjs_server::collections::Key;
-use sockjs_server::engine::{Arrival, Connection, Engine, ManualClock, Order};
+use sockjs_server::engine::{Arrival, Connection, EndpointNumber, Engine, ManualClock, Order};
 use sockjs_server::{EndpointOptions, Overflow, ServerOptions};
 
 use super::program::{Asked, GROUP_NAME, Program, Told};
@@ -480,7 +480,7 @@ impl<'s> World<'s> {
         // From here on the application only listens.
         self.program.actions = vec![0x1f; 1 << 12];
         for (endpoint, timer) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
-            self.engine.set_endpoint_timer(endpoint, timer, None);
+            self.engine.set_endpoint_timer(EndpointNumber::new(endpoint), timer, None);
         }
         self.app_timers = 0;
         self.satisfy();
@@ -509,7 +509,10 @@ impl<'s> World<'s> {
         let counters = self.engine.counters();
         assert_eq!((counters.connections, counters.sessions, counters.timers), (0, 0, 0), "left behind");
         assert_eq!((counters.opened, counters.buffered), (counters.closed, 0));
-        assert_eq!((self.engine.open_count(0), self.engine.open_count(1)), (0, 0));
+        assert_eq!(
+            (self.engine.open_count(EndpointNumber::new(0)), self.engine.open_count(EndpointNumber::new(1))),
+            (0, 0)
+        );
         assert!(self.engine.has_no_groups() && self.program.knows_of_no_group());
         assert_eq!(counters.skipped, self.program.skipped, "skipped, and never told");
         let written = self.clients.iter().map(|client| client.received.len() as u64).sum::<u64>();

@@ -1,7 +1,7 @@
 //! Groups in the engine: what is published arrives, the handler is told of first and last members, and nothing is left.
 
-use super::world::{Moment, World, quick};
-use crate::engine::{EndpointOptions, Engine, JoinError, Message, SessionId};
+use super::world::{FIRST, Moment, World, quick};
+use crate::engine::{EndpointNumber, EndpointOptions, Engine, JoinError, Message, SessionId};
 
 /// The message `join NAME`, `leave NAME` or `close`.
 fn obey(engine: &mut Engine, key: crate::collections::Key<crate::engine::Session>, moment: Moment<'_>) {
@@ -30,7 +30,7 @@ fn first_and_last_members_are_told_of() {
         world.heard(),
         ["0 message join room", "room starts", "1 message join room", "0 message join room"]
     );
-    assert_eq!(world.engine.members(0, "room").collect::<Vec<_>>(), [world.session(0), world.session(1)]);
+    assert_eq!(world.engine.members(FIRST, "room").collect::<Vec<_>>(), [world.session(0), world.session(1)]);
     say(&mut world, one, "leave room");
     say(&mut world, two, "leave room");
     assert_eq!(world.heard(), ["0 message leave room", "1 message leave room", "room ends"]);
@@ -59,8 +59,8 @@ fn a_close_is_told_before_the_end_of_the_groups_that_it_brings() {
             assert_eq!(names, ["b", "a"], "those in which it was");
             assert!(!engine.is_member(key, "a") && !engine.leave(key, "a"));
             assert_eq!(engine.join(key, "c"), Err(JoinError::Gone));
-            assert_eq!((engine.member_count(0, "a"), engine.member_count(0, "b")), (1, 0));
-            assert_eq!(engine.publish(0, "a", Message::Text("it left"), None), 1);
+            assert_eq!((engine.member_count(FIRST, "a"), engine.member_count(FIRST, "b")), (1, 0));
+            assert_eq!(engine.publish(FIRST, "a", Message::Text("it left"), None), 1);
         }
         moment => obey(engine, key, moment),
     });
@@ -98,18 +98,18 @@ fn what_is_published_reaches_the_members_alone() {
     let once = |numbers: &[usize]| numbers.iter().map(|number| (*number, 1)).collect::<Vec<_>>();
 
     let text = Message::Text("tell");
-    assert_eq!(world.engine.publish(0, "group", text, None), 6);
+    assert_eq!(world.engine.publish(FIRST, "group", text, None), 6);
     assert_eq!(who_got(&mut world, "tell"), once(&[0, 1, 4, 5, 8, 9]));
     let except = Some(world.session(4));
-    assert_eq!(world.engine.publish(0, "group", text, except), 5);
+    assert_eq!(world.engine.publish(FIRST, "group", text, except), 5);
     assert_eq!(who_got(&mut world, "tell"), once(&[0, 1, 5, 8, 9]));
-    assert_eq!(world.engine.publish(0, "group", Message::Binary(b"bytes"), None), 2);
+    assert_eq!(world.engine.publish(FIRST, "group", Message::Binary(b"bytes"), None), 2);
     assert_eq!(who_got(&mut world, "bytes"), once(&[0, 1]));
-    assert_eq!(world.engine.publish(0, "no group", text, None), 0);
+    assert_eq!(world.engine.publish(FIRST, "no group", text, None), 0);
     let named = [11, 2, 2, 7].map(|number| SessionId(world.session(number)));
-    assert_eq!(world.engine.send_to(Some(0), &named, "tell"), 4);
+    assert_eq!(world.engine.send_to(Some(FIRST), &named, "tell"), 4);
     assert_eq!(who_got(&mut world, "tell"), [(2, 2), (7, 1), (11, 1)]);
-    assert_eq!(world.engine.send_to(Some(1), &named, "tell"), 0);
+    assert_eq!(world.engine.send_to(Some(EndpointNumber::new(1)), &named, "tell"), 0);
     world.engine.close(world.session(7), 3000, "Bye");
     assert_eq!(world.engine.send_to(None, &named, "tell"), 3);
 }
@@ -129,10 +129,10 @@ fn a_member_that_overflows_does_not_end_the_publication() {
     world.heard();
     let text = "x".repeat(60);
     for reached in [5, 2] {
-        assert_eq!(world.engine.publish(0, "group", Message::Text(&text), None), reached);
+        assert_eq!(world.engine.publish(FIRST, "group", Message::Text(&text), None), reached);
         world.flush();
     }
-    assert!(world.engine.members(0, "group").eq([world.session(0), world.session(3)]));
+    assert!(world.engine.members(FIRST, "group").eq([world.session(0), world.session(3)]));
     assert_eq!(world.heard().iter().filter(|heard| heard.ends_with("close 1013 Overflow")).count(), 3);
     world.finish();
 }
@@ -140,7 +140,7 @@ fn a_member_that_overflows_does_not_end_the_publication() {
 #[test]
 fn a_handler_that_starts_what_it_ends_does_not_hold_the_turn() {
     let mut world = World::new(|engine, key, moment| match moment {
-        Moment::Group(name) if engine.member_count(0, name) > 0 => assert!(engine.leave(key, name)),
+        Moment::Group(name) if engine.member_count(FIRST, name) > 0 => assert!(engine.leave(key, name)),
         Moment::Group(name) => engine.join(key, name).expect("within limits"),
         moment => obey(engine, key, moment),
     });

@@ -1,6 +1,6 @@
 //! The bound on what the whole server buffers.
 
-use super::world::{Moment, World, echo};
+use super::world::{FIRST, Moment, World, echo};
 use crate::collections::Key;
 use crate::engine::{Cause, Close, Connection, EndpointOptions, SendError, ServerOptions, Session};
 
@@ -253,11 +253,11 @@ fn rule_12_13_readers_of_a_large_broadcast_are_not_closed() {
     for number in 0..1000 {
         world.websocket(if number % 2 == 0 { "websocket" } else { "000/s/websocket" });
     }
-    assert_eq!(world.engine.broadcast(0, &"x".repeat(64 << 10), None), 1000);
+    assert_eq!(world.engine.broadcast(FIRST, &"x".repeat(64 << 10), None), 1000);
     let held = world.engine.counters().buffered;
     assert!(held < 500_000, "{held} bytes are held");
     world.flush();
-    assert_eq!(world.engine.open_count(0), 1000);
+    assert_eq!(world.engine.open_count(FIRST), 1000);
     assert_eq!(world.engine.counters().buffered, 0);
 }
 
@@ -272,7 +272,7 @@ fn rule_12_13_escapes_are_foreseen() {
         }
         let session = world.session(0);
         assert_eq!(world.engine.send(session, &"\u{1}".repeat(500_000)), Err(SendError::Full), "{path}");
-        world.engine.broadcast(0, &"\u{1}".repeat(500_000), None);
+        world.engine.broadcast(FIRST, &"\u{1}".repeat(500_000), None);
         assert!(world.engine.counters().buffered < 100_000, "{path}");
     }
 }

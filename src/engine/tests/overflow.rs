@@ -1,6 +1,6 @@
 //! Messages to sessions whose clients do not read, where the endpoint skips them: one gap, told once, and counted exactly.
 
-use super::world::{Moment, World, quick};
+use super::world::{FIRST, Moment, World, quick};
 use crate::collections::Key;
 use crate::engine::{Connection, EndpointOptions, Engine, Message, Overflow, SendError, ServerOptions};
 
@@ -28,7 +28,7 @@ fn what_is_skipped_is_one_gap_and_told_at_its_end() {
         world.blocked.insert(slow);
         let mut reached = Vec::new();
         for number in 0..20 {
-            reached.push(world.engine.broadcast(0, &numbered(number), None));
+            reached.push(world.engine.broadcast(FIRST, &numbered(number), None));
             world.flush();
         }
         let taken = reached.iter().take_while(|count| **count == 2).count();
@@ -43,16 +43,16 @@ fn what_is_skipped_is_one_gap_and_told_at_its_end() {
         world.engine.writable(slow);
         world.flush();
         assert!(world.engine.queued(world.session(0)) < waiting);
-        assert_eq!(world.engine.broadcast(0, &numbered(20), None), 1);
+        assert_eq!(world.engine.broadcast(FIRST, &numbered(20), None), 1);
         world.room.remove(&slow);
         world.unblock(slow);
         assert_eq!(world.engine.queued(world.session(0)), 0);
         // It has drained, and its handler is told in the next turn: until then it is behind the gap.
-        assert_eq!(world.engine.broadcast(0, &numbered(21), None), 1);
+        assert_eq!(world.engine.broadcast(FIRST, &numbered(21), None), 1);
         world.pass(0);
         assert_eq!(world.heard(), ["0 drain"]);
         assert_eq!(world.handlers.skipped, 22 - taken as u64);
-        assert_eq!(world.engine.broadcast(0, &numbered(22), None), 2);
+        assert_eq!(world.engine.broadcast(FIRST, &numbered(22), None), 2);
         world.flush();
         assert_eq!(numbers(&mut world, slow), (0..taken).chain([22]).collect::<Vec<_>>());
         assert_eq!(numbers(&mut world, reader), (0..23).collect::<Vec<_>>());
@@ -101,7 +101,7 @@ fn a_session_that_closes_in_its_gap_says_how_long_that_was() {
     world.blocked.insert(socket);
     let reached: usize = (0..20)
         .map(|number| {
-            let reached = world.engine.broadcast(0, &numbered(number), None);
+            let reached = world.engine.broadcast(FIRST, &numbered(number), None);
             world.flush();
             reached
         })
@@ -128,7 +128,7 @@ fn a_message_for_which_the_server_has_no_memory_is_skipped_too() {
         world.flush();
     }
     let text = "x".repeat(120_000);
-    assert_eq!(world.engine.broadcast(0, &text, None), 0);
+    assert_eq!(world.engine.broadcast(FIRST, &text, None), 0);
     assert_eq!(world.engine.counters().skipped, 4);
     for hog in hogs {
         world.unblock(hog);
@@ -136,7 +136,7 @@ fn a_message_for_which_the_server_has_no_memory_is_skipped_too() {
     world.pass(0);
     assert_eq!(world.heard().iter().filter(|heard| heard.ends_with("drain")).count(), 4);
     assert_eq!(world.handlers.skipped, 4);
-    assert_eq!(world.engine.broadcast(0, &text, None), 4);
+    assert_eq!(world.engine.broadcast(FIRST, &text, None), 4);
     world.flush();
     world.finish();
 }
@@ -145,7 +145,7 @@ fn a_message_for_which_the_server_has_no_memory_is_skipped_too() {
 fn refill(engine: &mut Engine, _: Key<crate::engine::Session>, moment: Moment<'_>) {
     if let Moment::Drain = moment {
         for _ in 0..3 {
-            engine.broadcast(0, &numbered(0), None);
+            engine.broadcast(FIRST, &numbered(0), None);
         }
     }
 }
@@ -180,11 +180,11 @@ fn delivered_and_skipped_are_what_was_sent() {
             };
             match random(8) {
                 0..3 => {
-                    let reached = world.engine.broadcast(0, &text, None);
+                    let reached = world.engine.broadcast(FIRST, &text, None);
                     all_are_counted(&mut world, reached);
                 }
                 3 => {
-                    let reached = world.engine.publish(0, "all", Message::Text(&text), None);
+                    let reached = world.engine.publish(FIRST, "all", Message::Text(&text), None);
                     all_are_counted(&mut world, reached);
                 }
                 4 => {

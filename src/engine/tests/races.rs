@@ -1,6 +1,6 @@
 //! Pairs of events that can meet, in both orders.
 
-use super::world::{Moment, World, echo};
+use super::world::{FIRST, Moment, World, echo};
 use crate::collections::Key;
 use crate::engine::{Connection, EndpointOptions};
 
@@ -281,15 +281,15 @@ fn handlers_may_close_at_any_moment() {
 fn a_handler_may_close_everybody_and_broadcast_from_anywhere() {
     let mut world = World::new(|engine, key, moment| match moment {
         Moment::Message(_) => {
-            let all: Vec<_> = engine.open_sessions(0).collect();
+            let all: Vec<_> = engine.open_sessions(FIRST).collect();
             assert_eq!(all.len(), 3);
             for session in all {
                 assert!(engine.close(session, 3001, "All out"));
             }
-            assert_eq!(engine.open_sessions(0).count(), 0);
+            assert_eq!(engine.open_sessions(FIRST).count(), 0);
         }
         Moment::Close => {
-            engine.broadcast(0, "somebody left", Some(key));
+            engine.broadcast(FIRST, "somebody left", Some(key));
         }
         Moment::Open | Moment::Timer | Moment::Drain | Moment::Group(_) => {}
     });

@@ -1,6 +1,6 @@
 //! A long life at random, against a model: nothing lost, nothing twice, nothing out of order, one close, nothing left.
 
-use super::world::{Moment, World};
+use super::world::{FIRST, Moment, World};
 use crate::collections::Key;
 use crate::engine::{Connection, EndpointOptions, Message};
 
@@ -96,19 +96,19 @@ const PUBLISHED: &str = "\"p\"";
 /// Somebody joins a group, leaves one, or is published to.
 fn change_groups(world: &mut World, random: &mut Random) {
     let name = ["g0", "g1", "g2"][random.below(3)];
-    let session = world.engine.open_sessions(0).nth(random.below(4));
-    let before = world.engine.member_count(0, name);
+    let session = world.engine.open_sessions(FIRST).nth(random.below(4));
+    let before = world.engine.member_count(FIRST, name);
     let is_member = session.is_some_and(|session| world.engine.is_member(session, name));
     match (random.below(3), session) {
         (0, Some(session)) => {
             assert_eq!(world.engine.join(session, name), Ok(()));
-            assert_eq!(world.engine.member_count(0, name), before + usize::from(!is_member));
+            assert_eq!(world.engine.member_count(FIRST, name), before + usize::from(!is_member));
         }
         (1, Some(session)) => {
             assert_eq!(world.engine.leave(session, name), is_member);
-            assert_eq!(world.engine.member_count(0, name), before - usize::from(is_member));
+            assert_eq!(world.engine.member_count(FIRST, name), before - usize::from(is_member));
         }
-        _ => assert_eq!(world.engine.publish(0, name, Message::Text("p"), None), before),
+        _ => assert_eq!(world.engine.publish(FIRST, name, Message::Text("p"), None), before),
     }
     if random.below(2) == 0 {
         world.flush();

@@ -1,6 +1,6 @@
 //! What handlers cause in one turn is flushed in between: who reads is not closed for it, and nothing else waits for ever.
 
-use super::world::{Moment, World, quick};
+use super::world::{FIRST, Moment, World, quick};
 use crate::engine::{EndpointOptions, Engine, ServerOptions};
 
 fn small() -> ServerOptions {
@@ -11,7 +11,7 @@ fn small() -> ServerOptions {
 fn a_client_that_reads_is_not_closed_for_broadcasts_of_app_timers() {
     let mut world = World::build(small(), EndpointOptions::default(), |engine, key, moment| match moment {
         Moment::Open => engine.set_session_timer(key, 0, Some(10)),
-        Moment::Timer => assert_eq!(engine.broadcast(0, &"x".repeat(1000), None), 100),
+        Moment::Timer => assert_eq!(engine.broadcast(FIRST, &"x".repeat(1000), None), 100),
         _ => {}
     });
     let readers: Vec<_> = (0..100).map(|_| world.websocket("websocket")).collect();
@@ -33,11 +33,11 @@ fn who_reads_is_not_closed_for_what_closings_cause() {
     for close_all in [false, true] {
         let behaviour = |engine: &mut Engine, _, moment: Moment<'_>| match moment {
             Moment::Message(_) => {
-                for session in engine.open_sessions(0).skip(100).collect::<Vec<_>>() {
+                for session in engine.open_sessions(FIRST).skip(100).collect::<Vec<_>>() {
                     engine.close(session, 3000, "Out");
                 }
             }
-            Moment::Close => assert!(engine.broadcast(0, &"x".repeat(1000), None) >= 100),
+            Moment::Close => assert!(engine.broadcast(FIRST, &"x".repeat(1000), None) >= 100),
             _ => {}
         };
         let mut world = World::build(small(), EndpointOptions::default(), behaviour);
@@ -53,7 +53,7 @@ fn who_reads_is_not_closed_for_what_closings_cause() {
             world.pass(5000);
             world.pass(0);
         }
-        assert_eq!(world.engine.open_count(0), 100);
+        assert_eq!(world.engine.open_count(FIRST), 100);
         assert_eq!(world.heard().iter().filter(|heard| heard.contains("close")).count(), 50);
         for reader in readers {
             assert_eq!(world.take(reader).matches('x').count(), 50 * 1000);

@@ -1,6 +1,6 @@
 //! Input that causes much: it is dealt with in parts, a share of each turn, and nothing of it is lost or out of order.
 
-use super::world::{Moment, World};
+use super::world::{FIRST, Moment, World};
 use crate::collections::Key;
 use crate::engine::writing::Writing;
 use crate::engine::{Arrival, Connection, EndpointOptions, Engine, ServerOptions, Session};
@@ -118,7 +118,7 @@ fn many_frames_or_requests_in_one_packet_are_dealt_with_in_parts() {
 fn messages_that_each_cause_many_have_a_smaller_share() {
     let mut world = World::new(|engine, _, moment| {
         if let Moment::Message(_) = moment {
-            engine.broadcast(0, "", None);
+            engine.broadcast(FIRST, "", None);
         }
     });
     let client = open(&mut world);
@@ -456,7 +456,7 @@ fn who_reads_is_not_closed_for_what_one_packet_causes() {
     for (server, readers, messages) in [(small(), 100, 100), (ServerOptions::default(), 20_000, 50)] {
         let mut world = World::build(server, EndpointOptions::default(), |engine, key, moment| {
             if let Moment::Message(_) = moment {
-                engine.broadcast(0, &"x".repeat(1000), Some(key));
+                engine.broadcast(FIRST, &"x".repeat(1000), Some(key));
             }
         });
         for _ in 0..readers {
@@ -465,7 +465,7 @@ fn who_reads_is_not_closed_for_what_one_packet_causes() {
         let client = world.websocket("000/s/websocket");
         receive(&mut world, client, World::frame(1, payload(messages).as_bytes()));
         world.flush_once();
-        assert_eq!(world.engine.open_count(0), readers + 1);
+        assert_eq!(world.engine.open_count(FIRST), readers + 1);
     }
 }
 
@@ -474,7 +474,7 @@ fn who_reads_is_not_closed_for_what_one_packet_causes() {
 fn others_are_read_while_a_client_fills_their_queues() {
     let mut world = World::new(|engine, _, moment| {
         if let Moment::Message(_) = moment {
-            engine.broadcast(0, &"x".repeat(3000), None);
+            engine.broadcast(FIRST, &"x".repeat(3000), None);
         }
     });
     let (client, other) = (world.websocket("000/a/websocket"), world.websocket("000/b/websocket"));
@@ -496,7 +496,7 @@ fn rule_12_14_the_work_of_all_clients_is_that_of_one_turn() {
     const SESSIONS: usize = 1000;
     let mut world = World::new(|engine, _, moment| {
         if let Moment::Message(_) = moment {
-            engine.broadcast(0, "", None);
+            engine.broadcast(FIRST, "", None);
         }
     });
     world.post_anew("s/xhr", "");
@@ -520,7 +520,7 @@ fn rule_12_14_ends_are_told_in_as_many_turns_as_they_need() {
     const SESSIONS: usize = 2000;
     let mut world = World::new(|engine, _, moment| {
         if let Moment::Close = moment {
-            engine.broadcast(0, "left", None);
+            engine.broadcast(FIRST, "left", None);
         }
     });
     let sockets: Vec<_> = (0..SESSIONS).map(|_| world.websocket("websocket")).collect();
@@ -547,7 +547,7 @@ fn rule_12_14_ends_are_told_in_as_many_turns_as_they_need() {
 fn rule_12_14_waits_end_in_turns_that_are_full() {
     let mut world = World::new(|engine, _, moment| {
         if let Moment::Message(_) = moment {
-            engine.broadcast(0, "", None);
+            engine.broadcast(FIRST, "", None);
         }
     });
     (0..1000).for_each(|number| world.post_anew(&format!("s{number}/xhr"), ""));
@@ -562,5 +562,5 @@ fn rule_12_14_waits_end_in_turns_that_are_full() {
     assert!(world.engine.is_turn_done());
     world.engine.advance(6_000, &mut world.handlers);
     world.carry_out();
-    assert!(world.engine.open_count(0) < 10, "{} are still open", world.engine.open_count(0));
+    assert!(world.engine.open_count(FIRST) < 10, "{} are still open", world.engine.open_count(FIRST));
 }

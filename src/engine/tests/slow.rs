@@ -1,6 +1,6 @@
 //! Clients that read slowly, late, or never: they get what is theirs, and others do not notice.
 
-use super::world::{Moment, World, echo};
+use super::world::{FIRST, Moment, World, echo};
 use crate::collections::Key;
 use crate::engine::{Connection, EndpointOptions, ServerOptions};
 
@@ -324,9 +324,9 @@ fn a_broadcast_does_not_close_who_reads_when_somebody_else_holds_the_memory() {
     }
     world.send(hog, "POST /e/000/s/xhr_send HTTP/1.1\r\nHost: h\r\nContent-Length: 1000000\r\n\r\n");
     world.send(hog, vec![b'x'; 600_000]);
-    assert_eq!(world.engine.broadcast(0, &"x".repeat(200), None), 10);
+    assert_eq!(world.engine.broadcast(FIRST, &"x".repeat(200), None), 10);
     world.flush();
-    assert_eq!(world.engine.open_count(0), 10);
+    assert_eq!(world.engine.open_count(FIRST), 10);
 }
 
 /// Published from elsewhere, without a flush between.
@@ -337,8 +337,8 @@ fn a_backlog_of_broadcasts_does_not_close_who_reads() {
         world.websocket(&format!("000/w{number}/websocket"));
     }
     for _ in 0..11_000 {
-        world.engine.broadcast(0, &"x".repeat(100), None);
+        world.engine.broadcast(FIRST, &"x".repeat(100), None);
     }
     world.flush();
-    assert_eq!(world.engine.open_count(0), 10);
+    assert_eq!(world.engine.open_count(FIRST), 10);
 }

@@ -1,6 +1,6 @@
 //! Every wait, at its last millisecond and one later.
 
-use super::world::{Moment, World, echo};
+use super::world::{FIRST, Moment, World, echo};
 use crate::engine::EndpointOptions;
 
 #[test]
@@ -25,7 +25,7 @@ fn nobody_is_judged_for_a_time_of_which_nothing_was_read_yet() {
     for client in [client, late] {
         world.send(client, "GET /e HT");
     }
-    world.engine.set_endpoint_timer(0, 0, Some(50_000));
+    world.engine.set_endpoint_timer(FIRST, 0, Some(50_000));
     world.set_time(60_000);
     world.engine.tick(5000, &mut world.handlers);
     assert_eq!(world.heard(), ["endpoint 0 timer 0"], "the application's own time does not wait");
@@ -207,7 +207,7 @@ fn a_broadcast_closes_who_cannot_take_it() {
     let options = EndpointOptions { send_queue: 100, ..EndpointOptions::default() };
     let mut world = World::with(options, |engine, _, moment| {
         if let Moment::Message(text) = moment {
-            engine.broadcast(0, text, None);
+            engine.broadcast(FIRST, text, None);
         }
     });
     let (slow, quick) = (world.websocket("000/w/websocket"), world.websocket("000/w/websocket"));

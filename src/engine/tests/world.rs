@@ -5,9 +5,12 @@ use std::collections::{HashMap, HashSet};
 use crate::collections::Key;
 use crate::engine::TimeSource;
 use crate::engine::{
-    Application, Arrival, Close, Connection, EndpointOptions, Engine, Event, ManualClock, Message, Order,
-    Refusal, Request, Response, SendError, ServerOptions, Session,
+    Application, Arrival, Close, Connection, EndpointNumber, EndpointOptions, Engine, Event, ManualClock,
+    Message, Order, Refusal, Request, Response, SendError, ServerOptions, Session,
 };
+
+/// The endpoint that was mounted first.
+pub(super) const FIRST: EndpointNumber = EndpointNumber::new(0);
 
 /// What a handler does, by endpoint.
 pub(super) type Behaviour = fn(&mut Engine, Key<Session>, Moment<'_>);
@@ -51,23 +54,23 @@ impl Recorder {
         self.log.push(format!("{name} {what}"));
         self.clock.set(self.clock.now() + self.work);
         let number = engine.endpoint_of(key).expect("a session that is told of has an endpoint");
-        self.behaviours[usize::from(number)](engine, key, moment);
+        self.behaviours[number.index()](engine, key, moment);
     }
 }
 
 impl Recorder {
     /// The behaviour is given a session that is open, if there is one.
-    fn hear_of_group(&mut self, engine: &mut Engine, number: u16, name: &str, what: &str) {
+    fn hear_of_group(&mut self, engine: &mut Engine, number: EndpointNumber, name: &str, what: &str) {
         self.log.push(format!("{name} {what}"));
         let first = engine.open_sessions(number).next();
         if let Some(key) = first {
-            self.behaviours[usize::from(number)](engine, key, Moment::Group(name));
+            self.behaviours[number.index()](engine, key, Moment::Group(name));
         }
     }
 }
 
 impl Application for Recorder {
-    fn admit(&mut self, _: u16, _: &Request<'_>) -> Result<(), Refusal> {
+    fn admit(&mut self, _: EndpointNumber, _: &Request<'_>) -> Result<(), Refusal> {
         (self.refuse)().map_or(Ok(()), Err)
     }
     fn opened(&mut self, engine: &mut Engine, key: Key<Session>, _: &Request<'_>) {
@@ -86,17 +89,17 @@ impl Application for Recorder {
         self.skipped += skipped;
         self.hear(engine, key, "drain".into(), Moment::Drain);
     }
-    fn group_started(&mut self, engine: &mut Engine, number: u16, name: &str) {
+    fn group_started(&mut self, engine: &mut Engine, number: EndpointNumber, name: &str) {
         self.hear_of_group(engine, number, name, "starts");
     }
-    fn group_ended(&mut self, engine: &mut Engine, number: u16, name: &str) {
+    fn group_ended(&mut self, engine: &mut Engine, number: EndpointNumber, name: &str) {
         self.hear_of_group(engine, number, name, "ends");
     }
     fn session_timer(&mut self, engine: &mut Engine, key: Key<Session>, timer: u32) {
         self.hear(engine, key, format!("timer {timer}"), Moment::Timer);
     }
-    fn endpoint_timer(&mut self, _: &mut Engine, number: u16, timer: u32) {
-        self.log.push(format!("endpoint {number} timer {timer}"));
+    fn endpoint_timer(&mut self, _: &mut Engine, number: EndpointNumber, timer: u32) {
+        self.log.push(format!("endpoint {} timer {timer}", number.index()));
     }
     fn observe(&mut self, _: &Event<'_>) {}
     fn respond(&mut self, _: &mut Engine, _: &Request<'_>, _: &[u8]) -> Response {
