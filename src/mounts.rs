@@ -66,7 +66,7 @@ impl Mounts {
         call: impl FnOnce(&mut dyn Mount, &mut Engine, EndpointNumber),
     ) {
         let Some(number) = engine.endpoint_of(key) else { return };
-        let Some(mount) = self.mounts.get_mut(number.index()) else { return };
+        let Some(mount) = self.mounts.get_mut(number.place()) else { return };
         if contain(|| call(mount.as_mut(), engine, number)).is_none() {
             let reason = "Internal error".to_owned();
             engine.close_session(key, Close { code: 3000, reason, cause: Cause::Panic, skipped: 0 });
@@ -89,7 +89,7 @@ impl Mounts {
         number: EndpointNumber,
         call: impl FnOnce(&mut dyn Mount, &mut Engine),
     ) {
-        let Some(mount) = self.mounts.get_mut(number.index()) else { return };
+        let Some(mount) = self.mounts.get_mut(number.place()) else { return };
         if contain(|| call(mount.as_mut(), engine)).is_none() {
             self.observe(&Event::Panicked { session: None });
         }
@@ -116,7 +116,7 @@ impl Drop for Mounts {
 
 impl Application for Mounts {
     fn admit(&mut self, number: EndpointNumber, request: &Request<'_>) -> Result<(), Refusal> {
-        let Some(mount) = self.mounts.get_mut(number.index()) else { return Err(Refusal::status(404)) };
+        let Some(mount) = self.mounts.get_mut(number.place()) else { return Err(Refusal::status(404)) };
         contain(|| mount.admit(request)).unwrap_or_else(|| {
             self.observe(&Event::Panicked { session: None });
             Err(Refusal::status(500))
@@ -196,7 +196,7 @@ pub(crate) fn endpoint<'a, S: 'static>(
     engine: &'a mut Engine,
     id: EndpointId<S>,
 ) -> Endpoint<'a, S> {
-    let mount = mounts.get_mut(id.number.index());
+    let mount = mounts.get_mut(id.number.place());
     let states = mount.and_then(|mount| mount.parts().1.downcast_mut::<Slab<S>>());
     // An id of another server may find sessions here that have another state.
     Endpoint::new(engine, id.number, states.map_or_else(Values::none, Slab::values))
@@ -204,7 +204,7 @@ pub(crate) fn endpoint<'a, S: 'static>(
 
 /// A handler, if it is of this type.
 pub(crate) fn handler<H: 'static, S>(mounts: &mut [Box<dyn Mount>], id: EndpointId<S>) -> Option<&mut H> {
-    mounts.get_mut(id.number.index())?.parts().0.downcast_mut()
+    mounts.get_mut(id.number.place())?.parts().0.downcast_mut()
 }
 
 /// The same, and its endpoint.
@@ -213,7 +213,7 @@ pub(crate) fn handler_and_endpoint<'a, H: 'static, S: 'static>(
     engine: &'a mut Engine,
     id: EndpointId<S>,
 ) -> Option<(&'a mut H, Endpoint<'a, S>)> {
-    let (handler, states) = mounts.get_mut(id.number.index())?.parts();
+    let (handler, states) = mounts.get_mut(id.number.place())?.parts();
     let states = states.downcast_mut::<Slab<S>>()?;
     Some((handler.downcast_mut()?, Endpoint::new(engine, id.number, states.values())))
 }

@@ -113,7 +113,6 @@ fn no_floor_uses_one_above() {
 const ENGINE: [&str; 39] = [
     "time",
     "clients",
-    "app_timers",
     "work",
     "options/rules",
     "options/setters",
@@ -134,6 +133,7 @@ const ENGINE: [&str; 39] = [
     "counters",
     "queues",
     "memory",
+    "app_timers",
     "waits",
     "registry",
     "membership",

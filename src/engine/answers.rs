@@ -116,7 +116,7 @@ impl Label {
                 head.header("Cache-Control", "public, max-age=31536000").header_bytes("Expires", &expires)
             }
         };
-        if let Some(endpoint) = self.endpoint.and_then(|number| endpoints.get(number)) {
+        if let Some(endpoint) = self.endpoint.and_then(|number| endpoints.of(number)) {
             // A page whose origin is not listed must not read even that its request was wrong.
             if self.cors && endpoint.options.cors && endpoint.origins.admit(exchange.request, Loading::Script)
             {
@@ -265,7 +265,7 @@ impl Engine {
     }
 
     pub(super) fn error_label(&self, exchange: &Exchange<'_>) -> Label {
-        let route = self.endpoints.find(exchange.request.path()).and_then(|(number, below)| {
+        let route = self.endpoints.under(exchange.request.path()).and_then(|(number, below)| {
             let route = sockjs::route(below)?;
             Some(label(number, route))
         });

@@ -90,7 +90,7 @@ impl Engine {
     /// Sets a timer of an endpoint, `delay` milliseconds ahead, or moves it; `None` stops it.
     pub fn set_endpoint_timer(&mut self, endpoint: EndpointNumber, number: u32, delay: Option<Millis>) {
         let now = self.time.read();
-        let Some(owner) = self.endpoints.get_mut(endpoint) else { return };
+        let Some(owner) = self.endpoints.of_mut(endpoint) else { return };
         let (timers, wheel) = (&mut owner.app_timers, &mut self.time.app_timers);
         match delay {
             Some(delay) => timers.arm(wheel, number, AppTimer::Endpoint(endpoint, number), ahead(now, delay)),
@@ -106,7 +106,7 @@ impl Engine {
                 self.sessions.get_mut(key).and_then(|session| session.app_timers.take(number))
             }
             AppTimer::Endpoint(endpoint, number) => {
-                self.endpoints.get_mut(endpoint).and_then(|it| it.app_timers.take(number))
+                self.endpoints.of_mut(endpoint).and_then(|it| it.app_timers.take(number))
             }
         };
         debug_assert!(timer.is_some(), "a timer is armed as long as its owner knows of it");

@@ -78,7 +78,7 @@ impl Engine {
     /// rewrites it, it is there twice for a moment, and larger.
     pub(super) fn room(&mut self, key: Key<Session>, framed: usize, added: usize) -> Result<Room, SendError> {
         let session = self.sessions.get(key).filter(|session| session.is_open()).ok_or(SendError::Gone)?;
-        let endpoint = self.endpoints.get(session.endpoint).ok_or(SendError::Gone)?;
+        let endpoint = self.endpoints.of(session.endpoint).ok_or(SendError::Gone)?;
         let connection = session.receiver.and_then(|receiver| self.connections.get(receiver));
         let unsent = connection.map_or(0, |connection| connection.outbox.len());
         let waiting = session.queue.len() + unsent;

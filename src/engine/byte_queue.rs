@@ -32,7 +32,7 @@ impl Piece {
     }
 
     /// Bytes of memory that are this queue's alone.
-    fn capacity(&self) -> usize {
+    fn owned_capacity(&self) -> usize {
         match self {
             Piece::Owned(bytes) => bytes.capacity(),
             Piece::Shared(_) => 0,
@@ -102,7 +102,7 @@ impl ByteQueue {
         if bytes.bytes().len() < WORTH_SHARING {
             self.write(pool, |tail| tail.extend_from_slice(bytes.bytes()));
         } else {
-            self.push(Piece::Shared(bytes.clone()));
+            self.push_piece(Piece::Shared(bytes.clone()));
         }
     }
 
@@ -119,7 +119,7 @@ impl ByteQueue {
         debug_assert_eq!(other.taken, 0, "only a connection's outbox is ever taken from");
         if let Some(pieces) = other.pieces.take() {
             for piece in pieces.queue {
-                self.push(piece);
+                self.push_piece(piece);
             }
         }
         let tail = std::mem::take(&mut other.tail);
@@ -127,11 +127,11 @@ impl ByteQueue {
             self.write_long(tail.len(), pool, |own| own.extend_from_slice(&tail));
             pool.give(tail);
         } else {
-            self.push(Piece::Owned(tail));
+            self.push_piece(Piece::Owned(tail));
         }
     }
 
-    fn push(&mut self, piece: Piece) {
+    fn push_piece(&mut self, piece: Piece) {
         let pieces = self.pieces.get_or_insert_default();
         if !self.tail.is_empty() {
             pieces.length += self.tail.len();
@@ -139,7 +139,7 @@ impl ByteQueue {
             pieces.queue.push_back(Piece::Owned(std::mem::take(&mut self.tail)));
         }
         pieces.length += piece.bytes().len();
-        pieces.capacity += piece.capacity();
+        pieces.capacity += piece.owned_capacity();
         pieces.queue.push_back(piece);
     }
 
@@ -173,7 +173,7 @@ impl ByteQueue {
             self.taken -= length;
             pieces.length -= length;
             if let Some(piece) = pieces.queue.pop_front() {
-                pieces.capacity -= piece.capacity();
+                pieces.capacity -= piece.owned_capacity();
                 piece.let_go(pool);
             }
         }

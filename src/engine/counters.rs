@@ -110,7 +110,7 @@ impl Engine {
         let each = size_of::<Connection>() + size_of::<Assembly>() + OVERHEAD;
         let client = self.options.connections_per_client.map_or(0, |_| Clients::ENTRY);
         let connections = self.options.connections.saturating_mul(each + client);
-        let sessions = self.endpoints.iter().map(|endpoint| {
+        let sessions = self.endpoints.each().map(|endpoint| {
             let each = size_of::<Session>() + 2 * OVERHEAD + endpoint.options.session_id_length;
             let sessions = endpoint.options.sessions.saturating_mul(each);
             sessions.saturating_add(groups::most_memory(&endpoint.options))
@@ -120,13 +120,13 @@ impl Engine {
             .saturating_add(self.options.buffered_bytes.saturating_mul(2))
             .saturating_add(pool::RETAINED)
             .saturating_add(kept_assembly(&self.options))
-            .saturating_add(self.endpoints.len() * (size_of::<Endpoint>() + ENDPOINT))
+            .saturating_add(self.endpoints.count() * (size_of::<Endpoint>() + ENDPOINT))
             .saturating_add(self.largest_message().saturating_mul(3))
     }
 
     /// A message is decoded, and read from a form, beside what it came in.
     fn largest_message(&self) -> usize {
-        let messages = self.endpoints.iter().map(Endpoint::payload_limit);
+        let messages = self.endpoints.each().map(Endpoint::payload_limit);
         messages.max().unwrap_or(0).max(self.options.body_size)
     }
 }

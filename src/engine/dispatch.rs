@@ -133,7 +133,7 @@ impl Engine {
         transport: Transport,
         application: &mut dyn Application,
     ) -> Result<Option<Close>, Answer> {
-        let endpoint = self.endpoints.get(number).ok_or(Answer::Status(404))?;
+        let endpoint = self.endpoints.of(number).ok_or(Answer::Status(404))?;
         if self.refuses_sessions() || endpoint.sessions >= endpoint.options.sessions {
             self.note_refusal(exchange.key, 503);
             return Err(Answer::Status(503));
@@ -172,7 +172,7 @@ impl Engine {
             self.queues.unflushed.push_back(&mut self.sessions, key);
             return;
         }
-        let path = self.endpoints.get(number).map_or("", |it| it.shown(exchange.request.path(), transport));
+        let path = self.endpoints.of(number).map_or("", |it| it.shown(exchange.request.path(), transport));
         let request = self.show(exchange, path, Some(transport));
         application.opened(self, key, &request);
         // What is sent first leaves now: the time that the application took is no part of any wait.
@@ -195,7 +195,7 @@ impl Engine {
         route: Option<Route<'_>>,
         application: &mut dyn Application,
     ) {
-        let Some(endpoint) = self.endpoints.get(number) else { return };
+        let Some(endpoint) = self.endpoints.of(number) else { return };
         let path = match route {
             None | Some(Route::Session { .. }) => endpoint.prefix_of(exchange.request.path()),
             Some(_) => exchange.request.path(),
@@ -232,7 +232,7 @@ impl Engine {
         let Some(close) = self.sessions.get_mut(key).and_then(Session::note_told) else { return };
         application.closed(self, key, &close);
         if let Some(number) = self.endpoint_of(key)
-            && let Some(endpoint) = self.endpoints.get_mut(number)
+            && let Some(endpoint) = self.endpoints.of_mut(number)
         {
             endpoint.groups.forget_member(key.index());
         }
@@ -240,7 +240,7 @@ impl Engine {
     }
 
     fn notify_group(&mut self, number: EndpointNumber, key: Key<Group>, application: &mut dyn Application) {
-        let Some(endpoint) = self.endpoints.get_mut(number) else { return };
+        let Some(endpoint) = self.endpoints.of_mut(number) else { return };
         let before = self.queues.notices.len();
         match endpoint.groups.take_notice(key) {
             Some((name, Told::Started)) => application.group_started(self, number, &name),

@@ -23,7 +23,7 @@ impl EndpointNumber {
     }
 
     /// Its place among those that are mounted, from 0 on.
-    pub fn index(self) -> usize {
+    pub fn place(self) -> usize {
         usize::from(self.0)
     }
 }
@@ -40,15 +40,15 @@ impl Endpoints {
         Some(EndpointNumber(number))
     }
 
-    pub(super) fn get(&self, number: EndpointNumber) -> Option<&Endpoint> {
-        self.0.get(number.index())
+    pub(super) fn of(&self, number: EndpointNumber) -> Option<&Endpoint> {
+        self.0.get(number.place())
     }
 
-    pub(super) fn get_mut(&mut self, number: EndpointNumber) -> Option<&mut Endpoint> {
-        self.0.get_mut(number.index())
+    pub(super) fn of_mut(&mut self, number: EndpointNumber) -> Option<&mut Endpoint> {
+        self.0.get_mut(number.place())
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(super) fn count(&self) -> usize {
         self.0.len()
     }
 
@@ -57,12 +57,12 @@ impl Endpoints {
         (0..).map(EndpointNumber).zip(&self.0)
     }
 
-    pub(super) fn iter(&self) -> std::slice::Iter<'_, Endpoint> {
+    pub(super) fn each(&self) -> std::slice::Iter<'_, Endpoint> {
         self.0.iter()
     }
 
     /// The endpoint with the longest prefix that holds the path, and the path below it.
-    pub(super) fn find<'p>(&self, path: &'p str) -> Option<(EndpointNumber, &'p str)> {
+    pub(super) fn under<'p>(&self, path: &'p str) -> Option<(EndpointNumber, &'p str)> {
         let found = self.numbered().filter_map(|(number, endpoint)| Some((number, endpoint.below(path)?)));
         found.min_by_key(|(_, below)| below.len())
     }

@@ -39,7 +39,7 @@ impl Engine {
 
     pub(super) fn session_timeout(&mut self, key: Key<Session>, until: Millis) {
         let Some(session) = self.sessions.get(key) else { return };
-        let Some(endpoint) = self.endpoints.get(session.endpoint) else { return };
+        let Some(endpoint) = self.endpoints.of(session.endpoint) else { return };
         let connection = session.receiver.and_then(|receiver| self.connections.get(receiver));
         if deadline(session, connection, endpoint, self.stage).is_none_or(|deadline| deadline > until) {
             if let Some(receiver) = session.receiver {
@@ -86,7 +86,7 @@ impl Engine {
     /// without one the session expires.
     fn end_silent_stream(&mut self, key: Key<Session>, receiver: Key<Connection>, until: Millis) {
         let Some(session) = self.sessions.get(key) else { return };
-        let Some(endpoint) = self.endpoints.get(session.endpoint) else { return };
+        let Some(endpoint) = self.endpoints.of(session.endpoint) else { return };
         let Some(connection) = self.connections.get(receiver) else { return };
         if is_silent(session, connection, endpoint, until) {
             self.end_response(receiver);

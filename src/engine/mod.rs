@@ -168,12 +168,12 @@ impl Engine {
 
     /// The prefix of an endpoint.
     pub fn prefix(&self, number: EndpointNumber) -> &str {
-        self.endpoints.get(number).map_or("", |endpoint| &*endpoint.prefix)
+        self.endpoints.of(number).map_or("", |endpoint| &*endpoint.prefix)
     }
 
     /// The prefixes in use.
     pub fn prefixes(&self) -> impl Iterator<Item = &str> {
-        self.endpoints.iter().map(|endpoint| &*endpoint.prefix)
+        self.endpoints.each().map(|endpoint| &*endpoint.prefix)
     }
 
     /// The server-wide options.

@@ -47,7 +47,7 @@ impl Engine {
         self.buffers.scratch.clear();
         let is_open_to_host = label
             .endpoint
-            .and_then(|number| self.endpoints.get(number))
+            .and_then(|number| self.endpoints.of(number))
             .is_none_or(|endpoint| endpoint.origins.is_empty());
         let callback = callback.as_ref().map_or("", Callback::as_str);
         transport.prelude(callback, is_open_to_host, &mut self.buffers.scratch);
@@ -73,7 +73,7 @@ impl Engine {
     pub(super) fn emit(&mut self, key: Key<Connection>, frame: Frame<'_>) {
         let Some(connection) = self.connections.get_mut(key) else { return };
         let session = connection.session().and_then(|session| self.sessions.get(session));
-        let endpoint = session.and_then(|session| self.endpoints.get(session.endpoint));
+        let endpoint = session.and_then(|session| self.endpoints.of(session.endpoint));
         let response_limit = endpoint.map_or(0, |endpoint| endpoint.options.response_limit);
         let has_ended = connection.write_frame(frame, response_limit, &mut self.memory.pool);
         self.send_later(key);

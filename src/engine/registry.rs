@@ -17,7 +17,7 @@ pub(super) const INTERRUPTED: (u16, &str) = (1002, "Connection interrupted");
 impl Engine {
     /// Whether a path exists here: its transport is on, and its session id of a length that may be.
     pub(super) fn is_offered(&self, number: EndpointNumber, route: Route<'_>) -> bool {
-        let Some(endpoint) = self.endpoints.get(number) else { return false };
+        let Some(endpoint) = self.endpoints.of(number) else { return false };
         let fits = match route {
             Route::Session { session, .. } => session.len() <= endpoint.options.session_id_length,
             Route::Iframe => endpoint.options.iframe,
@@ -58,7 +58,7 @@ impl Engine {
     /// The subprotocol that was chosen for a raw WebSocket.
     pub fn subprotocol(&self, key: Key<Session>) -> Option<&str> {
         let session = self.sessions.get(key)?;
-        let spoken = &self.endpoints.get(session.endpoint)?.options.subprotocols;
+        let spoken = &self.endpoints.of(session.endpoint)?.options.subprotocols;
         spoken.get(usize::from(session.subprotocol)).map(String::as_str)
     }
 
@@ -80,19 +80,19 @@ impl Engine {
     }
 
     pub(super) fn find_session(&self, endpoint: EndpointNumber, id: &str) -> Option<Key<Session>> {
-        self.endpoints.get(endpoint)?.table.find(&self.sessions, id.as_bytes())
+        self.endpoints.of(endpoint)?.table.find(&self.sessions, id.as_bytes())
     }
 
     /// The open sessions of an endpoint, oldest first.
     pub fn open_sessions(&self, number: EndpointNumber) -> impl Iterator<Item = Key<Session>> {
-        let roster = self.endpoints.get(number).map(|endpoint| &endpoint.roster);
+        let roster = self.endpoints.of(number).map(|endpoint| &endpoint.roster);
         let first = roster.and_then(|roster| roster.first(&self.sessions));
         std::iter::successors(first, move |key| roster?.next(&self.sessions, *key))
     }
 
     /// How many sessions of an endpoint are open.
     pub fn open_count(&self, number: EndpointNumber) -> usize {
-        self.endpoints.get(number).map_or(0, |endpoint| endpoint.roster.len())
+        self.endpoints.of(number).map_or(0, |endpoint| endpoint.roster.len())
     }
 
     /// A new session, listed where it can be found; one that was refused is closed. It has no receiver yet.
@@ -109,7 +109,7 @@ impl Engine {
             session.refuse(close);
         }
         let key = self.sessions.insert(session);
-        if let Some(endpoint) = self.endpoints.get_mut(number) {
+        if let Some(endpoint) = self.endpoints.of_mut(number) {
             endpoint.sessions += 1;
             if is_open {
                 endpoint.roster.push_back(&mut self.sessions, key);
@@ -150,7 +150,7 @@ impl Engine {
         let number = session.endpoint;
         // Its close is told before the ends of the groups of which it was the last member.
         self.queues.notices.push_back(Notice::Closed(key));
-        if let Some(endpoint) = self.endpoints.get_mut(number) {
+        if let Some(endpoint) = self.endpoints.of_mut(number) {
             endpoint.roster.remove(&mut self.sessions, key);
             let notices = &mut self.queues.notices;
             let left = endpoint
@@ -212,7 +212,7 @@ impl Engine {
             *count = count.saturating_sub(1);
         }
         self.queues.unflushed.remove(&mut self.sessions, key);
-        if let Some(endpoint) = self.endpoints.get_mut(number) {
+        if let Some(endpoint) = self.endpoints.of_mut(number) {
             endpoint.sessions -= 1;
             if has_id {
                 endpoint.table.remove(&mut self.sessions, key);

@@ -24,7 +24,7 @@ impl Engine {
         if request.path() == "*" {
             return self.answer_for_server(exchange, application);
         }
-        let Some((number, below)) = self.endpoints.find(request.path()) else {
+        let Some((number, below)) = self.endpoints.under(request.path()) else {
             return self.handle_other(exchange, body, application);
         };
         let route = sockjs::route(below).filter(|route| self.is_offered(number, *route));
@@ -35,7 +35,7 @@ impl Engine {
         if !allowed.split(", ").any(|method| method == request.method().as_str()) {
             return self.answer_not_allowed(exchange, label, allowed);
         }
-        let origins = self.endpoints.get(number).map(|endpoint| &endpoint.origins);
+        let origins = self.endpoints.of(number).map(|endpoint| &endpoint.origins);
         if !origins.is_some_and(|origins| origins.admit(request, loading(route))) {
             self.note_not_admitted(exchange.key, 403);
             // A page of that origin is not to read even this.
@@ -74,8 +74,8 @@ impl Engine {
 
     /// The most bytes that a request's body may have.
     pub(super) fn body_limit(&self, request: &http::Request<'_, '_>) -> usize {
-        match self.endpoints.find(request.path()) {
-            Some((number, _)) => self.endpoints.get(number).map_or(0, |endpoint| endpoint.payload_limit()),
+        match self.endpoints.under(request.path()) {
+            Some((number, _)) => self.endpoints.of(number).map_or(0, |endpoint| endpoint.payload_limit()),
             None => self.options.body_size,
         }
     }
@@ -106,7 +106,7 @@ impl Engine {
     }
 
     fn answer_info(&mut self, exchange: &Exchange<'_>, number: EndpointNumber, label: Label) {
-        let Some(endpoint) = self.endpoints.get(number) else { return };
+        let Some(endpoint) = self.endpoints.of(number) else { return };
         let mut body = self.memory.pool.take(0);
         let info = Info {
             websocket: endpoint.offers(Transport::WebSocket),
@@ -120,7 +120,7 @@ impl Engine {
     }
 
     fn answer_iframe(&mut self, exchange: &Exchange<'_>, number: EndpointNumber, label: Label) {
-        let Some(endpoint) = self.endpoints.get(number) else { return };
+        let Some(endpoint) = self.endpoints.of(number) else { return };
         let iframe = Arc::clone(&endpoint.iframe);
         // A list of origins may change, and the page kept by a browser must not outlive it.
         let cache = if iframe.policy().is_some() { Cache::Revalidate } else { label.cache };

@@ -118,7 +118,7 @@ impl Engine {
         if !is_in_gap && (!room.is_full || room.may_overflow) {
             return false;
         }
-        let policy = self.endpoints.get(*endpoint).map(|endpoint| endpoint.options.overflow);
+        let policy = self.endpoints.of(*endpoint).map(|endpoint| endpoint.options.overflow);
         match policy.unwrap_or_default() {
             Overflow::Close => {
                 let reason = "Send queue full";
@@ -169,7 +169,7 @@ impl Engine {
 
     /// Sends a text to all sessions of an endpoint, or to all but one; says to how many.
     pub fn broadcast(&mut self, number: EndpointNumber, text: &str, except: Option<Key<Session>>) -> usize {
-        let roster = self.endpoints.get(number).map(|endpoint| &endpoint.roster);
+        let roster = self.endpoints.of(number).map(|endpoint| &endpoint.roster);
         let first = roster.and_then(|roster| roster.first(&self.sessions));
         self.spread(Audience::Everybody(number, first), Message::Text(text), except)
     }
@@ -182,7 +182,7 @@ impl Engine {
         message: Message<'_>,
         except: Option<Key<Session>>,
     ) -> usize {
-        let groups = self.endpoints.get(number).map(|endpoint| &endpoint.groups);
+        let groups = self.endpoints.of(number).map(|endpoint| &endpoint.groups);
         let first = groups.and_then(|groups| groups.first_in(groups.find_group(name)?));
         self.spread(Audience::Members(number, first), message, except)
     }
@@ -318,7 +318,7 @@ impl Audience<'_> {
             Audience::Everybody(_, key) => Some(Some(key?)),
             Audience::Members(number, membership) => {
                 let membership = membership?;
-                let groups = &engine.endpoints.get(number)?.groups;
+                let groups = &engine.endpoints.of(number)?.groups;
                 Some(groups.session_of(membership).and_then(|slot| engine.sessions.key_at(slot)))
             }
             Audience::Named(number, sessions) => {
@@ -333,11 +333,11 @@ impl Audience<'_> {
     fn go_on_to_next(&mut self, engine: &Engine) {
         match self {
             Audience::Everybody(number, place) => {
-                let roster = engine.endpoints.get(*number).map(|endpoint| &endpoint.roster);
+                let roster = engine.endpoints.of(*number).map(|endpoint| &endpoint.roster);
                 *place = roster.and_then(|roster| roster.next(&engine.sessions, (*place)?));
             }
             Audience::Members(number, place) => {
-                let groups = engine.endpoints.get(*number).map(|endpoint| &endpoint.groups);
+                let groups = engine.endpoints.of(*number).map(|endpoint| &endpoint.groups);
                 *place = groups.and_then(|groups| groups.next_in((*place)?));
             }
             Audience::Named(_, sessions) => *sessions = sessions.get(1..).unwrap_or_default(),

@@ -23,7 +23,7 @@ impl Engine {
         };
         let raw = transport == Transport::RawWebSocket;
         let subprotocol = if raw { self.choose_subprotocol(exchange, number) } else { None };
-        let endpoint = self.endpoints.get(number);
+        let endpoint = self.endpoints.of(number);
         if raw && subprotocol.is_none() && endpoint.is_some_and(|it| it.options.subprotocol_required) {
             self.note_not_admitted(exchange.key, 400);
             return self.answer_error(
@@ -41,7 +41,7 @@ impl Engine {
             Err(answer) => return self.answer_refusal(exchange, &answer),
         };
         let Some(connection) = self.connections.get_mut(exchange.key) else { return };
-        let spoken = self.endpoints.get(number).map(|endpoint| &endpoint.options.subprotocols);
+        let spoken = self.endpoints.of(number).map(|endpoint| &endpoint.options.subprotocols);
         let name = subprotocol.and_then(|place| spoken?.get(usize::from(place)));
         connection.outbox.write(&mut self.memory.pool, |out| {
             let mut head = ResponseHead::new(out, 101, &self.time.date)
@@ -80,7 +80,7 @@ impl Engine {
 
     /// The first of the endpoint's subprotocols that the client offers too: its place among them.
     fn choose_subprotocol(&self, exchange: &Exchange<'_>, number: EndpointNumber) -> Option<u8> {
-        let spoken = &self.endpoints.get(number)?.options.subprotocols;
+        let spoken = &self.endpoints.of(number)?.options.subprotocols;
         let offered = |name: &str| {
             let lists = exchange.request.header_values("sec-websocket-protocol");
             let mut names = lists.flat_map(|list| list.split(|byte| *byte == b','));

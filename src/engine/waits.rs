@@ -44,7 +44,7 @@ impl Engine {
     /// Makes sure that the timer of a session runs out no later than what it waits for.
     pub(super) fn arm_session(&mut self, key: Key<Session>) {
         let Some(session) = self.sessions.get_mut(key) else { return };
-        let Some(endpoint) = self.endpoints.get(session.endpoint) else { return };
+        let Some(endpoint) = self.endpoints.of(session.endpoint) else { return };
         let connection = session.receiver.and_then(|receiver| self.connections.get(receiver));
         let Some(deadline) = deadline(session, connection, endpoint, self.stage) else { return };
         if self.time.timers.deadline(&session.timer).is_none_or(|armed| armed > deadline) {

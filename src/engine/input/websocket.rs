@@ -66,7 +66,7 @@ impl Engine {
 
     fn message_limit(&self, session: Key<Session>, raw: bool) -> usize {
         let Some(session) = self.sessions.get(session) else { return 0 };
-        let Some(endpoint) = self.endpoints.get(session.endpoint) else { return 0 };
+        let Some(endpoint) = self.endpoints.of(session.endpoint) else { return 0 };
         if raw { endpoint.options.message_size } else { endpoint.payload_limit() }
     }
 

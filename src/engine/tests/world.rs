@@ -54,7 +54,7 @@ impl Recorder {
         self.log.push(format!("{name} {what}"));
         self.clock.set(self.clock.now() + self.work);
         let number = engine.endpoint_of(key).expect("a session that is told of has an endpoint");
-        self.behaviours[number.index()](engine, key, moment);
+        self.behaviours[number.place()](engine, key, moment);
     }
 }
 
@@ -64,7 +64,7 @@ impl Recorder {
         self.log.push(format!("{name} {what}"));
         let first = engine.open_sessions(number).next();
         if let Some(key) = first {
-            self.behaviours[number.index()](engine, key, Moment::Group(name));
+            self.behaviours[number.place()](engine, key, Moment::Group(name));
         }
     }
 }
@@ -99,7 +99,7 @@ impl Application for Recorder {
         self.hear(engine, key, format!("timer {timer}"), Moment::Timer);
     }
     fn endpoint_timer(&mut self, _: &mut Engine, number: EndpointNumber, timer: u32) {
-        self.log.push(format!("endpoint {} timer {timer}", number.index()));
+        self.log.push(format!("endpoint {} timer {timer}", number.place()));
     }
     fn observe(&mut self, _: &Event<'_>) {}
     fn respond(&mut self, _: &mut Engine, _: &Request<'_>, _: &[u8]) -> Response {
