@@ -231,7 +231,8 @@ impl Engine {
         if let Some(number) = self.endpoint_of(key)
             && let Some(endpoint) = self.endpoints.get_mut(usize::from(number))
         {
-            endpoint.groups.forget_member(key.index());
+            let count = endpoint.groups.forget_member(key.index());
+            self.turn.work.note_memberships(count);
         }
         self.release(key);
     }

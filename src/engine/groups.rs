@@ -199,9 +199,10 @@ impl Groups {
         count
     }
 
-    /// The close of a session was told: its list of groups goes.
-    pub(super) fn forget_member(&mut self, session: u32) {
-        let Some((key, _)) = self.find_member(session) else { return };
+    /// The close of a session was told: its list of groups goes. Says how many there were.
+    pub(super) fn forget_member(&mut self, session: u32) -> usize {
+        let Some((key, member)) = self.find_member(session) else { return 0 };
+        let count = member.groups.len();
         while let Some(member) = self.members.get_mut(key)
             && let Some(membership) = member.groups.pop_front(&mut self.memberships)
         {
@@ -215,6 +216,7 @@ impl Groups {
             }
         }
         self.remove_member(key);
+        count
     }
 
     /// The notice of a group has its turn: its name, and what the handler is to be told; `None`: what it knows is so.

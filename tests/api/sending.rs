@@ -68,6 +68,9 @@ impl Handler for Filler {
                 let kilobyte = "x".repeat(1 << 10);
                 let taken = (0..1 << 20).take_while(|_| session.send(&kilobyte).is_ok()).count();
                 assert_eq!(session.send(&kilobyte), Err(SendError::Full));
+                let id = session.id();
+                assert_eq!(session.endpoint().queued(id), session.queued());
+                assert!((63 << 10..64 << 10).contains(&session.queued()), "{}", session.queued());
                 self.told.send(format!("took {taken}")).expect("the test is waiting");
             }
             "all" => {
@@ -79,6 +82,7 @@ impl Handler for Filler {
     }
 
     fn on_drain(&mut self, session: &mut Session<'_>, _: u64) {
+        assert_eq!(session.queued(), 0);
         assert_eq!(session.send("after the drain"), Ok(()));
         self.told.send("drained".to_owned()).expect("the test is waiting");
     }
