@@ -172,10 +172,10 @@ impl Groups {
             }
         }
         self.remove_membership(membership);
+        // One that has no members now goes when its notice was taken: one is in the queue, or is due.
         if self.needs_notice(group) {
             due(group);
         }
-        self.remove_if_unused(group);
         true
     }
 
