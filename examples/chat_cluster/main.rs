@@ -58,7 +58,7 @@ impl Rooms {
     }
 }
 
-/// What the publisher is to publish.
+/// One thing for the publisher to publish.
 enum Job {
     /// A line for the guests of the other processes.
     Line { room: String, line: String },
@@ -139,7 +139,7 @@ impl Handler<Guest> for Chat {
         self.say(session, line);
     }
 
-    /// The first guest of a room: what is said there elsewhere is heard from now on. If the channel is full, the next beat
+    /// The first guest of a room: its lines from other processes are heard from now on. If the channel is full, the next beat
     /// wakes the subscriber.
     fn on_group_start(&mut self, _: &mut Endpoint<'_>, room: &str) {
         self.rooms.change(|rooms| _ = rooms.insert(room.to_owned()));

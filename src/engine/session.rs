@@ -83,8 +83,8 @@ pub(super) enum Awaited {
 
 /// The life of a session has one turning point.
 pub(super) enum State {
-    /// The application may send, and hears messages. So many messages were skipped for it since `on_drain` was told last: while
-    /// there are any, all are.
+    /// The application may send, and hears messages. So many messages were skipped for it since `on_drain` was told last:
+    /// while there are any, all are.
     Open { skipped: u64 },
     /// Over. What waits goes out, then the close frame.
     Closed {

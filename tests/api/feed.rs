@@ -18,7 +18,7 @@ use crate::support::{PATIENCE, TestServer};
 
 const READERS: usize = 100;
 
-/// Messages of the feed, 102 bytes each as a frame: twice as much as the queue of a session that nobody reads.
+/// Messages of the feed, 102 bytes each as a frame: twice as much as the queue of a session that is not read.
 const MESSAGES: usize = 20_000;
 const LENGTH: usize = 100;
 
@@ -43,7 +43,7 @@ impl Handler for Feed {
     }
 }
 
-/// What one client got so far.
+/// The messages that one client got so far.
 #[derive(Default)]
 struct Sequence {
     next: usize,
@@ -137,9 +137,9 @@ fn clients_that_do_not_read_cost_those_that_do_nothing() {
     });
     let endpoint = endpoint.expect("mounted");
     let readers: Vec<_> = (0..READERS).map(|_| Socket::open(server.address)).collect();
-    // What these do not read is in the buffers of the system first.
+    // The unread messages of these are in the buffers of the system first.
     let stalled: Vec<_> = (0..2).map(|_| Socket::open(server.address)).collect();
-    // And what these do not ask for is in their queues.
+    // These make no requests meanwhile, so that all of their messages are in their queues.
     let mut away: Vec<_> =
         (0..3).map(|number| Polling::open(server.address, "/feed", &format!("p{number}"))).collect();
 

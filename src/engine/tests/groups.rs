@@ -1,4 +1,4 @@
-//! Groups in the engine: what is published arrives, the handler is told of first and last members, and nothing is left.
+//! Groups in the engine: published messages arrive, the handler is told of first and last members, and nothing is left.
 
 use super::world::{Moment, World, quick};
 use crate::engine::{EndpointOptions, Engine, JoinError, Message, SessionId};
@@ -114,7 +114,7 @@ fn what_is_published_reaches_the_members_alone() {
     assert_eq!(world.engine.send_to(None, &named, "tell"), 3);
 }
 
-/// A member that is closed for what is published to it is in the middle of the list that is walked.
+/// Members that a publication closes are in the middle of the list that it walks.
 #[test]
 fn a_member_that_overflows_does_not_end_the_publication() {
     let options = EndpointOptions { send_queue: 100, ..EndpointOptions::default() };
@@ -181,7 +181,7 @@ fn the_end_of_the_server_ends_every_group() {
     }
     world.flush();
     for _ in 0..10 {
-        // What a turn cannot tell is told in those that follow.
+        // Notices for which a turn has no room are told in those that follow.
         world.go_on();
     }
     assert_eq!(world.heard().iter().filter(|heard| heard.ends_with("starts")).count(), 25_000);

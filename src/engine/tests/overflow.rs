@@ -175,7 +175,7 @@ fn refill(engine: &mut Engine, _: Key<crate::engine::Session>, moment: Moment<'_
     }
 }
 
-/// Clients that read now and then, and sometimes leave: for each of them what it got and what was skipped is what was sent.
+/// Clients that read now and then: each message to each of them was delivered or skipped.
 #[test]
 fn delivered_and_skipped_are_what_was_sent() {
     for seed in 1..=40_u64 {
