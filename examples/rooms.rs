@@ -6,11 +6,11 @@
 //! |---|---|
 //! | `play TABLE` | sits down as one of two players; the first of them is the host |
 //! | `watch TABLE` | becomes a spectator |
-//! | `kick NAME` | the host sends a guest back to the lobby |
+//! | `kick NAME` | the host sends that guest back to the lobby |
 //! | `leave` | goes back to the lobby |
 //! | anything else | is said: by a player or a spectator at the table, else in the lobby |
 //!
-//! Where a guest is is kept nowhere but in the groups: `lobby`, `table TABLE` for all who are at it, and `players TABLE`.
+//! The place of a guest is kept nowhere but in the groups: `lobby`, `table TABLE` for all guests at it, and `players TABLE`.
 
 use sockjs_server::{Close, Endpoint, Handler, JoinError, Refusal, Request, Server, Session, SessionId};
 

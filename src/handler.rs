@@ -112,18 +112,18 @@ pub trait Handler<S = ()>: Send + 'static {
 
     /// A send said [`SendError::Full`] before, or messages were skipped, and everything that waited has left now. So many
     /// messages were `skipped` since this was called last: it is 0 unless [`EndpointOptions::overflow`] is
-    /// [`Overflow::Skip`](crate::Overflow::Skip). What is sent from now on comes behind the gap.
+    /// [`Overflow::Skip`](crate::Overflow::Skip). Messages that are sent from now on come behind the gap.
     ///
     /// [`EndpointOptions::overflow`]: crate::EndpointOptions::overflow
     fn on_drain(&mut self, session: &mut Session<'_, S>, skipped: u64) {
         let _ = (session, skipped);
     }
 
-    /// A group got its first member: a program that passes on what is said elsewhere begins to listen for it.
+    /// A group got its first member: a program that passes on messages from a broker subscribes to it.
     ///
     /// It is told like closes are: behind the callback that caused it, never from inside of another, and in order with
-    /// them. By then the group may have lost that member again: what begins and ends, or ends and begins, before it was told
-    /// is not told at all. So the calls alternate for each name, and the last one says how it is.
+    /// them. By then the group may have lost that member again: a group that begins and ends, or ends and begins, before
+    /// its notice was told is not told of at all. So the calls alternate for each name, and the last one says how it is.
     fn on_group_start(&mut self, endpoint: &mut Endpoint<'_, S>, name: &str) {
         let _ = (endpoint, name);
     }

@@ -125,7 +125,7 @@ impl World {
         options.body_size = 64 << 10;
         let mut endpoint = EndpointOptions::default();
         endpoint.sessions = connections;
-        // What is not used would be promised too, and hide what is used beyond the rest.
+        // Groups that a row does not use would be promised too, and hide memory that it uses beyond the rest.
         (endpoint.groups, endpoint.groups_per_session) = (connections * groups, groups);
         endpoint.message_size = 1 << 20;
         endpoint.heartbeat_delay = Duration::from_secs(30);

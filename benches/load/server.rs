@@ -1,4 +1,5 @@
-//! The server under load: endpoints that echo, broadcast and publish to a group, with the limits that would end a long run lifted.
+//! The server under load: endpoints that echo, broadcast and publish to a group, with the limits that would end a long run
+//! lifted.
 
 use std::io;
 use std::net::SocketAddr;

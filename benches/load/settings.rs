@@ -220,8 +220,8 @@ fn fan(
 }
 
 /// One message to a thousand members of a group, every tenth of ten thousand sessions, and one to all of a thousand
-/// sessions; a message here is one delivery. Where it is broadcast to a thousand sessions of one endpoint in place of a group,
-/// every tenth of the server's, what it costs more is the crowd's doing and not the group's.
+/// sessions; a message here is one delivery. Where it is broadcast to a thousand sessions of one endpoint in place of a
+/// group, every tenth of the server's, the difference in cost is the crowd's and not the group's.
 fn group(name: &str, prefix: &str, raw: bool, effort: Effort) -> io::Result<()> {
     let members = 1_000 / effort.crowd_divisor;
     let text = text(SIZE);

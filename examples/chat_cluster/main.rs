@@ -43,7 +43,7 @@ const PAUSE: Duration = Duration::from_millis(500);
 const LOST: &str = "the room is disconnected from the others";
 const BACK: &str = "the room is back with the others";
 
-/// What the publisher is to publish.
+/// One thing for the publisher to publish.
 enum Job {
     /// A line for the guests of the other processes.
     Line { room: String, line: String },
@@ -124,8 +124,8 @@ impl Handler<Guest> for Chat {
         self.say(session, line);
     }
 
-    /// The first guest of a room: from now on the process hears what is said there elsewhere. If the channel is full, the next
-    /// beat wakes the subscriber.
+    /// The first guest of a room: its lines from other processes are heard from now on. If the channel is full, the next beat
+    /// wakes the subscriber.
     fn on_group_start(&mut self, _: &mut Endpoint<'_, Guest>, _: &str) {
         let _ = self.jobs.try_send(Job::Beat);
     }

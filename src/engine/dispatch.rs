@@ -234,7 +234,8 @@ impl Engine {
         if let Some(number) = self.endpoint_of(key)
             && let Some(endpoint) = self.endpoints.of_mut(number)
         {
-            endpoint.groups.forget_member(key.index());
+            let count = endpoint.groups.forget_member(key.index());
+            self.turn.work.note_memberships(count);
         }
         self.release(key);
     }

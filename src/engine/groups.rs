@@ -172,10 +172,10 @@ impl Groups {
             }
         }
         self.remove_membership(membership);
+        // One that has no members now goes when its notice was taken: one is in the queue, or is due.
         if self.needs_notice(group) {
             due(group);
         }
-        self.remove_if_unused(group);
         true
     }
 
@@ -199,9 +199,10 @@ impl Groups {
         count
     }
 
-    /// The close of a session was told: its list of groups goes.
-    pub(super) fn forget_member(&mut self, session: u32) {
-        let Some((key, _)) = self.find_member(session) else { return };
+    /// The close of a session was told: its list of groups goes. Says how many there were.
+    pub(super) fn forget_member(&mut self, session: u32) -> usize {
+        let Some((key, member)) = self.find_member(session) else { return 0 };
+        let count = member.groups.len();
         while let Some(member) = self.members.get_mut(key)
             && let Some(membership) = member.groups.pop_front(&mut self.memberships)
         {
@@ -215,9 +216,11 @@ impl Groups {
             }
         }
         self.remove_member(key);
+        count
     }
 
-    /// The notice of a group has its turn: its name, and what the handler is to be told; `None`: what it knows is so.
+    /// The notice of a group has its turn: its name, and the change that the handler is to be told; `None`: the handler
+    /// knows the group as it is.
     pub(super) fn take_notice(&mut self, key: Key<Group>) -> Option<(Arc<str>, Told)> {
         let group = self.groups.get_mut(key)?;
         group.is_queued = false;
@@ -410,14 +413,14 @@ pub(super) fn most_memory(options: &EndpointOptions) -> usize {
     groups.saturating_add(options.sessions.saturating_mul(of_session)).saturating_add(SPARE)
 }
 
-/// What a name costs beside its bytes: two counters, and what is rounded up.
+/// Bytes of a name beside its text: two counters, and a length that is rounded up.
 const NAME: usize = 32;
 
-/// What an entry costs beside itself: its slot's generation, its part of a row of slots, and a place in a table whose vector
+/// Bytes of an entry beside itself: its slot's generation, its part of a row of slots, and a place in a table whose vector
 /// may be twice as large as it must be, and is there twice while it grows.
 const PLACE: usize = 32;
 
-/// What a notice costs in a queue that may be twice as large as it must be, and is there twice while it grows.
+/// Bytes of a notice in a queue that may be twice as large as it must be, and is there twice while it grows.
 const NOTICE: usize = 128;
 
 /// The smallest rows and vectors of slabs and tables.

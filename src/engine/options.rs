@@ -138,9 +138,9 @@ impl ServerOptions {
     }
 }
 
-/// What happens where a session's client does not read, and there is no room for a message that was broadcast, published,
-/// sent to many, or sent by a [`Handle`](crate::Handle): whoever sends it is not told
-/// [`SendError::Full`](crate::SendError::Full), as the caller of `send` is. Either way a gap is not silent.
+/// The policy for a session whose client does not read, when there is no room for a message that was broadcast, published,
+/// sent to many, or sent by a [`Handle`](crate::Handle): the sender is not told [`SendError::Full`](crate::SendError::Full),
+/// as the caller of `send` is. Either way a gap is not silent.
 ///
 /// ```
 /// use sockjs_server::{EndpointOptions, Handler, Overflow, Session};
@@ -167,10 +167,10 @@ pub enum Overflow {
     /// The session closes with 1013 `Send queue full` behind what waits for its client.
     #[default]
     Close,
-    /// The session does not get the message, nor those that follow, until everything that waits for its client has left: the
-    /// gap is one. Then [`Handler::on_drain`](crate::Handler::on_drain) says how many messages were skipped, and what is sent
-    /// from then on is taken again; where the session closes first, [`Close::skipped`](crate::Close::skipped) says it. Messages
-    /// that were taken and messages that were skipped are together those that were sent.
+    /// The session does not get the message, nor those that follow, until everything that waits for its client has left:
+    /// the gap is one. Then [`Handler::on_drain`](crate::Handler::on_drain) says how many messages were skipped, and
+    /// messages are taken again from then on; where the session closes first, [`Close::skipped`](crate::Close::skipped)
+    /// says it. Messages that were taken and messages that were skipped are together those that were sent.
     Skip,
 }
 
@@ -238,8 +238,8 @@ pub struct EndpointOptions {
     /// [`SendError::Full`](crate::SendError::Full), and what a broadcast does is said by [`EndpointOptions::overflow`]. An
     /// empty queue takes any message.
     pub send_queue: usize,
-    /// What happens where a message to many, or from a [`Handle`](crate::Handle), finds no room for a session; default: it is
-    /// closed.
+    /// The policy for a message to many, or from a [`Handle`](crate::Handle), that finds no room for a session; default: the
+    /// session is closed.
     pub overflow: Overflow,
     /// The longest session id in bytes; default 128. Beyond it: 404.
     pub session_id_length: usize,

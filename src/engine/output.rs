@@ -95,7 +95,7 @@ impl Engine {
                     self.arm_session(session);
                 }
                 if let (true, Some(session)) = (is_ping_out, self.sessions.get_mut(session)) {
-                    session.round_trip.note_ping_sent(self.time.now());
+                    session.socket.round_trip.note_ping_sent(self.time.now());
                 }
                 self.go_on_with(session);
             }

@@ -16,8 +16,8 @@ use crate::collections::{Key, List};
 pub(super) struct Queues {
     /// Events of which the application is told behind the unit of input at hand.
     pub(super) notices: VecDeque<Notice>,
-    /// Groups of which the application is told in the next turn, since a callback that told it of a group has caused it: one that
-    /// ends what it begins does not hold this turn.
+    /// Groups of which the application is told in the next turn, since a callback that told it of a group has caused it:
+    /// one that ends what it begins does not hold this turn.
     pub(super) next_notices: VecDeque<Notice>,
     /// Sessions with something to frame in the flush.
     pub(super) unflushed: List<Unflushed>,

@@ -59,12 +59,12 @@ impl Engine {
     pub fn subprotocol(&self, key: Key<Session>) -> Option<&str> {
         let session = self.sessions.get(key)?;
         let spoken = &self.endpoints.of(session.endpoint)?.options.subprotocols;
-        spoken.get(usize::from(session.subprotocol)).map(String::as_str)
+        spoken.get(usize::from(session.socket.subprotocol)).map(String::as_str)
     }
 
     /// How long the last ping of a WebSocket took that was answered.
     pub fn round_trip(&self, key: Key<Session>) -> Option<Millis> {
-        self.sessions.get(key)?.round_trip.last_measured()
+        self.sessions.get(key)?.socket.round_trip.last_measured()
     }
 
     /// Where the application keeps its own state of a session.

@@ -220,7 +220,8 @@ impl Engine {
         reached
     }
 
-    /// Room for a message that goes to many. What is encoded already costs no more than its place in a list.
+    /// Room for a message that goes to many. An encoding that is there already costs no more than its place in a
+    /// list.
     fn room_for_post(&mut self, key: Key<Session>, post: &mut Post<'_>) -> Result<Room, SendError> {
         let is_raw = self.transport(key) == Some(Transport::RawWebSocket);
         let (is_shared, length) = match (is_raw, post.message) {

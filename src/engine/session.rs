@@ -27,9 +27,7 @@ pub struct Session {
     pub(super) timer: Timer,
     pub(super) app_timers: AppTimers,
     pub(super) awaited: Awaited,
-    pub(super) round_trip: RoundTrip,
-    /// The place of the chosen one among the endpoint's subprotocols; `u8::MAX` for none.
-    pub(super) subprotocol: u8,
+    pub(super) socket: SocketFacts,
     /// Where the application keeps its own state of this session.
     pub(super) slot: u32,
     pub(super) chain: u32,
@@ -85,6 +83,14 @@ pub(super) enum Awaited {
     Room(u32),
 }
 
+/// What is known of a session's WebSocket.
+#[derive(Clone, Copy)]
+pub(super) struct SocketFacts {
+    pub(super) round_trip: RoundTrip,
+    /// The place of the chosen one among the endpoint's subprotocols; `u8::MAX` for none.
+    pub(super) subprotocol: u8,
+}
+
 /// How long a WebSocket's client takes to answer a ping, in milliseconds. Two numbers that are small for every session; times
 /// begin anew after 49 days.
 #[derive(Clone, Copy)]
@@ -131,8 +137,8 @@ impl RoundTrip {
 
 /// The life of a session has one turning point.
 pub(super) enum State {
-    /// The application may send, and hears messages. So many messages were skipped for it since `on_drain` was told last: while
-    /// there are any, all are.
+    /// The application may send, and hears messages. So many messages were skipped for it since `on_drain` was told last:
+    /// while there are any, all are.
     Open { skipped: u64 },
     /// Over. The queue goes out, then the close frame.
     Closed { close: Arc<Close>, remaining: Remaining },
@@ -164,8 +170,7 @@ impl Session {
             timer: Timer::default(),
             app_timers: AppTimers::default(),
             awaited: Awaited::Nothing,
-            round_trip: RoundTrip::default(),
-            subprotocol: u8::MAX,
+            socket: SocketFacts { round_trip: RoundTrip::default(), subprotocol: u8::MAX },
             slot: u32::MAX,
             chain: u32::MAX,
             roster: Link::default(),

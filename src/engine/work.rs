@@ -81,7 +81,7 @@ impl Work {
         self.done += 1;
     }
 
-    /// A session that closed left so many groups: each costs about what a message does.
+    /// A session that closed left so many groups, or its list of them went: each costs about what a message does.
     pub(super) fn note_memberships(&mut self, count: usize) {
         self.done += count as u64;
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Endpoint, Session};
 use crate::engine::{JoinError, Message, SessionId};
 
-/// Groups: what is published to a group goes to the sessions that have joined it.
+/// Groups: a message that is published to a group goes to the sessions that have joined it.
 ///
 /// A group is a name; it begins with its first member and ends with its last one, of which
 /// [`Handler::on_group_start`](crate::Handler::on_group_start) and
@@ -83,7 +83,7 @@ impl<S> Session<'_, S> {
     }
 }
 
-/// Groups: see [`Session`](Session#impl-Session%3C'_,+S%3E) for an example.
+/// Groups: see [`Session::join`].
 impl<S> Endpoint<'_, S> {
     /// Makes one of its sessions a member of a group.
     ///

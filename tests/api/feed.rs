@@ -4,11 +4,12 @@
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
 use sockjs_server::{
-    EndpointId, EndpointOptions, Handle, Handler, Overflow, Request, ServerOptions, Session,
+    EndpointId, EndpointOptions, Event, Handle, Handler, Overflow, Request, ServerOptions, Session,
 };
 
 use crate::support::frames::handshake;
@@ -17,7 +18,7 @@ use crate::support::{PATIENCE, TestServer};
 
 const READERS: usize = 100;
 
-/// Messages of the feed, 102 bytes each as a frame: twice as much as the queue of a session that nobody reads.
+/// Messages of the feed, 102 bytes each as a frame: twice as much as the queue of a session that is not read.
 const MESSAGES: usize = 20_000;
 const LENGTH: usize = 100;
 
@@ -42,11 +43,12 @@ impl Handler for Feed {
     }
 }
 
-/// What one client got so far.
+/// The messages that one client got so far.
 #[derive(Default)]
 struct Sequence {
     next: usize,
     skipped: usize,
+    gaps: usize,
 }
 
 impl Sequence {
@@ -55,6 +57,7 @@ impl Sequence {
             let count: usize = text.trim_start_matches('g').parse().expect("a count");
             self.next += count;
             self.skipped += count;
+            self.gaps += 1;
         } else {
             assert_eq!(text.parse(), Ok(self.next), "in order, once");
             self.next += 1;
@@ -118,18 +121,25 @@ fn feed(handle: &Handle, endpoint: EndpointId, progress: &[AtomicUsize]) {
 
 #[test]
 fn clients_that_do_not_read_cost_those_that_do_nothing() {
+    let (told, observed) = mpsc::channel();
     let mut endpoint = None;
     let server = TestServer::start(ServerOptions::default(), |server| {
         let mut options = EndpointOptions::default();
         options.overflow = Overflow::Skip;
         options.disconnect_delay = Duration::from_secs(3600);
+        server.observe(move |event| {
+            if let Event::Skipped { endpoint, messages, .. } = event {
+                assert_eq!(*endpoint, "/feed");
+                told.send(*messages).expect("the test listens");
+            }
+        });
         endpoint = server.mount_with("/feed", options, Feed).ok();
     });
     let endpoint = endpoint.expect("mounted");
     let readers: Vec<_> = (0..READERS).map(|_| Socket::open(server.address)).collect();
-    // What these do not read is in the buffers of the system first.
+    // The unread messages of these are in the buffers of the system first.
     let stalled: Vec<_> = (0..2).map(|_| Socket::open(server.address)).collect();
-    // And what these do not ask for is in their queues.
+    // These make no requests meanwhile, so that all of their messages are in their queues.
     let mut away: Vec<_> =
         (0..3).map(|number| SockJs::polling(server.address, "/feed", &format!("p{number}"))).collect();
 
@@ -145,11 +155,12 @@ fn clients_that_do_not_read_cost_those_that_do_nothing() {
     });
     assert!(read.iter().all(|sequence| (sequence.next, sequence.skipped) == (MESSAGES, 0)));
 
-    let mut skipped = 0;
+    let (mut skipped, mut gaps) = (0, 0);
     for socket in stalled {
         let sequence = socket.read(&AtomicUsize::new(0));
         assert_eq!(sequence.next, MESSAGES, "delivered and skipped are what was sent");
         skipped += sequence.skipped;
+        gaps += sequence.gaps;
     }
     for polling in &mut away {
         let mut sequence = Sequence::default();
@@ -162,6 +173,9 @@ fn clients_that_do_not_read_cost_those_that_do_nothing() {
         assert_eq!(sequence.next, MESSAGES, "delivered and skipped are what was sent");
         assert!(sequence.skipped > MESSAGES / 4, "its queue is not as large as that");
         skipped += sequence.skipped;
+        gaps += sequence.gaps;
     }
     assert_eq!(server.counters().skipped, skipped as u64);
+    let observed: Vec<_> = observed.try_iter().collect();
+    assert_eq!((observed.len(), observed.iter().sum()), (gaps, skipped as u64), "once for each gap");
 }

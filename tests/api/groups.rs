@@ -1,5 +1,5 @@
-//! Groups through the public API: who gets what, what the handler is told, and groups joined, left and ended from every
-//! callback.
+//! Groups through the public API: members get the messages, the handler is told of starts and ends, and groups joined, left
+//! and ended from every callback.
 
 use std::sync::mpsc::{self, Receiver, Sender};
 
@@ -12,7 +12,7 @@ use crate::support::sockjs::SockJs;
 use crate::support::websocket::{Frame, WebSocket};
 use crate::support::{PATIENCE, TestServer};
 
-/// Does as it is told, and tells what it hears of groups.
+/// Does as its messages say, and tells the test of each start and end.
 struct Rooms {
     told: Sender<String>,
     opened: Sender<SessionId>,

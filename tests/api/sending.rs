@@ -2,7 +2,9 @@
 
 use std::sync::mpsc;
 
-use sockjs_server::{Cause, Close, EndpointOptions, Handler, SendError, ServerOptions, Session};
+use sockjs_server::{
+    Cause, Close, EndpointOptions, Event, Handler, Overflow, SendError, ServerOptions, Session,
+};
 
 use crate::support::sockjs::SockJs;
 use crate::support::websocket::WebSocket;
@@ -69,6 +71,9 @@ impl Handler for Filler {
                 let kilobyte = "x".repeat(1 << 10);
                 let taken = (0..1 << 20).take_while(|_| session.send(&kilobyte).is_ok()).count();
                 assert_eq!(session.send(&kilobyte), Err(SendError::Full));
+                let id = session.id();
+                assert_eq!(session.endpoint().queued(id), session.queued());
+                assert!((63 << 10..64 << 10).contains(&session.queued()), "{}", session.queued());
                 self.told.send(format!("took {taken}")).expect("the test is waiting");
             }
             "all" => {
@@ -80,6 +85,7 @@ impl Handler for Filler {
     }
 
     fn on_drain(&mut self, session: &mut Session<'_>, _: u64) {
+        assert_eq!(session.queued(), 0);
         assert_eq!(session.send("after the drain"), Ok(()));
         self.told.send("drained".to_owned()).expect("the test is waiting");
     }
@@ -131,4 +137,36 @@ fn a_broadcast_closes_the_session_it_would_overflow() {
     // What waited is delivered, and then the reason.
     assert!(stuck.frame().starts_with(r#"a["xxxx"#));
     assert_eq!(stuck.frame(), r#"c[1013,"Send queue full"]"#);
+}
+
+/// The observer hears of a gap once, also where the session closes in it.
+#[test]
+fn a_gap_that_ends_with_its_session_is_observed() {
+    let (told, observed) = mpsc::channel();
+    let server = TestServer::start(ServerOptions::default(), |server| {
+        server.observe(move |event| match event {
+            Event::Skipped { messages, .. } => told.send(format!("skipped {messages}")).expect("it listens"),
+            Event::Closed { close, .. } => {
+                told.send(format!("closed, {}", close.skipped)).expect("it listens");
+            }
+            _ => {}
+        });
+        let mut options = EndpointOptions::default();
+        (options.send_queue, options.overflow) = (1, Overflow::Skip);
+        server
+            .mount_with("/all", options, |session: &mut Session<'_>, text: &str| {
+                assert_eq!(session.broadcast(text), 1, "an empty queue takes any message");
+                assert_eq!((session.broadcast(text), session.broadcast(text)), (0, 0));
+                session.close(4000, "Bye");
+            })
+            .expect("mount");
+    });
+    let mut polling = SockJs::polling(server.address, "/all", "a");
+    assert_eq!(polling.send_json(r#"["hello"]"#), 204);
+    assert_eq!(polling.frame(), r#"a["hello"]"#);
+    assert_eq!(polling.frame(), r#"c[4000,"Bye"]"#);
+    assert_eq!(observed.recv_timeout(PATIENCE).as_deref(), Ok("skipped 2"));
+    assert_eq!(observed.recv_timeout(PATIENCE).as_deref(), Ok("closed, 2"));
+    assert_eq!(server.counters().skipped, 2);
+    assert!(observed.try_recv().is_err());
 }

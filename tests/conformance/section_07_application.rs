@@ -161,7 +161,7 @@ pub fn refused_with_a_close() {
     });
     let target = Target::at(server.address);
     let frame = r#"c[4001,"no \"token\""]"#;
-    for transport in Transport::ALL {
+    for transport in HTTP {
         let session = target.session("/closed");
         let mut receiver = Receiver::open(&target, transport, &session);
         assert_eq!(receiver.frame(), "o", "{transport:?}");

@@ -145,7 +145,7 @@ fn expect_heard(redis: &mut redis::Connection, rooms: &[(&str, usize)]) {
     }
 }
 
-/// What is said in a room is heard there, in both processes, and Redis carries the rooms that have guests.
+/// Lines of a room are heard there, in both processes, and Redis carries the rooms that have guests.
 fn change_rooms(guests: &mut [Guest; 2], redis_address: SocketAddr) {
     let client = redis::Client::open(format!("redis://{redis_address}")).expect("a URL");
     let mut redis = client.get_connection().expect("Redis is there");

@@ -98,7 +98,8 @@ fn behaves_like_a_list_of_pairs() {
                     model.kept.extend(gone);
                 }
                 7 if is_closed => {
-                    groups.forget_member(session);
+                    let kept = Model::names_in(&model.kept, session).len();
+                    assert_eq!(groups.forget_member(session), kept);
                     model.kept.retain(|(it, _)| *it != session);
                 }
                 8 => {

@@ -85,7 +85,7 @@ impl Engine {
                     connection.note_pong(self.time.now());
                 }
                 if let Some(session) = self.sessions.get_mut(session) {
-                    session.round_trip.note_pong_received(self.time.now());
+                    session.socket.round_trip.note_pong_received(self.time.now());
                 }
             }
             Event::Text(text) => match Messages::parse_frame(text) {

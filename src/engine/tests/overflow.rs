@@ -94,6 +94,31 @@ fn the_sender_of_one_message_is_told_and_one_from_afar_is_not() {
     }
 }
 
+/// Its drain is to be told in the next turn, and is not true any more by then.
+#[test]
+fn a_session_that_fills_again_is_told_of_the_second_drain_alone() {
+    let mut world = World::with(skipping(), |_, _, _| {});
+    let socket = world.websocket("000/s/websocket");
+    let fill = |world: &mut World| {
+        world.blocked.insert(socket);
+        while world.engine.send(world.session(0), &numbered(0)).is_ok() {
+            world.flush();
+        }
+        world.engine.send_or_overflow(world.session(0), Message::Text(&numbered(0)));
+    };
+    fill(&mut world);
+    world.unblock(socket);
+    fill(&mut world);
+    world.pass(0);
+    assert_eq!((world.heard(), world.handlers.skipped), (vec!["0 open".to_owned()], 0));
+    world.unblock(socket);
+    world.pass(0);
+    assert_eq!((world.heard(), world.handlers.skipped), (vec!["0 drain".to_owned()], 2));
+    world.pass(1000);
+    assert_eq!(world.heard(), [""; 0], "told once");
+    world.finish();
+}
+
 #[test]
 fn a_session_that_closes_in_its_gap_says_how_long_that_was() {
     let mut world = World::with(skipping(), |_, _, _| {});
@@ -150,7 +175,7 @@ fn refill(engine: &mut Engine, _: Key<crate::engine::Session>, moment: Moment<'_
     }
 }
 
-/// Clients that read now and then, and sometimes leave: for each of them what it got and what was skipped is what was sent.
+/// Clients that read now and then: each message to each of them was delivered or skipped.
 #[test]
 fn delivered_and_skipped_are_what_was_sent() {
     for seed in 1..=40_u64 {

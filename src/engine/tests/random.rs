@@ -90,10 +90,10 @@ impl Client {
     }
 }
 
-/// What is published to groups, beside the numbers that are echoed.
+/// The text that is published to groups, beside the numbers that are echoed.
 const PUBLISHED: &str = "\"p\"";
 
-/// Somebody joins a group, leaves one, or is published to.
+/// A session joins a group or leaves one, or a group is published to.
 fn change_groups(world: &mut World, random: &mut Random) {
     let name = ["g0", "g1", "g2"][random.below(3)];
     let session = world.engine.open_sessions(FIRST).nth(random.below(4));
