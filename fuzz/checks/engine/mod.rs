@@ -82,7 +82,8 @@ fn by_session(record: &Record) -> BTreeMap<usize, Vec<&Told>> {
 }
 
 /// The same where turns were cut differently. How many frames its messages made decides whether a streaming response had
-/// come to its limit when the client left: whether it was broken off, or no other one came.
+/// come to its limit when the client left: whether it was broken off, or no other one came; and then the session's timers
+/// may run out before it expires.
 fn but_for_losses(record: &Record) -> BTreeMap<usize, Vec<Told>> {
     let lost = |told: &Told| match told {
         Told::Closed(session, 1002 | 1006, reason)
@@ -92,8 +93,18 @@ fn but_for_losses(record: &Record) -> BTreeMap<usize, Vec<Told>> {
         }
         told => told.clone(),
     };
-    let all = by_session(record).into_iter();
-    all.map(|(session, told)| (session, told.into_iter().map(lost).collect())).collect()
+    let mut all = BTreeMap::new();
+    for (session, told) in by_session(record) {
+        let mut told: Vec<Told> = told.into_iter().map(lost).collect();
+        if let Some(close) =
+            told.pop_if(|last| matches!(last, Told::Closed(_, _, reason) if reason == "Lost"))
+        {
+            while told.pop_if(|last| matches!(last, Told::Timer(..))).is_some() {}
+            told.push(close);
+        }
+        all.insert(session, told);
+    }
+    all
 }
 
 /// Every question is answered; no message comes twice, or out of order; and a WebSocket whose client reads and stays gets
