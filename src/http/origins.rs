@@ -467,8 +467,13 @@ mod tests {
             ("1http://example.org", "scheme"),
             ("://example.org", "scheme"),
         ] {
-            let error = Origins::new(&[entry.to_owned()]).unwrap_err().to_string();
-            assert!(error.contains(part), "{entry}: {error}");
+            let error = Origins::new(&[entry.to_owned()]).unwrap_err();
+            assert_eq!(error.entry(), entry);
+            assert!(error.rule().contains(part), "{error}");
+            assert_eq!(
+                error.to_string(),
+                format!("{entry:?} is not an origin: {} (RFC 6454 §6.2)", error.rule())
+            );
         }
     }
 }
