@@ -238,6 +238,19 @@ mod tests {
     }
 
     #[test]
+    fn streams_are_not_held_back_and_scripts_are_not_guessed() {
+        const UNBUFFERED: Option<(&str, &str)> = Some(("X-Accel-Buffering", "no"));
+        for transport in Transport::ALL {
+            let expected = match transport.name() {
+                "xhr-streaming" | "eventsource" | "htmlfile" => UNBUFFERED,
+                "jsonp-polling" => Some(("X-Content-Type-Options", "nosniff")),
+                _ => None,
+            };
+            assert_eq!(transport.precaution(), expected, "{transport:?}");
+        }
+    }
+
+    #[test]
     fn a_set_holds_what_was_put_in() {
         for one in Transport::ALL {
             for other in Transport::ALL {

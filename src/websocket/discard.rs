@@ -88,6 +88,15 @@ mod tests {
     }
 
     #[test]
+    fn the_rest_of_a_frame_that_had_begun_is_no_header() {
+        // The payload looks like a close frame.
+        let mut discard = Discard::within(4);
+        assert_eq!(discard.discard(&[0x88, 0x80, 0x88]), Ok(Discarded::Bytes(3)));
+        assert_eq!(discard.discard(&[0x80, 0x88]), Ok(Discarded::Bytes(1)));
+        assert_eq!(discard.discard(&[0x88, 0x80, 1, 2, 3, 4]), Ok(Discarded::Close));
+    }
+
+    #[test]
     fn a_payload_may_be_longer_than_any_that_is_read() {
         let mut discard = Discard::default();
         let front = header(2, u64::from(u32::MAX) * 1000);
