@@ -277,6 +277,9 @@ mod tests {
         let value = fields.strip_suffix(b"\r\n\r\n").expect("end of head");
         let kept: Vec<u8> = (0x20..0x7f).chain(0x80..=0xff).chain(*b"Set-Cookie: evil=1").collect();
         assert_eq!(value, kept);
+
+        let pair = written(|out| ResponseHead::new(out, 200, &date()).header("Vary", "a\r\nB: c").end());
+        assert_eq!(pair, format!("HTTP/1.1 200 OK\r\n{DATE}Vary: aB: c\r\n\r\n"));
     }
 
     #[test]

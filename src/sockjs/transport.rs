@@ -256,6 +256,8 @@ mod tests {
             for other in Transport::ALL {
                 assert_eq!(Transports::none().with(one).contains(other), one == other);
                 assert_eq!(Transports::all().without(one).contains(other), one != other);
+                assert!(Transports::all().with(one).contains(other));
+                assert!(!Transports::none().without(one).contains(other));
             }
         }
         let all = Transport::ALL.into_iter().fold(Transports::none(), Transports::with);

@@ -500,6 +500,20 @@ fn more_memory_than_is_to_be_kept_is_freed() {
 }
 
 #[test]
+fn memory_doubles_once_it_is_full() {
+    for opcode in [TEXT, BINARY] {
+        let mut peer = Peer::new(1_200);
+        for (fragment, buffered) in [(400, 400), (200, 800), (200, 800), (1, 1_200), (399, 1_200)] {
+            peer.receive(&frame(
+                if peer.received == 0 { opcode } else { CONTINUATION },
+                &vec![b'x'; fragment],
+            ));
+            assert_eq!(peer.decoder.buffered(), buffered);
+        }
+    }
+}
+
+#[test]
 fn a_text_cut_within_its_characters_grows_to_no_more_than_its_limit() {
     let limit = 3 << 18;
     let stream = frame(FIN | TEXT, "€".repeat(limit / 3).as_bytes());
