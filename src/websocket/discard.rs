@@ -84,6 +84,7 @@ mod tests {
                 assert!(to - from < 14, "no more than a header is kept");
             };
             assert!(found <= end, "{found} {end}");
+            assert_eq!(to, bytes.len(), "the payload, which looks like close frames, is none");
         }
     }
 
