@@ -346,6 +346,9 @@ mod tests {
         let key = Key::<Bare>::from_parts(3, 7).unwrap();
         assert_eq!((key.index(), key.generation()), (3, 7));
         assert_eq!(plain(key), "3#7");
+        for other in [(3, 8), (4, 7)] {
+            assert_ne!(Key::<Bare>::from_parts(other.0, other.1), Some(key));
+        }
 
         let hash = |(index, generation)| {
             BuildHasherDefault::<DefaultHasher>::default()
@@ -366,6 +369,7 @@ mod tests {
         assert_eq!(slab.get_mut(old), None);
         assert_eq!(slab.remove(old), None);
         assert!(!slab.contains(old));
+        assert!(slab.contains(new));
         assert_eq!(slab.get(new), Some(&'b'));
         assert_eq!(slab.key_at(old.index()), Some(new));
     }

@@ -448,6 +448,8 @@ mod tests {
             ("https://*.", "its host"),
             ("https://bücher.example", "xn--"),
             ("https://a..example", "its host"),
+            ("https://.example", "its host"),
+            ("https://*..example", "its host"),
             ("http://[::1", "IPv6"),
             ("http://[::g]", "IPv6"),
             ("http://[0:0::1]", "IPv6 serializer"),

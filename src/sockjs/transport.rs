@@ -191,6 +191,7 @@ mod tests {
     fn only_streams_have_a_prelude() {
         for transport in Transport::ALL {
             assert_eq!(transport.is_streaming(), !prelude(transport).is_empty(), "{transport:?}");
+            assert_eq!(transport.is_polling(), transport.name().ends_with("-polling"), "{transport:?}");
             assert!(!(transport.is_streaming() && transport.is_polling()), "{transport:?}");
         }
         assert_eq!(prelude(Transport::EventSource), b"\r\n");
