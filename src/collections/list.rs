@@ -199,6 +199,7 @@ mod tests {
         assert!(!slab.get(key).unwrap().red.is_linked());
         assert!(other_red.push_back(&mut slab, key));
         assert_eq!((red.len(), other_red.len(), blue.len()), (0, 1, 1));
+        assert_eq!(format!("{blue:?}"), "List { len: 1, .. }");
     }
 
     #[test]

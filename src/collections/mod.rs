@@ -52,3 +52,29 @@ impl Random {
         ((self.next() >> 32) % bound.max(1) as u64) as usize
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_vector_that_shrank_to_a_quarter_keeps_twice_its_items() {
+        let rows = [
+            (64, 0, 64),
+            (65, 0, 64),
+            (65, 17, 65),
+            (1_024, 257, 1_024),
+            (1_024, 256, 512),
+            (1_024, 33, 66),
+            (1_024, 32, 64),
+            (1_024, 0, 64),
+        ];
+        for (capacity, len, kept) in rows {
+            let mut items: Vec<u32> = Vec::with_capacity(capacity);
+            items.resize(len, 7);
+            release_excess(&mut items);
+            assert_eq!(items.capacity(), kept, "room for {capacity}, {len} items");
+            assert_eq!(items, vec![7; len]);
+        }
+    }
+}

@@ -307,7 +307,8 @@ impl ChunkSet {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashMap;
+    use std::collections::{HashMap, HashSet};
+    use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 
     use super::super::{Random, WORTH_KEEPING};
     use super::*;
@@ -331,6 +332,11 @@ mod tests {
     }
 
     #[test]
+    fn the_last_64_numbers_are_left_out() {
+        assert_eq!(join(MAX_CHUNKS - 1, CHUNK - 1), u32::MAX - 64);
+    }
+
+    #[test]
     fn keys_are_plain_values_whatever_they_name() {
         struct Bare(#[expect(dead_code, reason = "only its type matters")] *const u8);
         fn plain<K: Copy + Eq + Hash + fmt::Debug + Send + Sync>(key: K) -> String {
@@ -340,6 +346,16 @@ mod tests {
         let key = Key::<Bare>::from_parts(3, 7).unwrap();
         assert_eq!((key.index(), key.generation()), (3, 7));
         assert_eq!(plain(key), "3#7");
+        for other in [(3, 8), (4, 7)] {
+            assert_ne!(Key::<Bare>::from_parts(other.0, other.1), Some(key));
+        }
+
+        let hash = |(index, generation)| {
+            BuildHasherDefault::<DefaultHasher>::default()
+                .hash_one(Key::<Bare>::from_parts(index, generation))
+        };
+        let hashes = [(3, 7), (3, 8), (4, 7)].map(hash);
+        assert_eq!(HashSet::from(hashes).len(), 3, "both parts of a key are hashed");
     }
 
     #[test]
@@ -353,6 +369,7 @@ mod tests {
         assert_eq!(slab.get_mut(old), None);
         assert_eq!(slab.remove(old), None);
         assert!(!slab.contains(old));
+        assert!(slab.contains(new));
         assert_eq!(slab.get(new), Some(&'b'));
         assert_eq!(slab.key_at(old.index()), Some(new));
     }

@@ -165,7 +165,9 @@ mod tests {
         let mut date = Date::new(784_111_777);
         date.update(784_111_777);
         assert_eq!(date.as_str(), "Sun, 06 Nov 1994 08:49:37 GMT");
+        assert_eq!(date.unix_seconds(), 784_111_777);
         date.update(784_111_778);
+        assert_eq!(date.unix_seconds(), 784_111_778);
         assert_eq!(date.as_str(), "Sun, 06 Nov 1994 08:49:38 GMT");
         date.update(0);
         assert_eq!(date.as_str(), "Thu, 01 Jan 1970 00:00:00 GMT");

@@ -195,6 +195,7 @@ mod tests {
         ] {
             assert_eq!(text.parse::<Network>(), Err(NetworkError), "{text}");
         }
+        assert!(NetworkError.to_string().ends_with("such as 10.0.0.0/8 (RFC 4632 §3.1)"));
     }
 
     #[test]

@@ -448,6 +448,8 @@ mod tests {
             ("https://*.", "its host"),
             ("https://bücher.example", "xn--"),
             ("https://a..example", "its host"),
+            ("https://.example", "its host"),
+            ("https://*..example", "its host"),
             ("http://[::1", "IPv6"),
             ("http://[::g]", "IPv6"),
             ("http://[0:0::1]", "IPv6 serializer"),
@@ -467,8 +469,13 @@ mod tests {
             ("1http://example.org", "scheme"),
             ("://example.org", "scheme"),
         ] {
-            let error = Origins::new(&[entry.to_owned()]).unwrap_err().to_string();
-            assert!(error.contains(part), "{entry}: {error}");
+            let error = Origins::new(&[entry.to_owned()]).unwrap_err();
+            assert_eq!(error.entry(), entry);
+            assert!(error.rule().contains(part), "{error}");
+            assert_eq!(
+                error.to_string(),
+                format!("{entry:?} is not an origin: {} (RFC 6454 §6.2)", error.rule())
+            );
         }
     }
 }

@@ -141,7 +141,11 @@ mod tests {
         let v4 = [203, 0, 113, 9, 10, 0, 0, 1, 0x12, 0x67, 0, 80];
         let mut v6 = [0; 36];
         (v6[0], v6[15], v6[32], v6[33]) = (0x20, 1, 0x12, 0x67);
-        let cases: [(Vec<u8>, Option<&str>); 10] = [
+        let longest = format!("PROXY UNKNOWN {:x<91}\r\n", "");
+        assert_eq!(longest.len(), LONGEST_LINE);
+        let extended = [&v4[..], &[0; LONGEST_REST - 12]].concat();
+        let cases: [(Vec<u8>, Option<&str>); 12] = [
+            (longest.into_bytes(), None),
             (b"PROXY TCP4 203.0.113.9 10.0.0.1 4711 80\r\n".to_vec(), Some("203.0.113.9:4711")),
             (b"PROXY TCP4 203.0.113.9 10.0.0.1 0 65535\r\n".to_vec(), Some("203.0.113.9:0")),
             (b"PROXY TCP6 2001:db8::1 ::1 4711 80\r\n".to_vec(), Some("[2001:db8::1]:4711")),
@@ -149,6 +153,7 @@ mod tests {
             (b"PROXY UNKNOWN ffff::1 ffff::2 1 2\r\n".to_vec(), None),
             (binary(0x21, 0x11, &v4), Some("203.0.113.9:4711")),
             (binary(0x21, 0x11, &[&v4[..], b"\x03\0\x01x"].concat()), Some("203.0.113.9:4711")),
+            (binary(0x21, 0x11, &extended), Some("203.0.113.9:4711")),
             (binary(0x21, 0x21, &v6), Some("[2000::1]:4711")),
             (binary(0x20, 0x00, &[]), None),
             (binary(0x21, 0x31, &[0; 216]), None),
@@ -164,12 +169,15 @@ mod tests {
 
     #[test]
     fn everything_else_is_refused() {
-        let cases: [Vec<u8>; 23] = [
+        let cases: [Vec<u8>; 28] = [
             b"GET / HTTP/1.1\r\n".to_vec(),
             b"PUT".to_vec(),
             b"PROXY TCP4 203.0.113.9 10.0.0.1 4711\r\n".to_vec(),
             b"PROXY TCP4 203.0.113.9 10.0.0.1 4711 80 1\r\n".to_vec(),
             b"PROXY TCP4 ::1 ::1 4711 80\r\n".to_vec(),
+            b"PROXY TCP4 203.0.113.9 ::1 4711 80\r\n".to_vec(),
+            b"PROXY TCP6 203.0.113.9 10.0.0.1 4711 80\r\n".to_vec(),
+            b"PROXY UDP6 ::1 ::1 4711 80\r\n".to_vec(),
             b"PROXY TCP4 203.0.113.9 10.0.0.1 99999 80\r\n".to_vec(),
             b"PROXY TCP4 203.0.113.9 10.0.0.1 +4711 80\r\n".to_vec(),
             b"PROXY TCP4 203.0.113.9 10.0.0.1 04711 80\r\n".to_vec(),
@@ -182,12 +190,14 @@ mod tests {
             b"PROXY TCP4 +203.0.113.9 10.0.0.1 4711 80\r\n".to_vec(),
             b"PROXY UDP4 203.0.113.9 10.0.0.1 4711 80\r\n".to_vec(),
             b"PROXY\r\n".to_vec(),
-            [b"PROXY ".as_slice(), &[b'x'; 110]].concat(),
+            [b"PROXY ".as_slice(), &[b'x'; LONGEST_LINE - 6]].concat(),
+            [b"PROXY UNKNOWN ".as_slice(), &[b'x'; LONGEST_LINE - 15], b"\r\n"].concat(),
             b"\r\n\r\n\0\r\nQUIX".to_vec(),
             binary(0x31, 0x11, &[0; 12]),
             binary(0x22, 0x11, &[0; 12]),
             binary(0x21, 0x11, &[0; 11]),
-            binary(0x21, 0x11, &[0; 4097]),
+            binary(0x21, 0x21, &[0; 35]),
+            binary(0x21, 0x11, &[0; LONGEST_REST + 1]),
         ];
         for header in cases {
             assert_eq!(parse(&header), Err(ProxyError), "{header:?}");

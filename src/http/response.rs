@@ -277,6 +277,9 @@ mod tests {
         let value = fields.strip_suffix(b"\r\n\r\n").expect("end of head");
         let kept: Vec<u8> = (0x20..0x7f).chain(0x80..=0xff).chain(*b"Set-Cookie: evil=1").collect();
         assert_eq!(value, kept);
+
+        let pair = written(|out| ResponseHead::new(out, 200, &date()).header("Vary", "a\r\nB: c").end());
+        assert_eq!(pair, format!("HTTP/1.1 200 OK\r\n{DATE}Vary: aB: c\r\n\r\n"));
     }
 
     #[test]
@@ -301,13 +304,41 @@ mod tests {
         }
     }
 
-    /// Every status that an error answers with must have its words.
     #[test]
-    fn every_status_in_use_has_a_phrase() {
-        for status in
-            [100, 101, 200, 204, 304, 400, 403, 404, 405, 408, 413, 414, 417, 426, 431, 500, 501, 503, 505]
-        {
-            assert!(!reason_phrase(status).is_empty(), "{status}");
+    fn statuses_that_a_server_sends_have_a_phrase_and_others_have_none() {
+        let known = [
+            100..=101,
+            200..=206,
+            300..=304,
+            307..=308,
+            400..=417,
+            421..=422,
+            426..=426,
+            428..=429,
+            431..=431,
+            500..=505,
+            511..=511,
+        ];
+        for status in 0..=1_000 {
+            let is_known = known.iter().any(|range| range.contains(&status));
+            assert_eq!(!reason_phrase(status).is_empty(), is_known, "{status}");
+        }
+    }
+
+    #[test]
+    fn fields_that_a_status_requires() {
+        for (status, field) in [
+            (200, None),
+            (206, Some("Content-Range")),
+            (400, None),
+            (401, Some("WWW-Authenticate")),
+            (403, None),
+            (405, Some("Allow")),
+            (407, Some("Proxy-Authenticate")),
+            (426, Some("Upgrade")),
+            (429, None),
+        ] {
+            assert_eq!(required_field(status), field, "{status}");
         }
     }
 }

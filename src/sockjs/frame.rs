@@ -160,6 +160,9 @@ mod tests {
     #[test]
     fn simple_wrapping_is_what_wrap_does() {
         for transport in Transport::ALL {
+            let leaves_frames_alone =
+                !matches!(transport, Transport::EventSource | Transport::HtmlFile | Transport::JsonpPolling);
+            assert_eq!(simple_wrapping(transport).is_some(), leaves_frames_alone, "{transport:?}");
             if let Some((before, after)) = simple_wrapping(transport) {
                 let expected = [before, b"a[\"<%\\n\"]", after].concat();
                 assert_eq!(

@@ -129,6 +129,8 @@ mod tests {
         let open = Iframe::new("/a", None);
         assert_eq!(closed.page(), open.page().replace("    document.domain = document.domain;\n", ""));
         assert_ne!(closed.page(), open.page());
+        assert_eq!(closed.policy(), Some("frame-ancestors https://a.example"));
+        assert_eq!(open.policy(), None);
     }
 
     #[test]

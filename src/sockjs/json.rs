@@ -95,6 +95,7 @@ mod tests {
     fn written(text: &str) -> String {
         let mut out = Vec::new();
         write_string(&mut out, text);
+        assert_eq!(string_length(text), out.len(), "{text:?}");
         String::from_utf8(out).unwrap()
     }
 

@@ -191,6 +191,7 @@ mod tests {
     fn only_streams_have_a_prelude() {
         for transport in Transport::ALL {
             assert_eq!(transport.is_streaming(), !prelude(transport).is_empty(), "{transport:?}");
+            assert_eq!(transport.is_polling(), transport.name().ends_with("-polling"), "{transport:?}");
             assert!(!(transport.is_streaming() && transport.is_polling()), "{transport:?}");
         }
         assert_eq!(prelude(Transport::EventSource), b"\r\n");
@@ -238,11 +239,26 @@ mod tests {
     }
 
     #[test]
+    fn streams_are_not_held_back_and_scripts_are_not_guessed() {
+        const UNBUFFERED: Option<(&str, &str)> = Some(("X-Accel-Buffering", "no"));
+        for transport in Transport::ALL {
+            let expected = match transport.name() {
+                "xhr-streaming" | "eventsource" | "htmlfile" => UNBUFFERED,
+                "jsonp-polling" => Some(("X-Content-Type-Options", "nosniff")),
+                _ => None,
+            };
+            assert_eq!(transport.precaution(), expected, "{transport:?}");
+        }
+    }
+
+    #[test]
     fn a_set_holds_what_was_put_in() {
         for one in Transport::ALL {
             for other in Transport::ALL {
                 assert_eq!(Transports::none().with(one).contains(other), one == other);
                 assert_eq!(Transports::all().without(one).contains(other), one != other);
+                assert!(Transports::all().with(one).contains(other));
+                assert!(!Transports::none().without(one).contains(other));
             }
         }
         let all = Transport::ALL.into_iter().fold(Transports::none(), Transports::with);

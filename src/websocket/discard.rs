@@ -84,7 +84,17 @@ mod tests {
                 assert!(to - from < 14, "no more than a header is kept");
             };
             assert!(found <= end, "{found} {end}");
+            assert_eq!(to, bytes.len(), "the payload, which looks like close frames, is none");
         }
+    }
+
+    #[test]
+    fn the_rest_of_a_frame_that_had_begun_is_no_header() {
+        // The payload looks like a close frame.
+        let mut discard = Discard::within(4);
+        assert_eq!(discard.discard(&[0x88, 0x80, 0x88]), Ok(Discarded::Bytes(3)));
+        assert_eq!(discard.discard(&[0x80, 0x88]), Ok(Discarded::Bytes(1)));
+        assert_eq!(discard.discard(&[0x88, 0x80, 1, 2, 3, 4]), Ok(Discarded::Close));
     }
 
     #[test]

@@ -179,6 +179,7 @@ mod tests {
         ] {
             assert_eq!(accept(&offer), Err(error), "{offer:?}");
             assert_eq!((error.status(), error.body()), (400, body));
+            assert_eq!(error.to_string(), format!("RFC 6455 §4.2.1: {body}"));
         }
     }
 

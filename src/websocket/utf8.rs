@@ -184,6 +184,7 @@ mod tests {
         let mut text = Text::within(memory);
         assert!(text.is_empty());
         text.push("κόσμε".as_bytes()).unwrap();
+        assert!(!text.is_empty());
         assert_eq!((text.len(), text.capacity(), text.finish()), (10, 100, Ok("κόσμε")));
         let memory = text.into_memory();
         assert_eq!(memory.as_ptr(), place);

@@ -315,6 +315,17 @@ fn keep_alive() {
     }
 }
 
+/// Fields are told apart by their length first, but not by it alone.
+#[test]
+fn other_names_of_the_same_length_steer_nothing() {
+    let lines = "From: a b\r\nCookie: 200-ok\r\nUser-Agent: close\r\nAccept-Charset: 5\r\n\
+        If-Modified-Since: chunked\r\n";
+    with_sound_request(&post("1.1", lines), |request| {
+        assert_eq!((request.framing(), request.keep_alive()), (Framing::None, true));
+        assert!(!request.expects_continue());
+    });
+}
+
 #[test]
 fn expectations() {
     let table = [
@@ -412,6 +423,10 @@ fn what_is_not_one_head_is_refused() {
         let found = Request::parse(input.as_bytes(), &mut storage, &LIMITS).err();
         assert_eq!(found, Some(HttpError::HeadBoundary), "{input:?}");
     }
+    // Of a head that no scanner has measured.
+    let mut storage = HeaderStorage::new();
+    let found = Request::parse(b"GET / HTTP/1.1\r\nHost: a\0\r\n\r\n", &mut storage, &LIMITS).err();
+    assert_eq!(found, Some(HttpError::ControlByte));
 }
 
 #[test]

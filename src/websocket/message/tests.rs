@@ -414,6 +414,26 @@ fn a_declared_length_allocates_nothing_and_too_much_is_refused_before_it_comes()
 }
 
 #[test]
+fn the_most_that_is_left_over_is_the_largest_control_frame_but_one_byte() {
+    let ping = frame(FIN | PING, &[b'x'; CONTROL_LIMIT]);
+    let mut peer = Peer::new(LIMIT);
+    peer.receive(&ping[..ping.len() - 1]);
+    assert_eq!((peer.left_over.len(), peer.log.len()), (INCOMPLETE, 0));
+}
+
+#[test]
+fn a_decoder_tells_how_much_of_a_payload_is_to_come() {
+    let stream =
+        [frame(TEXT, b"12345678"), frame(FIN | PING, b"1234"), frame(FIN | CONTINUATION, b"9")].concat();
+    let mut peer = Peer::new(LIMIT);
+    for (end, remaining) in [(0, 0), (5, 0), (6, 8), (7, 7), (13, 1), (14, 0), (22, 0), (30, 1), (31, 0)] {
+        peer.receive(&stream[peer.received..end]);
+        assert_eq!(peer.decoder.remaining(), remaining, "{end}");
+    }
+    assert_eq!(peer.log, [ping(b"1234"), text("123456789")]);
+}
+
+#[test]
 fn a_whole_message_is_delivered_where_it_lies() {
     let mut input = [frame(FIN | TEXT, b"first"), frame(FIN | BINARY, b"second")].concat();
     let place = input.as_ptr_range();
@@ -477,6 +497,20 @@ fn more_memory_than_is_to_be_kept_is_freed() {
     decoder.reclaim(&mut spare, 399);
     assert!(spare.is_none());
     assert_eq!(decoder.buffered(), 0);
+}
+
+#[test]
+fn memory_doubles_once_it_is_full() {
+    for opcode in [TEXT, BINARY] {
+        let mut peer = Peer::new(1_200);
+        for (fragment, buffered) in [(400, 400), (200, 800), (200, 800), (1, 1_200), (399, 1_200)] {
+            peer.receive(&frame(
+                if peer.received == 0 { opcode } else { CONTINUATION },
+                &vec![b'x'; fragment],
+            ));
+            assert_eq!(peer.decoder.buffered(), buffered);
+        }
+    }
 }
 
 #[test]
