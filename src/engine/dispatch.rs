@@ -229,8 +229,13 @@ impl Engine {
     }
 
     pub(super) fn notify_closed(&mut self, key: Key<Session>, application: &mut dyn Application) {
-        let Some(close) = self.sessions.get_mut(key).and_then(Session::note_told) else { return };
+        let Some(close) = self.sessions.get(key).and_then(Session::closed_with) else { return };
         application.closed(self, key, &close);
+        // Behind the call: the handler may have ended the last receiver, and the slot must not be free before the state and the
+        // groups of this session are gone, since the next session in the slot would find them.
+        if let Some(session) = self.sessions.get_mut(key) {
+            session.note_told();
+        }
         if let Some(number) = self.endpoint_of(key)
             && let Some(endpoint) = self.endpoints.of_mut(number)
         {

@@ -204,14 +204,19 @@ impl Session {
         self.note_told();
     }
 
-    /// Its handler is told now of the close: how it closed. `None`: it is open.
-    pub(super) fn note_told(&mut self) -> Option<Arc<Close>> {
-        let State::Closed { close, remaining } = &mut self.state else { return None };
+    /// How it closed. `None`: it is open.
+    pub(super) fn closed_with(&self) -> Option<Arc<Close>> {
+        let State::Closed { close, .. } = &self.state else { return None };
+        Some(Arc::clone(close))
+    }
+
+    /// Its handler was told of the close.
+    pub(super) fn note_told(&mut self) {
+        let State::Closed { remaining, .. } = &mut self.state else { return };
         *remaining = match remaining {
             Remaining::NoticeAndReceivers | Remaining::Receivers => Remaining::Receivers,
             Remaining::Notice | Remaining::Nothing => Remaining::Nothing,
         };
-        Some(Arc::clone(close))
     }
 
     /// No receiver will come any more.
@@ -335,18 +340,19 @@ mod tests {
         for (id, told_first) in [(Some("id"), true), (Some("id"), false), (None, true)] {
             let mut session = Session::new(EndpointNumber::new(0), Transport::XhrPolling, id, 0);
             session.note_expired();
-            assert!(session.note_told().is_none() && session.is_open() && !session.is_over());
+            session.note_told();
+            assert!(session.closed_with().is_none() && session.is_open() && !session.is_over());
             assert!(session.close(close()));
             assert!(!session.close(close()), "once");
-            assert!(!session.is_over());
+            assert!(session.closed_with().is_some() && !session.is_over());
             if told_first {
-                assert!(session.note_told().is_some());
+                session.note_told();
                 assert_eq!(session.is_over(), id.is_none());
                 session.note_expired();
             } else {
                 session.note_expired();
                 assert!(!session.is_over());
-                assert!(session.note_told().is_some());
+                session.note_told();
             }
             assert!(session.is_over());
             session.receiver = Key::from_parts(1, 1);

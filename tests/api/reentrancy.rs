@@ -49,11 +49,12 @@ enum Operation {
     States,
     Groups,
     CloseMember,
+    Terminate,
 }
 
 use Operation::*;
 
-const OPERATIONS: [Operation; 13] = [
+const OPERATIONS: [Operation; 14] = [
     SendToSelf,
     SendToOther,
     Broadcast,
@@ -67,6 +68,7 @@ const OPERATIONS: [Operation; 13] = [
     States,
     Groups,
     CloseMember,
+    Terminate,
 ];
 
 /// What is kept with each session: a hundred for each that opened before it, and what was added since.
@@ -156,6 +158,12 @@ fn act(operation: Operation, session: &mut Session<'_, Mark>, other: SessionId, 
             assert_eq!(session.join("h"), Err(JoinError::Gone));
             assert_eq!((session.is_member("g"), session.publish("g", "late")), (false, 0));
         }
+        Terminate => {
+            session.terminate();
+            let (id, mark) = (session.id(), *session.state());
+            assert_eq!(session.endpoint().state(id), Some(&mark), "until its close was told");
+            assert_eq!(session.send("late"), Err(SendError::Gone));
+        }
         SendToOther | CloseOther | CloseAll => {
             let id = session.id();
             act_from_outside(operation, &mut session.endpoint(), id, other, is_open);
@@ -225,6 +233,10 @@ fn act_from_outside(
             assert!(endpoint.close(subject, 4001, "self"));
             assert_eq!(endpoint.join(subject, "h"), Err(JoinError::Gone));
             assert_eq!((endpoint.member_count("g"), endpoint.publish("g", "late")), (0, 0));
+        }
+        Terminate => {
+            assert!(endpoint.terminate(subject) && !endpoint.terminate(subject));
+            assert_eq!(endpoint.send(subject, "late"), Err(SendError::Gone));
         }
     }
 }
@@ -305,6 +317,8 @@ fn expected(callback: Callback, operation: Operation) -> [Vec<Frame>; 3] {
         Timers => [vec![], vec![], vec![]],
         Groups => [text("group"), vec![], vec![]],
         CloseMember => [vec![], vec![], close(4001, "self")],
+        // Its connection is cut.
+        Terminate => [vec![], vec![], vec![]],
     };
     match callback {
         // It had said goodbye already, and nothing goes behind the answer.
@@ -343,7 +357,7 @@ fn play(server: &TestServer, scene: &Scene) {
         }
     }
     acted.recv_timeout(PATIENCE).expect(&what);
-    for (socket, frames) in sockets.iter_mut().zip(expected(*callback, *operation)) {
+    for (number, (socket, frames)) in sockets.iter_mut().zip(expected(*callback, *operation)).enumerate() {
         for frame in &frames {
             assert_eq!(socket.next(), *frame, "{what}");
         }
@@ -352,6 +366,7 @@ fn play(server: &TestServer, scene: &Scene) {
                 _ = socket.send_close(*code, "")
             }
             Some(Frame::Close(..)) => {}
+            _ if *operation == Terminate && number == SUBJECT => {}
             // Its end shows that nothing else was on its way.
             _ => {
                 socket.send_close(1000, "");
@@ -399,6 +414,10 @@ fn every_operation_from_every_callback() {
         });
         for callback in CALLBACKS {
             for operation in OPERATIONS {
+                if (callback, operation) == (Open, Terminate) {
+                    // The answer to the upgrade is dropped with the connection: the client has no WebSocket.
+                    continue;
+                }
                 let heard = Arc::default();
                 let (act, acted) = mpsc::channel();
                 let (told, closed) = mpsc::channel();

@@ -117,3 +117,35 @@ fn a_session_that_was_closed_in_the_same_turn_is_cut() {
     assert_eq!(world.heard(), ["0 open", "0 message go", "0 close 3000 Application"]);
     world.finish();
 }
+
+#[test]
+fn a_session_may_be_terminated_while_its_close_is_told() {
+    for path in ["websocket", "000/w/websocket"] {
+        let mut world = World::new(|engine, key, moment| match moment {
+            Moment::Message("join") => engine.join(key, "room").expect("within limits"),
+            Moment::Message(_) => assert!(engine.close(key, 3000, "Go away!")),
+            Moment::Close => {
+                assert!(!engine.terminate(key), "it was closed already");
+                assert!(engine.endpoint_of(key).is_some(), "its handler has yet to let go of its state");
+                assert_eq!(engine.groups_of(key).count(), 1);
+            }
+            _ => {}
+        });
+        let say = |world: &mut World, socket, text: &str| {
+            let text = if path == "websocket" { text.to_owned() } else { format!("[{text:?}]") };
+            world.send(socket, World::frame(1, text.as_bytes()));
+        };
+        let socket = world.websocket(path);
+        say(&mut world, socket, "join");
+        say(&mut world, socket, "go");
+        assert!(world.ended.contains(&socket));
+        assert_eq!(world.engine.counters().sessions, 0);
+        assert!(world.engine.has_no_groups(), "nothing is left for the next session in its slot");
+        // The next session is in the same slot, and joins the same group.
+        let socket = world.websocket(path);
+        say(&mut world, socket, "join");
+        assert_eq!(world.engine.member_count(0, "room"), 1);
+        say(&mut world, socket, "go");
+        world.finish();
+    }
+}
