@@ -39,7 +39,7 @@ const SWEEP_EVERY: Duration = Duration::from_secs(60);
 const LOGINS: usize = 10_000;
 /// The most lines that are remembered. With the endpoint's `message_size` this is a bound in bytes, too.
 const BACKLOG: usize = 1_000;
-const LINE: usize = 1 << 10;
+const LINE: usize = 4 << 10;
 
 /// The page logs in again.
 const LOG_IN: u16 = 4001;
