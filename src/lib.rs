@@ -17,6 +17,9 @@
 //!
 //! # In order of need
 //!
+//! The [`guide`] shows whole programs: authentication, rooms, backpressure, resuming, several processes, tests, deployment; and
+//! what the page sees. Here is what there is:
+//!
 //! 1. **A handler with state of its own** is a type that implements [`Handler`]: `on_open`, `on_message`, `on_close` and
 //!    more; all but `on_message` have defaults. A closure is one too, if messages are all it handles; [`handler_fn`] infers
 //!    its types.
@@ -128,6 +131,9 @@ mod mailbox;
 mod mounts;
 mod reactor;
 mod server;
+
+#[doc = include_str!("guide.md")]
+pub mod guide {}
 
 #[doc = include_str!("protocol.md")]
 pub mod protocol {}

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
 use crate::support::client::Client;
-use crate::support::sockjs::SockJs;
+use crate::support::frames::HANDSHAKE;
+use crate::support::sockjs::{Event, SockJs};
 use crate::support::websocket::WebSocket;
 
 /// After so many ticks of the game a test gives up.
@@ -22,8 +23,14 @@ struct Example {
 
 impl Example {
     fn start(name: &str) -> Self {
+        Self::start_with(name, &[])
+    }
+
+    /// With arguments behind the address.
+    fn start_with(name: &str, arguments: &[&str]) -> Self {
         let mut child = Command::new(binary(name))
             .arg("127.0.0.1:0")
+            .args(arguments)
             .stdout(Stdio::piped())
             .spawn()
             .unwrap_or_else(|error| panic!("{name}: {error}; `cargo build --examples` makes it"));
@@ -203,5 +210,157 @@ fn rooms() {
     guests.remove(0).leave();
     for guest in &mut guests {
         assert_eq!(guest.text(), "table chess closes");
+    }
+}
+
+/// Logs in, and gives the token.
+fn log_in(example: &Example, credentials: &str) -> String {
+    let answer = Client::connect(example.address).ask("POST", "/login", "", credentials.as_bytes());
+    assert_eq!(answer.status, 200, "{credentials}");
+    let cookie = answer.header("Set-Cookie").expect("a cookie");
+    assert!(cookie.starts_with(&format!("token={}; HttpOnly; SameSite=Strict", answer.text())));
+    answer.text().to_owned()
+}
+
+/// A session of the authenticated chat, and the message with which it begins.
+fn enter(example: &Example, query: &str, headers: &str) -> (WebSocket, String) {
+    let headers = format!("{HANDSHAKE}{headers}");
+    let path = format!("/chat/websocket{query}");
+    let mut socket = WebSocket::open_on(Client::connect(example.address), &path, &headers);
+    let hello = socket.text();
+    (socket, hello)
+}
+
+#[test]
+fn auth() {
+    let example = Example::start("auth");
+    let page = Client::connect(example.address).ask("GET", "/", "", b"");
+    assert!(page.text().contains("new SockJS(`/chat?token="));
+    for wrong in ["ada charles", "ada", "", "grace grace"] {
+        let answer = Client::connect(example.address).ask("POST", "/login", "", wrong.as_bytes());
+        assert_eq!(answer.status, 403, "{wrong:?}");
+    }
+    let (ada, charles) = (log_in(&example, "ada ada"), log_in(&example, "charles charles"));
+    assert_ne!(ada, charles);
+
+    // What the page can read, on a WebSocket and over HTTP.
+    let refused = [
+        ("", 4001, "Log in first"),
+        ("?token=unknown", 4001, "Your login has expired"),
+        (&*format!("?token={ada}&after=x"), 4002, "There is no such line"),
+        (&*format!("?token={ada}&after=1"), 4002, "There is no such line"),
+    ];
+    for (number, (query, code, reason)) in refused.into_iter().enumerate() {
+        let path = format!("/chat/websocket{query}");
+        WebSocket::open_on(Client::connect(example.address), &path, HANDSHAKE).expect_close(code, reason);
+        let path = format!("/chat/000/{number}/xhr{query}");
+        let mut client = Client::connect(example.address);
+        assert_eq!(client.ask("POST", &path, "", b"").text(), "o\n");
+        assert_eq!(client.ask("POST", &path, "", b"").text(), format!("c[{code},\"{reason}\"]\n"));
+    }
+    // A page of another origin is not asked for a token.
+    let path = format!("/chat/000/s/xhr?token={ada}");
+    let foreign = "Origin: https://evil.example\r\n";
+    assert_eq!(Client::connect(example.address).ask("POST", &path, foreign, b"").status, 403);
+
+    let own = format!("Origin: http://{}\r\n", example.address);
+    let (mut first, hello) = enter(&example, &format!("?token={ada}"), &own);
+    assert_eq!(hello, "hello ada 0");
+    let (mut second, hello) = enter(&example, "", &format!("{own}Cookie: token={charles}\r\n"));
+    assert_eq!(hello, "hello charles 0");
+    assert_eq!(first.send("1 good morning").text(), "line 1 ada good morning");
+    assert_eq!(first.text(), "got 1");
+    assert_eq!(second.text(), "line 1 ada good morning");
+    // A line that comes twice is heard once.
+    assert_eq!(first.send("1 good morning").text(), "got 1");
+    second.leave();
+    first.send("2 are you there?");
+    assert_eq!([first.text(), first.text()], ["line 2 ada are you there?", "got 2"]);
+
+    // The lines that were missed, in one message; and the page says again what may not have arrived.
+    let (mut second, hello) = enter(&example, &format!("?token={charles}&after=1"), "");
+    assert_eq!(hello, "hello charles 0\nline 2 ada are you there?");
+    // The connection is lost, of which the server does not know yet.
+    let (mut again, hello) = enter(&example, &format!("?token={ada}&after=2"), "");
+    assert_eq!(hello, "hello ada 2");
+    first.expect_close(4003, "You have gone on elsewhere");
+    again.send("2 are you there?").send("3 still here");
+    assert_eq!([again.text(), again.text(), again.text()], ["got 2", "line 3 ada still here", "got 3"]);
+    assert_eq!(second.text(), "line 3 ada still here");
+
+    // The backlog has a bound, and the page is told what is forgotten.
+    for number in 4..=1_003 {
+        again.send(&format!("{number} x"));
+        assert_eq!(again.text(), format!("line {number} ada x"));
+        assert_eq!(again.text(), format!("got {number}"));
+    }
+    let (_, hello) = enter(&example, &format!("?token={charles}&after=2"), "");
+    let mut lines = hello.lines();
+    assert_eq!([lines.next(), lines.next()], [Some("hello charles 0"), Some("gap 3")]);
+    assert_eq!((lines.next(), lines.count()), (Some("line 4 ada x"), 999));
+
+    for wrong in ["hello", "x hello", "0 hello", "1005 too early", "1004 two\nlines"] {
+        let (mut socket, hello) = enter(&example, &format!("?token={ada}&after=1003"), "");
+        assert_eq!(hello, "hello ada 1003");
+        let reason =
+            if wrong.starts_with("1005") { "A line is missing" } else { "A line is a number and a text" };
+        socket.send(wrong);
+        socket.expect_close(4002, reason);
+    }
+}
+
+/// The number of a tick of `ACME`, in a message without a gap.
+fn tick(text: &str) -> u64 {
+    let number = text.strip_prefix("ACME ").and_then(|rest| rest.split(' ').nth(1));
+    number.and_then(|number| number.parse().ok()).unwrap_or_else(|| panic!("{text}"))
+}
+
+#[test]
+fn feed_tells_a_page_of_its_gap() {
+    let example = Example::start_with("feed", &["20"]);
+    let mut reader = WebSocket::raw(example.address, "/feed");
+    assert_eq!(reader.send("watch GOLD").text(), "GOLD has no price");
+    assert_eq!(reader.send("hello").text(), "watch SYMBOL, or unwatch SYMBOL");
+    let mut away = SockJs::polling(example.address, "/feed", "a");
+    away.send(&["watch ACME"]);
+    let first = tick(&reader.send("watch ACME").text());
+    // 17 bytes each at least, and 64 KiB may wait for the page that does not poll.
+    for number in first + 1..=first + 4_000 {
+        assert_eq!(tick(&reader.text()), number);
+    }
+
+    let mut texts = std::iter::repeat_with(|| match away.next() {
+        Event::Message(text) => text,
+        closed => panic!("{closed:?}"),
+    });
+    let mut last = tick(&texts.next().expect("a tick"));
+    // More than the queue holds.
+    let text = texts.by_ref().take(4_000).find(|text| {
+        let is_gap = text.starts_with("gap ");
+        assert!(is_gap || tick(text) == last + 1, "{text} behind {last}");
+        last += u64::from(!is_gap);
+        is_gap
+    });
+    let text = text.expect("a gap");
+    let (gap, quotes) = text.split_once('\n').expect("a gap, and the prices");
+    let skipped: u64 = gap.strip_prefix("gap ").and_then(|it| it.parse().ok()).expect("a count");
+    assert!(skipped > 0);
+    assert_eq!(tick(quotes), last + skipped, "delivered and skipped are what was published");
+    assert_eq!(tick(&texts.next().expect("a tick")), last + skipped + 1);
+}
+
+#[test]
+fn feed_leaves_ticks_out_that_find_the_server_busy() {
+    let example = Example::start_with("feed", &["10000"]);
+    let mut reader = WebSocket::raw(example.address, "/feed");
+    let first = tick(&reader.send("watch ACME").text());
+    let mut client = Client::connect(example.address);
+    let is_busy = std::iter::repeat_with(|| {
+        let answer = client.ask("GET", "/ticks", "", b"");
+        !answer.text().lines().any(|line| line == "0 left out")
+    });
+    assert!(is_busy.take(TICKS).any(|is_busy| is_busy), "ten million ticks a second find no place");
+    for number in first + 1..=first + 100 {
+        assert_eq!(tick(&reader.text()), number);
     }
 }
