@@ -144,7 +144,7 @@ fn a_session_may_be_terminated_while_its_close_is_told() {
         // The next session is in the same slot, and joins the same group.
         let socket = world.websocket(path);
         say(&mut world, socket, "join");
-        assert_eq!(world.engine.member_count(0, "room"), 1);
+        assert_eq!(world.engine.member_count(crate::engine::EndpointNumber::new(0), "room"), 1);
         say(&mut world, socket, "go");
         world.finish();
     }
