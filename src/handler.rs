@@ -110,7 +110,7 @@ pub trait Handler<S = ()>: Send + 'static {
         let _ = (session, close);
     }
 
-    /// A send said [`SendError::Full`] before, or messages were skipped, and everything that waited has left now. So many
+    /// A send said [`SendError::Full`](crate::SendError::Full) before, or messages were skipped, and everything that waited has left now. So many
     /// messages were `skipped` since this was called last: it is 0 unless [`EndpointOptions::overflow`] is
     /// [`Overflow::Skip`](crate::Overflow::Skip). Messages that are sent from now on come behind the gap.
     ///

@@ -63,7 +63,7 @@ impl<'a, S> Session<'a, S> {
     ///
     /// # Errors
     /// [`SendError::Gone`] when the session is closed, [`SendError::Full`] when its client does not read: then the message
-    /// was not taken, and [`Handler::on_drain`] tells when it is worth another try. Over WebSocket nothing more is read from
+    /// was not taken, and [`Handler::on_drain`](crate::Handler::on_drain) tells when it is worth another try. Over WebSocket nothing more is read from
     /// a client that has 64 KiB to read; over HTTP what it sends comes on other connections, and comes in all the same.
     pub fn send(&mut self, text: &str) -> Result<(), SendError> {
         self.endpoint.engine.send(self.key, text)
@@ -92,7 +92,7 @@ impl<'a, S> Session<'a, S> {
     }
 
     /// Ends it at once: messages that wait for its client are dropped, no closing handshake is awaited, and the connection that
-    /// carries its frames is cut. [`Handler::on_close`] hears of it with [`Cause::Terminated`](crate::Cause), behind the
+    /// carries its frames is cut. [`Handler::on_close`](crate::Handler::on_close) hears of it with [`Cause::Terminated`](crate::Cause), behind the
     /// callback at hand. For clients that are to be gone, not to be told; [`Session::close`] tells them.
     ///
     /// A client that comes back for such a session over HTTP is told 1002 `Session terminated`, for
@@ -132,7 +132,7 @@ impl<'a, S> Session<'a, S> {
         self.endpoint.broadcast_except(text, SessionId(self.key))
     }
 
-    /// Sets a timer: [`Handler::on_timer`] is called with its number once, `delay` from now, and never earlier. A session has as
+    /// Sets a timer: [`Handler::on_timer`](crate::Handler::on_timer) is called with its number once, `delay` from now, and never earlier. A session has as
     /// many timers as the program has numbers for them; setting one again moves it. They end with the session.
     ///
     /// ```
@@ -170,7 +170,7 @@ impl<'a, S> Session<'a, S> {
         self.endpoint.engine.set_session_timer(self.key, timer, Some(millis(delay)));
     }
 
-    /// Stops a timer, if it is set: [`Handler::on_timer`] does not hear of it any more.
+    /// Stops a timer, if it is set: [`Handler::on_timer`](crate::Handler::on_timer) does not hear of it any more.
     pub fn cancel_timer(&mut self, timer: u32) {
         self.endpoint.engine.set_session_timer(self.key, timer, None);
     }
