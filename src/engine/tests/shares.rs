@@ -3,7 +3,7 @@
 use super::world::{Moment, World};
 use crate::collections::Key;
 use crate::engine::writing::Writing;
-use crate::engine::{Arrival, Connection, EndpointOptions, Engine, ServerOptions, Session};
+use crate::engine::{Arrival, Connection, EndpointOptions, Engine, Message, ServerOptions, Session};
 
 /// A payload of so many messages: their numbers.
 fn payload(count: usize) -> String {
@@ -572,4 +572,24 @@ fn rule_12_14_waits_end_in_turns_that_are_full() {
     world.engine.advance(6_000, &mut world.handlers);
     world.carry_out();
     assert!(world.engine.open_count(0) < 10, "{} are still open", world.engine.open_count(0));
+}
+
+/// Sessions that a message is not for are passed over, and that is work too: a client of which each message goes to a large
+/// group, and to none of its members, has no more than its share of the turn.
+#[test]
+fn rule_12_14_members_that_are_passed_over_are_work() {
+    let mut world = World::new(|engine, key, moment| match moment {
+        Moment::Open => engine.join(key, "group").expect("within limits"),
+        Moment::Message(_) => assert_eq!(engine.publish(0, "group", Message::Binary(b"x"), None), 0),
+        _ => {}
+    });
+    let client = open(&mut world);
+    (0..1000).for_each(|number| world.post_anew(&format!("s{number}/xhr"), ""));
+    world.heard();
+    receive(&mut world, client, upload(&payload(200)));
+    let told = world.heard();
+    assert!(told.len() < 20, "{} messages in one turn", told.len());
+    world.flush();
+    expect_numbers(&world.heard(), told.len()..200);
+    world.finish();
 }
