@@ -443,6 +443,7 @@ impl Server {
 
     fn empty_mailbox(&mut self) {
         let mut done = Pending::default();
+        self.engine.begin_commands();
         while self.has_mail && !self.engine.is_turn_done() {
             if self.commands.is_empty() {
                 self.mailbox.collect(&mut self.commands, &mut done);

@@ -487,7 +487,10 @@ impl Connection {
         let Writing::Frames(socket) = &mut self.writing else { return false };
         let Ping::Outstanding(quarters) = socket.ping else { return false };
         socket.ping = Ping::Sent;
-        self.since = now.saturating_add(ahead_of(quarters, now));
+        // The time in 16 bits comes round again: that of a ping that was sent hours ago may look as if it were ahead. But no ping
+        // is behind more than all that was written.
+        let ahead = ahead_of(quarters, now).min(self.pace.read_by(now) - now);
+        self.since = now.saturating_add(ahead);
         true
     }
 

@@ -211,7 +211,11 @@ impl Engine {
             };
             // Behind the room that was made, which may have closed other sessions.
             audience.go_on_to_next(self);
-            let Some((key, room)) = room else { continue };
+            let Some((key, room)) = room else {
+                // Nothing is queued, but a walk over many sessions is work all the same.
+                self.turn.work.note_message();
+                continue;
+            };
             if !self.overflows(key, &room) {
                 self.queue_post(key, &room, &mut post);
                 reached += 1;

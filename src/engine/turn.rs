@@ -56,9 +56,14 @@ impl Engine {
         self.notify(application);
     }
 
-    /// Whether the work of the turn is done, so that commands and the like must wait for the next one.
+    /// Commands of the program come next: a part of the turn is theirs, however much work arrived in it.
+    pub fn begin_commands(&mut self) {
+        self.turn.work.begin_ends();
+    }
+
+    /// Whether the work of the turn is done, so that the commands that are left must wait for the next one.
     pub fn is_turn_done(&self) -> bool {
-        self.is_flush_due() || self.turn.work.is_done()
+        self.is_flush_due() || self.turn.work.are_ends_done()
     }
 
     /// A command of the program is about to be carried out.

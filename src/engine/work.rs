@@ -12,8 +12,8 @@ const UNITS: u64 = 256;
 /// The most of it that one connection may cause: room for all its units, each with an answer.
 const SHARE: u64 = 9 << 10;
 
-/// The part of it that is kept for waits that are over, and for the application's timers: clients that cause much in every
-/// turn must not hold up the end of others.
+/// The part of it that is kept for waits that are over, and for the application's timers, and as much for the program's
+/// commands: clients that cause much in every turn must not hold up the end of others, nor a shutdown.
 const ENDS: u64 = TURN / 8;
 
 /// A request, a message or a control frame that is dealt with.
@@ -96,12 +96,12 @@ impl Work {
         self.done += WRITE;
     }
 
-    /// All that arrived was dealt with; waits that are over come next.
+    /// All that arrived was dealt with; commands, or waits that are over, come next.
     pub(super) fn begin_ends(&mut self) {
         self.share_end = self.done + ENDS;
     }
 
-    /// Whether the waits that are still over must wait for the next turn.
+    /// Whether the rest of them must wait for the next turn.
     pub(super) fn are_ends_done(&self) -> bool {
         self.done >= self.share_end && self.is_done()
     }

@@ -3,11 +3,16 @@
 use std::io::Write;
 use std::net::Shutdown;
 use std::net::TcpStream;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
+use std::time::Instant;
 
-use crate::support::TestServer;
+use sockjs_server::{ServerOptions, Session};
+
 use crate::support::client::Client;
 use crate::support::frames::{BINARY, FIN, frame, text};
+use crate::support::{PATIENCE, TestServer};
 use crate::{Neighbour, REQUEST, start};
 
 /// What a flooding client sends again and again, and whether it gets answers.
@@ -88,4 +93,52 @@ fn a_flood_gets_one_buffer_of_each_turn() {
         let least = late.iter().min().expect("a hundred");
         assert!(*least <= 2 * (64 << 10), "{what}: {least} bytes at least in two turns");
     }
+}
+
+/// Rule 12.14: commands that are left over are not left over for ever. The crowd fills the work of every turn: each read of it
+/// holds nearly as many messages as one connection may have in a turn.
+#[test]
+fn commands_are_carried_out_beside_a_crowd_that_fills_every_turn() {
+    const CROWD: usize = 64;
+    /// More than the crowd can send before the first of its turns is full.
+    const MESSAGES: u64 = 400_000;
+    let server = TestServer::start(ServerOptions::default(), |server| {
+        server.mount("/sink", |_: &mut Session<'_>, _: &str| {}).expect("mount");
+    });
+    let mut crowd: Vec<_> = (0..CROWD)
+        .map(|_| {
+            let mut client = Client::connect(server.address);
+            client.upgrade("/sink/websocket");
+            client.stream.set_nonblocking(true).expect("nonblocking");
+            client
+        })
+        .collect();
+    let bytes = text("x".repeat(250)).repeat(250);
+    let is_over = Arc::new(AtomicBool::new(false));
+    let flood = {
+        let is_over = Arc::clone(&is_over);
+        std::thread::spawn(move || {
+            let mut sent = vec![0; CROWD];
+            while !is_over.load(Ordering::Relaxed) {
+                for (client, sent) in crowd.iter_mut().zip(&mut sent) {
+                    if let Ok(count) = client.stream.write(&bytes[*sent..]) {
+                        *sent = (*sent + count) % bytes.len();
+                    }
+                }
+            }
+        })
+    };
+    // Each look at the counters is a command. The crowd ends before the outcome is judged: with it the server might not stop.
+    let start = Instant::now();
+    let mut read = 0;
+    while read < MESSAGES && start.elapsed() < PATIENCE {
+        let (sender, receiver) = mpsc::channel();
+        let posted = server.handle.run(move |context| _ = sender.send(context.counters().messages_in));
+        posted.expect("room");
+        let Ok(count) = receiver.recv_timeout(PATIENCE) else { break };
+        read = count;
+    }
+    is_over.store(true, Ordering::Relaxed);
+    flood.join().expect("the flood");
+    assert!(read >= MESSAGES, "{read} messages were read when the last command was carried out");
 }

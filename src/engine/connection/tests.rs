@@ -317,6 +317,22 @@ fn a_silent_client_is_awaited_for_the_pong_that_it_owes() {
     assert_eq!(it.since, 30_000);
 }
 
+/// Rule 7.14: a client that speaks for hours, and never answers the ping, is missed as soon as any other.
+#[test]
+fn a_pong_that_was_due_hours_ago_is_not_waited_for() {
+    const HOUR: Millis = 60 * 60 * 1000;
+    for hours in 0..20 {
+        let mut it = websocket();
+        it.queue_ping(&mut Pool::default());
+        it.ping_left(false);
+        it.note_heard(1000);
+        let now = 1000 + hours * HOUR;
+        // The time of the ping is kept in 16 bits: half of all times look as if they were ahead.
+        assert!(it.await_outstanding_pong(now));
+        assert_eq!(it.since, now, "{hours}");
+    }
+}
+
 #[test]
 fn a_load_balancer_names_the_client() {
     let balancer = "10.0.0.1:1000".parse().ok();

@@ -3,7 +3,7 @@
 use super::world::{FIRST, Moment, World};
 use crate::collections::Key;
 use crate::engine::writing::Writing;
-use crate::engine::{Arrival, Connection, EndpointOptions, Engine, ServerOptions, Session};
+use crate::engine::{Arrival, Connection, EndpointOptions, Engine, Message, ServerOptions, Session};
 
 /// A payload of so many messages: their numbers.
 fn payload(count: usize) -> String {
@@ -542,7 +542,7 @@ fn rule_12_14_ends_are_told_in_as_many_turns_as_they_need() {
     assert!(sockets[1000..].iter().all(|socket| for_each(socket) == 1000));
 }
 
-/// Clients that cause much in every turn do not hold up the waits of others.
+/// Clients that cause much in every turn do not hold up the waits of others, nor the program's commands.
 #[test]
 fn rule_12_14_waits_end_in_turns_that_are_full() {
     let mut world = World::new(|engine, _, moment| {
@@ -559,8 +559,37 @@ fn rule_12_14_waits_end_in_turns_that_are_full() {
     for client in &clients {
         receive(&mut world, *client, upload(&payload(100)));
     }
-    assert!(world.engine.is_turn_done());
+    assert!(world.engine.turn.work.is_done());
+    // Commands have a part of such a turn too, and no more than that.
+    world.engine.begin_commands();
+    for commands in 0.. {
+        if world.engine.is_turn_done() {
+            assert!((1000..2000).contains(&commands), "{commands}");
+            break;
+        }
+        world.engine.note_command();
+    }
     world.engine.advance(6_000, &mut world.handlers);
     world.carry_out();
     assert!(world.engine.open_count(FIRST) < 10, "{} are still open", world.engine.open_count(FIRST));
+}
+
+/// Sessions that a message is not for are passed over, and that is work too: a client of which each message goes to a large
+/// group, and to none of its members, has no more than its share of the turn.
+#[test]
+fn rule_12_14_members_that_are_passed_over_are_work() {
+    let mut world = World::new(|engine, key, moment| match moment {
+        Moment::Open => engine.join(key, "group").expect("within limits"),
+        Moment::Message(_) => assert_eq!(engine.publish(0, "group", Message::Binary(b"x"), None), 0),
+        _ => {}
+    });
+    let client = open(&mut world);
+    (0..1000).for_each(|number| world.post_anew(&format!("s{number}/xhr"), ""));
+    world.heard();
+    receive(&mut world, client, upload(&payload(200)));
+    let told = world.heard();
+    assert!(told.len() < 20, "{} messages in one turn", told.len());
+    world.flush();
+    expect_numbers(&world.heard(), told.len()..200);
+    world.finish();
 }
