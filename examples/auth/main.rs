@@ -1,16 +1,16 @@
-//! A chat for users who log in: tokens, a list of origins, refusals that the page can read, and the part that SockJS leaves to
-//! programs, which is to go on after a lost connection without a line lost or said twice.
+//! A chat with login: tokens, a list of origins, refusals that the page can read, and the part that SockJS leaves to programs,
+//! which is to go on after a lost connection without a line lost or said twice.
 //!
 //! `cargo run --example auth [ADDRESS]`, open the page in two tabs, log in as `ada` and as `charles` (the password is the
 //! name), and chat. Then let one of them lose its connection, and write in both: when it is back, after some seconds, each has
 //! what the other said. Start the program anew: the pages are told 4001, and ask for the password.
 //!
-//! | what | who sends it | |
+//! | what | sender | |
 //! |---|---|---|
 //! | `POST /login` with `NAME PASSWORD` | page | answered with a token, also as a cookie |
 //! | `/chat?token=TOKEN&after=NUMBER` | page | opens a session; it has the chat's lines up to this one |
-//! | `hello NAME COUNT` | chat | who it is, and how many of its lines have arrived; the lines that it missed are in the same message |
-//! | `gap NUMBER` | chat | in the same message: lines up to this one are forgotten |
+//! | `hello NAME COUNT` | chat | its user, and how many of its lines have arrived; behind it, what the page missed |
+//! | `gap NUMBER` | chat | in the same message: the lines up to this one are forgotten |
 //! | `NUMBER TEXT` | page | its line: 1, 2, 3, ... |
 //! | `got NUMBER` | chat | the line has arrived |
 //! | `line NUMBER NAME TEXT` | chat | a line of the chat: 1, 2, 3, ... |
@@ -30,9 +30,9 @@ use sockjs_server::{
 /// In place of a database, which holds hashes of passwords (argon2) and not the passwords.
 const ACCOUNTS: [(&str, &str); 2] = [("ada", "ada"), ("charles", "charles")];
 
-/// A token is valid for so long after its last session, and a login is remembered for as long.
+/// A login is forgotten so long after its last session ended, or at the next sweep behind that.
 const LIFETIME: Duration = Duration::from_secs(10 * 60);
-/// How often expired logins are looked for: the number of the endpoint's timer, and the time.
+/// The sweep: the number of the endpoint's timer, and how often.
 const SWEEP: u32 = 0;
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
 /// The most logins that are remembered.
@@ -112,17 +112,17 @@ fn sessions_of(token: &str) -> String {
 }
 
 impl Chat {
-    /// A token for this user; `None` if the password is wrong, or the chat has too many logins.
-    fn log_in(&mut self, name: &str, password: &str) -> Option<String> {
-        let (name, _) = ACCOUNTS.into_iter().find(|account| *account == (name, password))?;
+    /// A token for this user, or the status of the answer.
+    fn log_in(&mut self, name: &str, password: &str) -> Result<String, u16> {
+        let (name, _) = ACCOUNTS.into_iter().find(|account| *account == (name, password)).ok_or(403_u16)?;
         if self.logins.len() >= LOGINS {
-            return None;
+            return Err(503);
         }
         let mut secret = [0; 16];
-        getrandom::fill(&mut secret).ok()?;
+        getrandom::fill(&mut secret).map_err(|_| 500_u16)?;
         let token = format!("{:032x}", u128::from_ne_bytes(secret));
         self.logins.insert(token.clone(), Login { name, arrived: 0, unused_since: Instant::now() });
-        Some(token)
+        Ok(token)
     }
 
     /// A line of the page. One that was lost on its way comes again, and so may one that was not.
@@ -207,12 +207,17 @@ fn answer(
         ("GET" | "HEAD", "/") => html.body(include_str!("page.html")),
         ("POST", "/login") => {
             let credentials = str::from_utf8(body).ok().and_then(|text| text.split_once(' '));
-            let token = credentials
-                .and_then(|(name, password)| context.handler::<Chat>(chat)?.log_in(name, password));
-            let Some(token) = token else { return Response::new(403).body("Wrong name or password") };
-            // Behind a proxy that speaks HTTPS, add `Secure`.
-            let cookie = format!("token={token}; HttpOnly; SameSite=Strict; Path=/chat");
-            Response::new(200).header("Set-Cookie", &cookie).header("Cache-Control", "no-store").body(token)
+            let Some((name, password)) = credentials else { return Response::new(400) };
+            let Some(handler) = context.handler::<Chat>(chat) else { return Response::new(500) };
+            match handler.log_in(name, password) {
+                Ok(token) => {
+                    // Behind a proxy that speaks HTTPS, add `Secure`.
+                    let cookie = format!("token={token}; HttpOnly; SameSite=Strict; Path=/chat");
+                    let answer = Response::new(200).header("Set-Cookie", &cookie);
+                    answer.header("Cache-Control", "no-store").body(token)
+                }
+                Err(status) => Response::new(status),
+            }
         }
         _ => Response::new(404),
     }
