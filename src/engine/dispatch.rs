@@ -158,11 +158,9 @@ impl Engine {
         exchange: &Exchange<'_>,
         application: &mut dyn Application,
     ) {
+        let receiver = self.carries(exchange.key, key).then_some(exchange.key);
         let Some(session) = self.sessions.get_mut(key) else { return };
-        // A connection that ended for want of memory carries nothing: then the session waits for the next one.
-        let has_receiver =
-            self.connections.get(exchange.key).and_then(Connection::session).is_some_and(|own| own == key);
-        session.receiver = has_receiver.then_some(exchange.key);
+        session.receiver = receiver;
         let (number, transport, is_open) = (session.endpoint, session.transport, session.is_open());
         if transport != Transport::RawWebSocket {
             self.emit(exchange.key, Frame::Whole(OPEN_FRAME));

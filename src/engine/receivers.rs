@@ -227,7 +227,16 @@ impl Engine {
         }
     }
 
+    /// Whether a connection is a receiver of this session. One that ended for want of memory carries nothing: then the session
+    /// waits for the next one.
+    pub(super) fn carries(&self, key: Key<Connection>, session: Key<Session>) -> bool {
+        self.connections.get(key).and_then(Connection::session) == Some(session)
+    }
+
     pub(super) fn attach(&mut self, key: Key<Connection>, session: Key<Session>) {
+        if !self.carries(key, session) {
+            return;
+        }
         let Some(state) = self.sessions.get_mut(session) else { return };
         state.receiver = Some(key);
         state.since = self.time.now();

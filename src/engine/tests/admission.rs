@@ -29,6 +29,24 @@ fn a_session_whose_first_receiver_has_no_room_waits_for_the_next_and_expires() {
     }
 }
 
+/// Rule 7.10, for a later receiver: one that is gone must not stay a session's receiver, which would wait for it for ever.
+#[test]
+fn a_session_whose_next_receiver_has_no_room_expires() {
+    for transport in ["xhr", "xhr_streaming"] {
+        let mut world = World::with(EndpointOptions::default(), echo);
+        let first = world.connect();
+        world.post(first, "s/xhr", "");
+        assert_eq!((world.take_body(first), world.heard()), ("o\n".to_owned(), vec!["0 open".to_owned()]));
+        world.engine.memory.budget = Budget::new(1);
+        let second = world.connect();
+        world.post(second, &format!("s/{transport}"), "");
+        assert!(world.ended.contains(&second), "{transport}");
+        world.pass(5_001);
+        assert_eq!(world.heard(), ["0 close 1006 Expired"], "{transport}");
+        world.finish();
+    }
+}
+
 #[test]
 fn a_refused_session_whose_first_receiver_has_no_room_is_forgotten() {
     for transport in ["xhr", "xhr_streaming"] {

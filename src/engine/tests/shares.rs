@@ -580,7 +580,7 @@ fn rule_12_14_waits_end_in_turns_that_are_full() {
 fn rule_12_14_members_that_are_passed_over_are_work() {
     let mut world = World::new(|engine, key, moment| match moment {
         Moment::Open => engine.join(key, "group").expect("within limits"),
-        Moment::Message(_) => assert_eq!(engine.publish(0, "group", Message::Binary(b"x"), None), 0),
+        Moment::Message(_) => assert_eq!(engine.publish(FIRST, "group", Message::Binary(b"x"), None), 0),
         _ => {}
     });
     let client = open(&mut world);
