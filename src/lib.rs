@@ -91,10 +91,10 @@
 //!
 //! Within the versions that Cargo takes for compatible, programs that compile go on compiling, and these may grow:
 //!
-//! - The structs [`ServerOptions`], [`EndpointOptions`], [`Counters`], [`Refusals`], [`Close`] and [`Report`] may get fields.
-//!   They are `#[non_exhaustive]`: options are made by `default()` and setters, and a pattern ends with `..`.
-//! - The enums [`Cause`], [`Event`], [`MountError`], [`Preamble`], [`SendError`] and [`Transport`] may get
-//!   cases. They are `#[non_exhaustive]`: a `match` has an arm `_`.
+//! - The structs [`ServerOptions`], [`EndpointOptions`], [`Counters`], [`Refusals`], [`Close`], [`Pending`] and [`Report`] may
+//!   get fields. They are `#[non_exhaustive]`: options are made by `default()` and setters, and a pattern ends with `..`.
+//! - The enums [`Cause`], [`Event`], [`HandleError`], [`JoinError`], [`MountError`], [`Overflow`], [`Preamble`],
+//!   [`SendError`] and [`Transport`] may get cases. They are `#[non_exhaustive]`: a `match` has an arm `_`.
 //! - [`Handler`] may get methods with a default.
 //! - [`Refusal`], [`OptionError`], [`NetworkError`], [`Response`], [`Request`] and the ids are opaque.
 //!

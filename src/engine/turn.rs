@@ -226,12 +226,14 @@ impl Engine {
         }
     }
 
-    /// Whether a notice or bytes wait for a turn, so that the next one should be at once.
+    /// Whether a notice, bytes or an order wait for a turn, so that the next one should be at once.
     pub fn is_pending(&self) -> bool {
         let told = self.queues.drained.is_empty()
             && self.queues.notices.is_empty()
             && self.queues.next_notices.is_empty();
-        let sent = self.queues.unsent.is_empty() && self.queues.unflushed.is_empty();
+        let is_sent = self.queues.unsent.is_empty() && self.queues.unflushed.is_empty();
+        // The program may drop a connection between two turns, and nothing but this order is left of it.
+        let sent = is_sent && self.queues.orders.is_empty();
         // A flush that had more to do than its turn allows goes on in the next.
         !(told && sent && self.queues.postponed.is_empty() && self.turn.flush == Flush::Idle)
     }

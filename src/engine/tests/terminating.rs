@@ -149,3 +149,22 @@ fn a_session_may_be_terminated_while_its_close_is_told() {
         world.finish();
     }
 }
+
+/// A program that turns the server itself may do it between two turns.
+#[test]
+fn the_connection_of_a_session_that_was_closed_before_is_dropped_in_the_next_turn() {
+    let mut world = World::new(|_, _, _| {});
+    let socket = world.websocket("websocket");
+    let session = world.session(0);
+    world.blocked.insert(socket);
+    world.engine.send(session, &"x".repeat(100_000)).expect("room");
+    world.flush();
+    assert!(world.engine.close(session, 3000, "Go away!"));
+    world.flush();
+    assert!(!world.engine.is_pending(), "the close waits for the client to read");
+    assert!(!world.engine.terminate(session), "it was closed already");
+    assert!(world.engine.is_pending(), "the next turn does not sleep");
+    world.turn(|_| {});
+    assert!(world.ended.contains(&socket) && !world.engine.is_pending());
+    world.finish();
+}
