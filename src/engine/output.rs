@@ -94,8 +94,9 @@ impl Engine {
                     connection.since = client_can_answer(connection, self.time.read(), self.stage);
                     self.arm_session(session);
                 }
-                if let (true, Some(session)) = (is_ping_out, self.sessions.get_mut(session)) {
-                    session.socket.round_trip.note_ping_sent(self.time.now());
+                let round_trip = self.sessions.get_mut(session).and_then(Session::round_trip_mut);
+                if let (true, Some(round_trip)) = (is_ping_out, round_trip) {
+                    round_trip.note_ping_sent(self.time.now());
                 }
                 self.go_on_with(session);
             }

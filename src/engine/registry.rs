@@ -5,7 +5,7 @@
 use super::connection::Connection;
 use super::endpoint::EndpointNumber;
 use super::queues::Notice;
-use super::session::{Cause, Close, Session};
+use super::session::{Cause, Close, Origin, Session};
 use super::{Engine, Millis, Stage};
 use crate::collections::Key;
 use crate::sockjs::{Route, Transport};
@@ -59,12 +59,13 @@ impl Engine {
     pub fn subprotocol(&self, key: Key<Session>) -> Option<&str> {
         let session = self.sessions.get(key)?;
         let spoken = &self.endpoints.of(session.endpoint)?.options.subprotocols;
-        spoken.get(usize::from(session.socket.subprotocol)).map(String::as_str)
+        spoken.get(usize::from(session.subprotocol)).map(String::as_str)
     }
 
     /// How long the last ping of a WebSocket took that was answered.
     pub fn round_trip(&self, key: Key<Session>) -> Option<Millis> {
-        self.sessions.get(key)?.socket.round_trip.last_measured()
+        let Origin::Socket(round_trip) = &self.sessions.get(key)?.origin else { return None };
+        round_trip.last_measured()
     }
 
     /// Where the application keeps its own state of a session.
@@ -184,7 +185,7 @@ impl Engine {
         }
         session.queue.give_back(&mut self.memory.pool);
         self.memory.book_session(session);
-        let code = if session.id.is_some() { INTERRUPTED.0 } else { close::ABNORMAL };
+        let code = if session.id().is_some() { INTERRUPTED.0 } else { close::ABNORMAL };
         self.close_session(key, Close::new(code, INTERRUPTED.1, Cause::Interrupted));
         self.detach(key, receiver, self.time.now());
     }
@@ -207,7 +208,7 @@ impl Engine {
         session.queue.give_back(&mut self.memory.pool);
         self.memory.book_session(session);
         self.time.timers.cancel(&mut session.timer);
-        let (number, has_id, transport) = (session.endpoint, session.id.is_some(), session.transport);
+        let (number, has_id, transport) = (session.endpoint, session.id().is_some(), session.transport);
         if let Some(count) = self.counters.session_by(transport) {
             *count = count.saturating_sub(1);
         }

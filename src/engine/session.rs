@@ -16,8 +16,7 @@ pub struct Session {
     pub(super) endpoint: EndpointNumber,
     pub(super) transport: Transport,
     pub(super) state: State,
-    /// The client's secret name for it. WebSocket sessions have none: no second request looks for them.
-    pub(super) id: Option<Box<str>>,
+    pub(super) origin: Origin,
     /// The connection that carries frames to the client now.
     pub(super) receiver: Option<Key<Connection>>,
     /// Messages for the client, as comma-joined JSON strings.
@@ -27,7 +26,8 @@ pub struct Session {
     pub(super) timer: Timer,
     pub(super) app_timers: AppTimers,
     pub(super) awaited: Awaited,
-    pub(super) socket: SocketFacts,
+    /// The place of the chosen one among the endpoint's subprotocols; `u8::MAX` for none.
+    pub(super) subprotocol: u8,
     /// Where the application keeps its own state of this session.
     pub(super) slot: u32,
     pub(super) chain: u32,
@@ -63,7 +63,7 @@ impl Linked<Unflushed> for Session {
 
 impl Hashed for Session {
     fn hash_key(&self) -> &[u8] {
-        self.id.as_deref().unwrap_or_default().as_bytes()
+        self.id().unwrap_or_default().as_bytes()
     }
     fn chain(&self) -> u32 {
         self.chain
@@ -83,12 +83,12 @@ pub(super) enum Awaited {
     Room(u32),
 }
 
-/// What is known of a session's WebSocket.
-#[derive(Clone, Copy)]
-pub(super) struct SocketFacts {
-    pub(super) round_trip: RoundTrip,
-    /// The place of the chosen one among the endpoint's subprotocols; `u8::MAX` for none.
-    pub(super) subprotocol: u8,
+/// How a session came.
+pub(super) enum Origin {
+    /// By HTTP requests that name it: the client's secret name, by which the next request finds the session.
+    Requests(Box<str>),
+    /// With a WebSocket of its own: no second request looks for it.
+    Socket(RoundTrip),
 }
 
 /// How long a WebSocket's client takes to answer a ping, in milliseconds. Two numbers that are small for every session; times
@@ -163,20 +163,30 @@ impl Session {
             endpoint,
             transport,
             state: State::Open { skipped: 0 },
-            id: id.map(Box::from),
+            origin: id.map_or(Origin::Socket(RoundTrip::default()), |id| Origin::Requests(id.into())),
             receiver: None,
             queue: ByteQueue::default(),
             since: now,
             timer: Timer::default(),
             app_timers: AppTimers::default(),
             awaited: Awaited::Nothing,
-            socket: SocketFacts { round_trip: RoundTrip::default(), subprotocol: u8::MAX },
+            subprotocol: u8::MAX,
             slot: u32::MAX,
             chain: u32::MAX,
             roster: Link::default(),
             unflushed: Link::default(),
             booked: 0,
         }
+    }
+
+    /// The client's name of it, if it has one.
+    pub(super) fn id(&self) -> Option<&str> {
+        if let Origin::Requests(id) = &self.origin { Some(id) } else { None }
+    }
+
+    /// The round trips of its WebSocket's pings, if it has one.
+    pub(super) fn round_trip_mut(&mut self) -> Option<&mut RoundTrip> {
+        if let Origin::Socket(round_trip) = &mut self.origin { Some(round_trip) } else { None }
     }
 
     /// What it holds: see `budget`.
@@ -193,7 +203,7 @@ impl Session {
         let State::Open { skipped } = self.state else { return false };
         let close = Arc::new(Close { skipped, ..close });
         // Later receivers can look for a session by its id alone.
-        let remaining = if self.id.is_some() { Remaining::NoticeAndReceivers } else { Remaining::Notice };
+        let remaining = if self.id().is_some() { Remaining::NoticeAndReceivers } else { Remaining::Notice };
         self.state = State::Closed { close, remaining };
         true
     }
@@ -382,6 +392,6 @@ mod tests {
 
     #[test]
     fn a_session_is_small() {
-        assert!(size_of::<Session>() <= 176, "{}", size_of::<Session>());
+        assert!(size_of::<Session>() <= 144, "{}", size_of::<Session>());
     }
 }

@@ -58,7 +58,7 @@ impl Engine {
     /// poll of its client would open a session anew.
     pub fn terminate(&mut self, key: Key<Session>) -> bool {
         let Some(session) = self.sessions.get_mut(key) else { return false };
-        let code = if session.id.is_some() { INTERRUPTED.0 } else { close::ABNORMAL };
+        let code = if session.id().is_some() { INTERRUPTED.0 } else { close::ABNORMAL };
         let receiver = session.receiver;
         session.queue.give_back(&mut self.memory.pool);
         self.memory.book_session(session);

@@ -55,7 +55,7 @@ impl Engine {
         });
         let session = self.create_session(number, transport, None, refused);
         if let (Some(place), Some(session)) = (subprotocol, self.sessions.get_mut(session)) {
-            session.socket.subprotocol = place;
+            session.subprotocol = place;
         }
         if let Some(connection) = self.connections.get_mut(exchange.key) {
             connection.begin_websocket(session, self.time.now());

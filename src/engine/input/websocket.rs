@@ -84,8 +84,8 @@ impl Engine {
                 if let Some(connection) = self.connections.get_mut(key) {
                     connection.note_pong(self.time.now());
                 }
-                if let Some(session) = self.sessions.get_mut(session) {
-                    session.socket.round_trip.note_pong_received(self.time.now());
+                if let Some(round_trip) = self.sessions.get_mut(session).and_then(Session::round_trip_mut) {
+                    round_trip.note_pong_received(self.time.now());
                 }
             }
             Event::Text(text) => match Messages::parse_frame(text) {
