@@ -171,7 +171,7 @@ impl Application for Mounts {
 
     fn observe(&mut self, event: &Event<'_>) {
         if let Some(observer) = &mut self.observer {
-            // A broken log is no reason to stop, and there is nobody to tell.
+            // A broken log is no reason to stop, and no other observer could be told.
             let _ = contain(|| observer(event));
         }
     }

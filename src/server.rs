@@ -72,7 +72,7 @@ pub enum Preamble {
     #[default]
     None,
     /// A PROXY header, version 1 or 2, in which a load balancer names its client. All of them must: a connection that
-    /// begins otherwise is dropped. Only for listeners that nobody but the balancer can reach.
+    /// begins otherwise is dropped. Only for listeners that the balancer alone can reach.
     Proxy,
 }
 
@@ -471,7 +471,7 @@ impl Server {
 }
 
 impl Drop for Server {
-    /// Whoever is still there is cut off, and every handler hears the end of its sessions.
+    /// Sessions that are still there are cut off, and every handler hears the end of its own.
     fn drop(&mut self) {
         self.close_mailbox();
         self.engine.cut(&mut self.mounts);

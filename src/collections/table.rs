@@ -1,7 +1,7 @@
 //! A hash table through the values of a [`Slab`]: finds the element with given bytes as its key, in constant time on
-//! average whoever chose the bytes. The chains are indexes and lie in the elements; the table has only their heads.
+//! average, whatever bytes a client chooses. The chains are indexes and lie in the elements; the table has only their heads.
 //!
-//! The bytes come from the network, and an attacker who could foresee where they hash to would turn every lookup into
+//! The bytes come from the network, and an attacker that could foresee where they hash to would turn every lookup into
 //! a walk over all elements. So each table has a hasher with random keys of its own ([`RandomState`]).
 //!
 //! No insertion pays for rehashing all elements. The table grows by a bucket at a time (linear hashing, Litwin 1980):

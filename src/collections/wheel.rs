@@ -152,7 +152,7 @@ impl<O: Copy> Wheel<O> {
     /// Time may go on by any amount. If it goes back, the latest time the wheel was told stands.
     ///
     /// An owner that is armed for a time not after `now` meanwhile is handed out as well, but after everything that
-    /// was due: who always does so keeps no other waiting, yet keeps the caller's loop from ending.
+    /// was due: an owner that always does so keeps no other waiting, yet keeps the caller's loop from ending.
     pub fn expire(&mut self, now: u64) -> Option<O> {
         self.now = self.now.max(now);
         while self.idle_until <= self.now {

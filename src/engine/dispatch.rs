@@ -1,7 +1,7 @@
 //! The only door to the application: what it is asked, told and given, and how much of it in one turn.
 //!
 //! A packet may cause much: thousands of messages, and each of them is for thousands. So each connection has a share of
-//! the turn. What is left when it is used up goes on in the next turn, with a flush and everybody else's share between;
+//! the turn. What is left when it is used up goes on in the next turn, with a flush and the shares of all others between;
 //! until then nothing more is read from that connection, and a request is not answered before its last message was told.
 
 use super::admission::{Answer, Outcome};
@@ -75,7 +75,7 @@ impl Engine {
             if !receiver.pace.is_open() {
                 return self.can_keep(left);
             }
-            // Its client may read, and so may others who got what it caused.
+            // Its client may read, and so may the clients of messages that it caused.
             self.turn.flush_due = true;
         }
         self.is_share_used_up() && self.can_keep(left)

@@ -164,7 +164,7 @@ impl ServerOptions {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Overflow {
-    /// The session closes with 1013 `Send queue full` behind what waits for its client.
+    /// The session closes with 1013 `Send queue full` behind its queue.
     #[default]
     Close,
     /// The session does not get the message, nor those that follow, until everything that waits for its client has left:
@@ -236,7 +236,8 @@ pub struct EndpointOptions {
     pub message_size: usize,
     /// Bytes that may wait for one session's client; default 1 MiB. Beyond it `send` says
     /// [`SendError::Full`](crate::SendError::Full), and what a broadcast does is said by [`EndpointOptions::overflow`]. An
-    /// empty queue takes any message.
+    /// empty queue takes any message. A message to many is also taken for a client that reads: until the flush, only
+    /// [`buffered_bytes`](crate::ServerOptions::buffered_bytes) bounds those of one callback.
     pub send_queue: usize,
     /// The policy for a message to many, or from a [`Handle`](crate::Handle), that finds no room for a session; default: the
     /// session is closed.

@@ -103,7 +103,7 @@ impl Engine {
         }
     }
 
-    /// A session's receiver takes more.
+    /// The receiver of a session takes more.
     fn go_on_with(&mut self, key: Key<Session>) {
         let Some(session) = self.sessions.get(key) else { return };
         if !session.queue.is_empty() || !session.is_open() {
@@ -113,7 +113,7 @@ impl Engine {
         }
     }
 
-    /// If somebody was told `Full`, and nothing waits any more: they are told, once.
+    /// A handler that was told `Full` is told once that the queue has drained, when all bytes have left.
     pub(super) fn settle_drain(&mut self, key: Key<Session>) {
         let Some(session) = self.sessions.get_mut(key) else { return };
         if session.awaited != Awaited::Drain || !session.queue.is_empty() {

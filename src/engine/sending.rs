@@ -148,7 +148,7 @@ impl Engine {
         }
     }
 
-    /// Somebody is told `Full`, and will be told when it is over.
+    /// A handler is told `Full`, and will be told when there is room again.
     fn note_full(&mut self, key: Key<Session>, room: &Room) {
         let Some(session) = self.sessions.get_mut(key) else { return };
         let wanted = u32::try_from(room.wanted).unwrap_or(u32::MAX);

@@ -125,7 +125,7 @@ impl<'a, S> Endpoint<'a, S> {
     ///
     /// ```
     /// # use sockjs_server::{Endpoint, Session};
-    /// /// Everybody's name, and one more visit for each.
+    /// /// The names of all, and one more visit for each.
     /// fn count_visit(endpoint: &mut Endpoint<'_, (String, usize)>) -> Vec<String> {
     ///     let mut names = Vec::new();
     ///     for session in endpoint.sessions() {

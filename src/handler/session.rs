@@ -83,7 +83,7 @@ impl<'a, S> Session<'a, S> {
         self.endpoint.engine.queued(self.key)
     }
 
-    /// Closes it: what waits goes out first, then the code and the reason. Nothing happens if it is closed already.
+    /// Closes it: queued messages go out first, then the code and the reason. Nothing happens if it is closed already.
     ///
     /// Codes are those of RFC 6455 §7.4; programs use 3000 to 4999. On a raw WebSocket a code that must not be sent
     /// goes out as 1000, and a reason is cut to 123 bytes.

@@ -115,7 +115,7 @@ impl Persistence {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Codings {
     Absent,
-    /// Only codings that are not `chunked`: if it ends here, nobody knows where the body does.
+    /// Only codings that are not `chunked`: if the list ends here, the end of the body is unknown.
     Unframed,
     Chunked,
     /// `chunked` over codings that are not known here.

@@ -1,4 +1,4 @@
-//! Who a client is when proxies stand between: `X-Forwarded-For` and `X-Forwarded-Proto`.
+//! The address of a client behind proxies: `X-Forwarded-For` and `X-Forwarded-Proto`.
 //!
 //! In go the address that the connection came from, field values, and the networks of the proxies that are trusted; out
 //! comes the client's address and its scheme. Any client can send these fields: what no trusted proxy vouches for is not believed.

@@ -15,7 +15,7 @@ use super::{HeadLimits, HttpError, target};
 /// The most header fields a request can have, whatever its limits say.
 pub const MAX_HEADERS: usize = 256;
 
-/// Room for the fields of one request, on the stack of whoever reads it. It is not initialised: only what a
+/// Room for the fields of one request, on the stack of the caller. It is not initialised: only what a
 /// head fills costs time.
 pub struct HeaderStorage<'b>([MaybeUninit<Header<'b>>; MAX_HEADERS]);
 

@@ -1,4 +1,4 @@
-//! The only room with sockets and a clock: sleeps until something happens, reads into one shared buffer, hands the
+//! The only module with sockets and a clock: sleeps until something happens, reads into one shared buffer, hands the
 //! bytes to the engine, and writes what the engine has to send.
 //!
 //! Events are edge-triggered, so what an event said is remembered until a read or an accept finds nothing more. A read
@@ -253,7 +253,7 @@ impl Reactor {
                 match socket.reading {
                     // It has its turn already.
                     Reading::Queued => return,
-                    // Nobody reads what would say so.
+                    // A paused socket is not read, so that no read would report the failure.
                     Reading::Paused if event.is_error() => {
                         return engine.receive(key, Arrival::Failure, application);
                     }
@@ -389,7 +389,7 @@ impl Reactor {
             engine.receive(key, Arrival::Failure, application);
         }
         if index >= self.sockets.capacity() {
-            // By an eighth, not to twice as much: most of it would be for nobody.
+            // By an eighth, not to twice as much: most of it would stay unused.
             let missing = index + 1 - self.sockets.len();
             self.sockets.reserve_exact(missing.max(self.sockets.len() / 8));
         }

@@ -1,6 +1,6 @@
 //! The page that clients load into a hidden iframe to reach another domain (protocol, section 4).
 //!
-//! In go the URL of the client library and the policy of who may frame the page; out come the page and its entity tag,
+//! In go the URL of the client library and the policy that says which pages may frame it; out come the page and its entity tag,
 //! made once for each endpoint.
 
 use super::transport::SET_DOMAIN;

@@ -32,7 +32,7 @@ pub enum Opcode {
     Close = 0x8,
     /// A question whether the peer is there.
     Ping = 0x9,
-    /// The answer to it; or a heartbeat that nobody asked for.
+    /// The answer to it; or a heartbeat without a ping before it.
     Pong = 0xA,
 }
 

@@ -1,5 +1,5 @@
 //! The opening handshake (RFC 6455 §4.2). What the request offers goes in, the accept key or the refusal
-//! comes out. Header fields are found and split by the caller, who knows HTTP; nothing of the request is kept
+//! comes out. Header fields are found and split by the caller, which knows HTTP; nothing of the request is kept
 //! or echoed.
 
 use base64::Engine as _;

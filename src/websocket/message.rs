@@ -103,7 +103,7 @@ impl Decoder {
         let total = input.len();
         let mut rest = input;
         let event = loop {
-            // Who does not put a state back, because of an error, leaves the decoder closed.
+            // A branch that does not put a state back, because of an error, leaves the decoder closed.
             match mem::replace(&mut self.state, State::Closed) {
                 State::Header(message) => {
                     if let Some(event) = self.read_frame(&mut rest, message, limit, spare)? {

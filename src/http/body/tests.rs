@@ -246,7 +246,10 @@ fn overhead_is_limited() {
         assert_eq!(found, Err(HttpError::ChunkOverhead), "{:?}", &raw[..40]);
     }
 
-    // But plain chunks are no overhead, however many they are.
+    // But as many plain chunks as the body has bytes are no overhead.
+    let raw = "1\r\nx\r\n".repeat(LIMIT) + "0\r\n\r\n";
+    check(Framing::Chunked, raw.as_bytes(), Ok(Some(("x".repeat(LIMIT).as_bytes(), raw.len()))));
+    // Nor are more of them than the limit has bytes.
     for chunk in ["1\r\nx\r\n", "10\r\n0123456789abcdef\r\n"] {
         let raw = chunk.repeat(limit + 1) + "0\r\n\r\n";
         let found = decode_in_packets(Framing::Chunked, raw.len(), raw.as_bytes(), &[raw.len()]);
