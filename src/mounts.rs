@@ -77,7 +77,7 @@ impl Mounts {
     /// Tells the observer of messages that were skipped, if there are any.
     fn observe_gap(&mut self, engine: &Engine, key: Key<engine::Session>, messages: u64) {
         if messages > 0 {
-            let endpoint = engine.endpoint_of(key).map_or("", |number| engine.prefix(number));
+            let endpoint = prefix_of(engine, key);
             self.observe(&Event::Skipped { session: SessionId(key), endpoint, messages });
         }
     }
@@ -125,7 +125,7 @@ impl Application for Mounts {
 
     fn opened(&mut self, engine: &mut Engine, key: Key<engine::Session>, request: &Request<'_>) {
         if self.observer.is_some() {
-            let endpoint = engine.endpoint_of(key).map_or("", |number| engine.prefix(number));
+            let endpoint = prefix_of(engine, key);
             self.observe(&Event::Opened { session: SessionId(key), endpoint, request });
         }
         self.call(engine, key, |mount, engine, number| {
@@ -141,7 +141,7 @@ impl Application for Mounts {
     fn closed(&mut self, engine: &mut Engine, key: Key<engine::Session>, close: &Close) {
         self.observe_gap(engine, key, close.skipped);
         if self.observer.is_some() {
-            let endpoint = engine.endpoint_of(key).map_or("", |number| engine.prefix(number));
+            let endpoint = prefix_of(engine, key);
             self.observe(&Event::Closed { session: SessionId(key), endpoint, close });
         }
         self.call(engine, key, |mount, engine, number| mount.on_close(engine, number, key, close));
@@ -188,6 +188,11 @@ impl Application for Mounts {
             Response::new(500)
         })
     }
+}
+
+/// The prefix of a session's endpoint.
+fn prefix_of(engine: &Engine, key: Key<engine::Session>) -> &str {
+    engine.endpoint_of(key).map_or("", |number| engine.prefix(number))
 }
 
 /// One endpoint, if its sessions have this state.
@@ -294,6 +299,16 @@ where
         let endpoint = Endpoint::new(engine, number, others);
         call(&mut self.handler, &mut Session::new(endpoint, key, slot, state));
     }
+
+    /// Calls the handler with its endpoint.
+    fn with_endpoint(
+        &mut self,
+        engine: &mut Engine,
+        number: EndpointNumber,
+        call: impl FnOnce(&mut H, &mut Endpoint<'_, S>),
+    ) {
+        call(&mut self.handler, &mut Endpoint::new(engine, number, self.states.values()));
+    }
 }
 
 impl<S, H> Mount for Mounted<S, H>
@@ -377,18 +392,15 @@ where
     }
 
     fn on_endpoint_timer(&mut self, engine: &mut Engine, number: EndpointNumber, timer: u32) {
-        let endpoint = &mut Endpoint::new(engine, number, self.states.values());
-        self.handler.on_endpoint_timer(endpoint, timer);
+        self.with_endpoint(engine, number, |handler, endpoint| handler.on_endpoint_timer(endpoint, timer));
     }
 
     fn on_group_start(&mut self, engine: &mut Engine, number: EndpointNumber, name: &str) {
-        let endpoint = &mut Endpoint::new(engine, number, self.states.values());
-        self.handler.on_group_start(endpoint, name);
+        self.with_endpoint(engine, number, |handler, endpoint| handler.on_group_start(endpoint, name));
     }
 
     fn on_group_end(&mut self, engine: &mut Engine, number: EndpointNumber, name: &str) {
-        let endpoint = &mut Endpoint::new(engine, number, self.states.values());
-        self.handler.on_group_end(endpoint, name);
+        self.with_endpoint(engine, number, |handler, endpoint| handler.on_group_end(endpoint, name));
     }
 
     fn drop_state(&mut self) -> Option<bool> {

@@ -1,6 +1,5 @@
 //! The door between the engine and the handlers: what they are asked, and what they are shown.
 
-use super::endpoint::EndpointNumber;
 use std::borrow::Cow;
 use std::fmt;
 use std::io;
@@ -9,6 +8,7 @@ use std::sync::Arc;
 
 use super::admission::Refusal;
 use super::answers::Exchange;
+use super::endpoint::EndpointNumber;
 use super::session::{Close, Session, SessionId};
 use super::{Connection, Engine};
 use crate::collections::Key;

@@ -403,8 +403,8 @@ impl Connection {
     }
 
     /// Sends one frame. A response ends with it if it is a polling one, or has reached its limit. `true`: so it did.
-    pub(super) fn write_frame(&mut self, frame: Frame<'_>, response_limit: usize, pool: &mut Pool) -> bool {
-        self.writing.write_frame(frame, response_limit, &mut self.outbox, pool) && self.end_response(pool)
+    pub(super) fn write_frame(&mut self, frame: Frame<'_>, pool: &mut Pool) -> bool {
+        self.writing.write_frame(frame, &mut self.outbox, pool) && self.end_response(pool)
     }
 
     /// Writes the last byte of a receiver's response. `false`: there is none.

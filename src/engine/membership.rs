@@ -1,10 +1,10 @@
 //! Sessions join groups and leave them. Nothing here calls the application: that a group got its first member, or lost its
 //! last one, is noted, and told from `dispatch`.
 
-use super::endpoint::EndpointNumber;
 use std::sync::Arc;
 
 use super::Engine;
+use super::endpoint::EndpointNumber;
 use super::groups::JoinError;
 use super::queues::Notice;
 use super::session::Session;

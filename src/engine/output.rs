@@ -94,8 +94,9 @@ impl Engine {
                     connection.since = client_can_answer(connection, self.time.read(), self.stage);
                     self.arm_session(session);
                 }
-                let round_trip = self.sessions.get_mut(session).and_then(Session::round_trip_mut);
-                if let (true, Some(round_trip)) = (is_ping_out, round_trip) {
+                if is_ping_out
+                    && let Some(round_trip) = self.sessions.get_mut(session).and_then(Session::round_trip_mut)
+                {
                     round_trip.note_ping_sent(self.time.now());
                 }
                 self.go_on_with(session);
@@ -132,13 +133,17 @@ impl Engine {
     /// The answer is in the outbox: behind it comes the next request, or the end.
     pub(super) fn finish_response(&mut self, key: Key<Connection>, keep_alive: bool) {
         let Some(connection) = self.connections.get_mut(key) else { return };
+        let is_sent = connection.outbox.is_empty();
         connection.answered(keep_alive, self.time.now());
         match keep_alive {
             true if connection.inbox.is_empty() => {}
             true => self.postpone(key),
             false => self.drop_inbox(key),
         }
-        self.send_later(key);
+        // A receiver's response has left already, and nothing follows it on a connection that is kept.
+        if !keep_alive || !is_sent {
+            self.send_later(key);
+        }
         self.arm_connection(key);
     }
 

@@ -1,11 +1,11 @@
 //! Work that is put off: until the unit of input at hand was dealt with, until the flush, or until the next turn.
 
-use super::endpoint::EndpointNumber;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 
 use super::Engine;
 use super::connection::{Connection, Unsent};
+use super::endpoint::EndpointNumber;
 use super::groups::Group;
 use super::session::{Session, Unflushed};
 use super::turn::Order;

@@ -45,10 +45,9 @@ impl Engine {
         // A stream of HTTP/1.0 ends with its connection.
         let exchange = Exchange { keep_alive: exchange.keep_alive && chunked, ..*exchange };
         self.buffers.scratch.clear();
-        let is_open_to_host = label
-            .endpoint
-            .and_then(|number| self.endpoints.of(number))
-            .is_none_or(|endpoint| endpoint.origins.is_empty());
+        let endpoint = label.endpoint.and_then(|number| self.endpoints.of(number));
+        let is_open_to_host = endpoint.is_none_or(|endpoint| endpoint.origins.is_empty());
+        let limit = endpoint.map_or(0, |endpoint| endpoint.options.response_limit);
         let callback = callback.as_ref().map_or("", Callback::as_str);
         transport.prelude(callback, is_open_to_host, &mut self.buffers.scratch);
         connection.outbox.write_long(self.buffers.scratch.len(), &mut self.memory.pool, |out| {
@@ -64,7 +63,8 @@ impl Engine {
         let keep_alive = exchange.keep_alive;
         // From here on the timer of the session watches over the wait.
         self.time.timers.cancel(&mut connection.timer);
-        let stream = Stream { session, transport, chunked, keep_alive, sent: 0 };
+        let left = u32::try_from(limit).unwrap_or(u32::MAX);
+        let stream = Stream { session, transport, chunked, keep_alive, left };
         connection.begin_stream(stream, self.time.now());
         self.send_later(exchange.key);
     }
@@ -72,10 +72,7 @@ impl Engine {
     /// Sends one frame through a receiver, which may end with it.
     pub(super) fn emit(&mut self, key: Key<Connection>, frame: Frame<'_>) {
         let Some(connection) = self.connections.get_mut(key) else { return };
-        let session = connection.session().and_then(|session| self.sessions.get(session));
-        let endpoint = session.and_then(|session| self.endpoints.of(session.endpoint));
-        let response_limit = endpoint.map_or(0, |endpoint| endpoint.options.response_limit);
-        let has_ended = connection.write_frame(frame, response_limit, &mut self.memory.pool);
+        let has_ended = connection.write_frame(frame, &mut self.memory.pool);
         self.send_later(key);
         if has_ended {
             self.await_reader(key);

@@ -268,8 +268,8 @@ impl Engine {
         Ok(room)
     }
 
-    /// Those who were told `Full` because the whole server was, and would get now what they wanted. (Who wants much does
-    /// not keep the others waiting.)
+    /// Sessions that were told `Full` for want of memory, and would get now what they wanted, are drained. (A session that
+    /// wants much does not keep the others waiting.)
     pub(super) fn settle_waiting_for_memory(&mut self) {
         for _ in 0..self.queues.waiting_for_memory.len() {
             if self.is_short_of_memory(0) {
@@ -285,13 +285,13 @@ impl Engine {
         }
     }
 
-    /// Whether one of them would get it.
+    /// Whether one of those sessions would get what it wanted.
     pub(super) fn has_room_for_waiting(&self) -> bool {
         !self.is_short_of_memory(0)
             && self.queues.waiting_for_memory.iter().any(|key| self.has_room_for(*key))
     }
 
-    /// Whether one that starves would get what it wanted; one that is gone wants nothing.
+    /// Whether a session that waits for memory would get what it wanted; one that is gone wants nothing.
     fn has_room_for(&self, key: Key<Session>) -> bool {
         match self.sessions.get(key).map(|session| session.awaited) {
             Some(Awaited::Room(wanted)) => !self.is_output_over(wanted as usize),

@@ -1,6 +1,5 @@
 //! One session: its state, the queue for its client, and how it ended.
 
-use super::endpoint::EndpointNumber;
 use std::fmt;
 use std::sync::Arc;
 
@@ -8,6 +7,7 @@ use super::Millis;
 use super::app_timers::AppTimers;
 use super::byte_queue::ByteQueue;
 use super::connection::Connection;
+use super::endpoint::EndpointNumber;
 use crate::collections::{Hashed, Key, Link, Linked, Timer};
 use crate::sockjs::Transport;
 

@@ -59,8 +59,8 @@ pub(super) struct Stream {
     /// HTTP/1.1: each frame is a chunk of its own. HTTP/1.0: the response ends with the connection.
     pub(super) chunked: bool,
     pub(super) keep_alive: bool,
-    /// Bytes of frames so far, framing included, prelude not.
-    pub(super) sent: u32,
+    /// Bytes of frames up to its limit, framing included, prelude not. The frame that reaches it ends the response.
+    pub(super) left: u32,
 }
 
 /// The receiver that lives as long as its session.
@@ -83,9 +83,6 @@ pub(super) enum Ping {
     /// 16 bits, since it is never far from the present.
     Outstanding(u16),
 }
-
-/// The largest frame of a stream is far below this; a stream that comes near it is over.
-const MOST_SENT: u32 = u32::MAX;
 
 impl Writing {
     /// Bytes of memory that it holds beside itself.
@@ -126,13 +123,7 @@ impl Writing {
     }
 
     /// Writes one frame in the framing of the transport. `true`: the response must end with it.
-    pub(super) fn write_frame(
-        &mut self,
-        frame: Frame<'_>,
-        response_limit: usize,
-        out: &mut ByteQueue,
-        pool: &mut Pool,
-    ) -> bool {
+    pub(super) fn write_frame(&mut self, frame: Frame<'_>, out: &mut ByteQueue, pool: &mut Pool) -> bool {
         match self {
             Writing::Frames(_) => {
                 out.write_long(frame.copied_length(), pool, |out| {
@@ -143,8 +134,8 @@ impl Writing {
             }
             Writing::Stream(stream) => {
                 let size = stream.write(frame, out, pool);
-                stream.sent = stream.sent.saturating_add(u32::try_from(size).unwrap_or(MOST_SENT));
-                stream.sent as usize >= response_limit || stream.sent == MOST_SENT
+                stream.left = stream.left.saturating_sub(u32::try_from(size).unwrap_or(u32::MAX));
+                stream.left == 0
             }
             Writing::Poll(poll) => {
                 poll.write(frame, out, pool);

@@ -29,8 +29,7 @@ impl Engine {
         let Some(&Socket { session, .. }) = connection.websocket() else { return Step::Keep(0) };
         let Some(decoder) = connection.decoder_mut() else { return Step::Keep(0) };
         let mut decoder = std::mem::take(decoder);
-        let raw = self.transport(session) == Some(Transport::RawWebSocket);
-        let limit = self.message_limit(session, raw);
+        let (raw, limit) = self.format_of(session);
         let step = match decoder.decode(input, limit, &mut self.buffers.assembly) {
             Ok((0, Event::NeedMore)) => Step::Keep(input.len()),
             Ok((used, event)) => {
@@ -64,10 +63,15 @@ impl Engine {
         step
     }
 
-    fn message_limit(&self, session: Key<Session>, raw: bool) -> usize {
-        let Some(session) = self.sessions.get(session) else { return 0 };
-        let Some(endpoint) = self.endpoints.of(session.endpoint) else { return 0 };
-        if raw { endpoint.options.message_size } else { endpoint.payload_limit() }
+    /// Whether the messages of a session go without SockJS framing, and the most bytes that one of its payloads may have.
+    fn format_of(&self, session: Key<Session>) -> (bool, usize) {
+        let Some(session) = self.sessions.get(session) else { return (false, 0) };
+        let raw = session.transport == Transport::RawWebSocket;
+        let limit = self.endpoints.of(session.endpoint).map_or(0, |endpoint| match raw {
+            true => endpoint.options.message_size,
+            false => endpoint.payload_limit(),
+        });
+        (raw, limit)
     }
 
     /// Acts on a frame of a SockJS session, or on a control frame of a raw WebSocket.

@@ -63,7 +63,7 @@ pub(super) fn connection(engine: &Engine, key: Key<Connection>) -> u64 {
         Writing::Last { session, keep_alive } => hash((session.is_some(), keep_alive)),
         Writing::Owed(owed) => hash(owed.keep_alive),
         Writing::Poll(poll) => hash(poll.keep_alive),
-        Writing::Stream(stream) => hash((stream.sent, stream.keep_alive)),
+        Writing::Stream(stream) => hash((stream.left, stream.keep_alive)),
         Writing::Frames(socket) => hash(discriminant(&socket.ping)),
         Writing::Idle | Writing::Abandoned | Writing::Closing | Writing::Shut | Writing::Gone => 0,
     };

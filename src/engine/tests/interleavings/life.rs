@@ -5,7 +5,7 @@ use std::hash::Hash;
 use super::fingerprint::SERIAL;
 use crate::collections::Key;
 use crate::engine::tests::world::Moment;
-use crate::engine::{Cause, Close, EndpointOptions, Engine, Session};
+use crate::engine::{Cause, Close, EndpointOptions, Engine, SendError, Session};
 
 /// A stream ends with its second message, and two messages fill a queue.
 pub(super) fn options() -> EndpointOptions {
@@ -43,7 +43,7 @@ pub(super) fn panics_at_open(engine: &mut Engine, key: Key<Session>, moment: Mom
 }
 
 /// The cause in what the recorder has of a close.
-pub(super) fn cause_of(line: &str) -> Cause {
+fn cause_of(line: &str) -> Cause {
     let name = line.rsplit(' ').next().expect("a word");
     let causes = [
         Cause::Application,
@@ -55,6 +55,39 @@ pub(super) fn cause_of(line: &str) -> Cause {
     ];
     let found = causes.into_iter().find(|cause| format!("{cause:?}") == name);
     found.unwrap_or_else(|| panic!("{line}"))
+}
+
+/// Notes a line of what the application was told: an opening, a message in order and once, a drain. Of a close it returns the
+/// session and the cause, which each kind of client checks.
+pub(super) fn note(
+    line: &str,
+    lives: &mut Vec<Life>,
+    untold: &mut Vec<String>,
+    now: u64,
+) -> Option<(usize, Cause)> {
+    let mut words = line.split(' ');
+    let number: usize = words.next().expect("a number").parse().expect("a number");
+    let what = words.next().expect("what was told");
+    if what == "open" {
+        assert_eq!(number, lives.len(), "open is told once");
+        lives.push(Life::begin(now));
+        return None;
+    }
+    let life = lives.get_mut(number).expect("open is told first");
+    assert_eq!(life.close, None, "{line} behind the close");
+    match what {
+        "message" => {
+            assert!(!untold.is_empty(), "{line} twice");
+            assert_eq!(words.next(), Some(&*untold.remove(0)), "in order, and once");
+        }
+        "drain" => assert!(std::mem::take(&mut life.awaits_drain), "nothing was full"),
+        _ => {
+            let cause = cause_of(line);
+            life.close = Some(cause);
+            return Some((number, cause));
+        }
+    }
+    None
 }
 
 /// What became of a session so far.
@@ -94,13 +127,13 @@ impl Life {
         Self { received_until: now, ..Self::default() }
     }
 
-    /// The next message of the application.
-    pub(super) fn next_message(&self) -> String {
-        message(self.accepted)
-    }
-
-    pub(super) fn accept(&mut self) {
-        self.accepted += 1;
+    /// The application sends its next message.
+    pub(super) fn send(&mut self, engine: &mut Engine, key: Key<Session>) {
+        match engine.send(key, &message(self.accepted)) {
+            Ok(()) => self.accepted += 1,
+            Err(SendError::Full) => self.awaits_drain = true,
+            Err(error) => panic!("{error:?} of a session that is open"),
+        }
     }
 
     /// Whether the client has read that it is over.

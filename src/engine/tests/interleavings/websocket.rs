@@ -1,11 +1,11 @@
 //! One session over WebSocket, SockJS or raw: it lives as long as its connection. Then the client may come again.
 
 use super::fingerprint::{self, hash, without_serials};
-use super::life::{Life, PANIC, cause_of, handler, message, options};
+use super::life::{Life, PANIC, handler, message, note, options};
 use super::search::{Ending, Scenario};
 use crate::collections::Key;
 use crate::engine::tests::world::{World, quick};
-use crate::engine::{Arrival, Cause, Connection, SendError, Session};
+use crate::engine::{Arrival, Cause, Connection, Session};
 
 /// What happens, in a turn of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -140,11 +140,7 @@ impl WebSocket {
     fn application_sends(&mut self) {
         let Some(key) = self.session() else { return };
         let life = self.lives.last_mut().expect("a session has a life");
-        match self.world.engine.send(key, &life.next_message()) {
-            Ok(()) => life.accept(),
-            Err(SendError::Full) => life.awaits_drain = true,
-            Err(error) => panic!("{error:?} of a session that is open"),
-        }
+        life.send(&mut self.world.engine, key);
     }
 
     fn note_leaving(&mut self) {
@@ -226,26 +222,9 @@ impl WebSocket {
     /// What the application was told since.
     fn hear(&mut self) {
         for line in self.world.heard() {
-            let mut words = line.split(' ');
-            let number: usize = words.next().expect("a number").parse().expect("a number");
-            let what = words.next().expect("what was told");
-            if what == "open" {
-                assert_eq!(number, self.lives.len(), "open is told once");
-                self.lives.push(Life::begin(self.world.engine.now()));
-                continue;
-            }
-            let life = self.lives.get_mut(number).expect("open is told first");
-            assert_eq!(life.close, None, "{line} behind the close");
-            match what {
-                "message" => {
-                    assert!(!self.untold.is_empty(), "{line} twice");
-                    assert_eq!(words.next(), Some(&*self.untold.remove(0)), "in order, and once");
-                }
-                "drain" => assert!(std::mem::take(&mut life.awaits_drain), "nothing was full"),
-                _ => {
-                    life.close = Some(cause_of(&line));
-                    self.check_cause(number);
-                }
+            let now = self.world.engine.now();
+            if let Some((number, _)) = note(&line, &mut self.lives, &mut self.untold, now) {
+                self.check_cause(number);
             }
         }
     }

@@ -4,7 +4,7 @@ use super::Http;
 use crate::engine::Cause;
 use crate::engine::tests::interleavings::client::{Asked, Client, Part};
 use crate::engine::tests::interleavings::fingerprint;
-use crate::engine::tests::interleavings::life::{Life, cause_of};
+use crate::engine::tests::interleavings::life::note;
 
 /// Milliseconds after which a session without a receiver is closed.
 const DISCONNECT_DELAY: u64 = 5000;
@@ -13,27 +13,9 @@ impl Http {
     /// What the application was told since.
     pub(super) fn hear(&mut self) {
         for line in self.world.heard() {
-            let mut words = line.split(' ');
-            let number: usize = words.next().expect("a number").parse().expect("a number");
-            let what = words.next().expect("what was told");
-            if what == "open" {
-                assert_eq!(number, self.lives.len(), "open is told once");
-                self.lives.push(Life::begin(self.world.engine.now()));
-                continue;
-            }
-            let life = self.lives.get_mut(number).expect("open is told first");
-            assert_eq!(life.close, None, "{line} behind the close");
-            match what {
-                "message" => {
-                    assert!(!self.untold.is_empty(), "{line} twice");
-                    assert_eq!(words.next(), Some(&*self.untold.remove(0)), "in order, and once");
-                }
-                "drain" => assert!(std::mem::take(&mut life.awaits_drain), "nothing was full"),
-                _ => {
-                    let cause = cause_of(&line);
-                    life.close = Some(cause);
-                    self.check_cause(number, cause);
-                }
+            let now = self.world.engine.now();
+            if let Some((number, cause)) = note(&line, &mut self.lives, &mut self.untold, now) {
+                self.check_cause(number, cause);
             }
         }
     }

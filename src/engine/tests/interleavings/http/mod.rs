@@ -8,7 +8,7 @@ use super::life::{Life, PANIC, message, options};
 use super::search::{Ending, Scenario};
 use crate::collections::Key;
 use crate::engine::tests::world::{Behaviour, World, quick};
-use crate::engine::{Arrival, Cause, SendError, Session};
+use crate::engine::{Arrival, Cause, Session};
 use std::fmt;
 
 /// What happens.
@@ -147,11 +147,7 @@ impl Http {
     fn application_sends(&mut self) {
         let Some(key) = self.session() else { return };
         let life = self.lives.last_mut().expect("a session has a life");
-        match self.world.engine.send(key, &life.next_message()) {
-            Ok(()) => life.accept(),
-            Err(SendError::Full) => life.awaits_drain = true,
-            Err(error) => panic!("{error:?} of a session that is open"),
-        }
+        life.send(&mut self.world.engine, key);
     }
 
     fn application_closes(&mut self) {
