@@ -127,6 +127,7 @@ pub mod websocket;
 mod containment;
 mod handle;
 mod handler;
+mod layer;
 mod mailbox;
 mod mounts;
 mod reactor;
@@ -145,7 +146,8 @@ pub use engine::{
 pub use handle::{Handle, HandleError, Pending};
 pub use handler::{Context, Endpoint, EndpointId, Handler, Session, handler_fn};
 pub use http::{Network, NetworkError};
-pub use server::{MountError, Preamble, Report, Server};
+pub use layer::{Layer, LayerError, LayerFactory, PLAIN_AT_ONCE, Received};
+pub use server::{ListenerOptions, MountError, Preamble, Report, Server};
 pub use sockjs::{Transport, Transports};
 
 /// The README's snippets compile as they stand.

@@ -27,6 +27,8 @@ pub(super) struct Socket {
     /// A read may leave room in the buffer and bytes in the socket: on a Unix socket it stops where a client attached
     /// descriptors or its credentials (unix(7)), on TCP in front of a byte that was marked as urgent (tcp(7)).
     pub(super) stops_short: bool,
+    /// A layer stands between the socket and the engine.
+    pub(super) is_layered: bool,
 }
 
 /// What is known of the bytes in a socket.
@@ -53,13 +55,13 @@ fn interests() -> Interest {
 }
 
 impl Socket {
-    pub(super) fn new(generation: u32, stream: Stream) -> Self {
+    pub(super) fn new(generation: u32, stream: Stream, is_layered: bool) -> Self {
         let stops_short = match &stream {
             Stream::Tcp(_) => !TELLS_OF_URGENT,
             #[cfg(unix)]
             Stream::Unix(_) => true,
         };
-        Self { generation, stream, reading: Reading::Drained, hung_up: false, stops_short }
+        Self { generation, stream, reading: Reading::Drained, hung_up: false, stops_short, is_layered }
     }
 }
 
