@@ -127,6 +127,7 @@ pub mod websocket;
 mod containment;
 mod handle;
 mod handler;
+mod incoming;
 mod layer;
 mod mailbox;
 mod mounts;
@@ -146,6 +147,7 @@ pub use engine::{
 pub use handle::{Handle, HandleError, Pending};
 pub use handler::{Context, Endpoint, EndpointId, Handler, Session, handler_fn};
 pub use http::{Network, NetworkError};
+pub use incoming::Incoming;
 pub use layer::{Layer, LayerError, LayerFactory, PLAIN_AT_ONCE, Received};
 pub use server::{ListenerOptions, MountError, Preamble, Report, Server};
 pub use sockjs::{Transport, Transports};

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use crate::engine::{
     Counters, EndpointOptions, Engine, Event, OptionError, Request, Response, ServerOptions, sooner,
 };
-use crate::handle::{Handle, Pending};
+use crate::handle::{ForServer, Handle, Pending};
 use crate::handler::{Context, Endpoint, EndpointId, Handler};
 use crate::http::is_normal_path;
 use crate::mailbox::{Blocks, Mailbox, weigh};
@@ -369,8 +369,14 @@ impl Server {
             };
             let weight = weigh(&command);
             self.engine.note_command();
-            if let Some(ending) = command.run(&mut self.engine, &mut self.mounts) {
-                self.end(ending);
+            match command.run(&mut self.engine, &mut self.mounts) {
+                None => {}
+                Some(ForServer::Add(connection)) => {
+                    let (connection, already_read) = *connection;
+                    // The observer is told of one too many; otherwise the system has failed, and the client sees the close.
+                    let _ = self.add_connection(connection, already_read);
+                }
+                Some(ForServer::End(ending)) => self.end(ending),
             }
             done.note(weight);
             self.reactor.carry_out(&mut self.engine, &mut self.mounts);

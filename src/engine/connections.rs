@@ -18,6 +18,9 @@ use crate::websocket::close;
 /// The status under which a log sees a connection that its client has one too many of (RFC 6585 §4). It is not sent.
 const TOO_MANY: u16 = 429;
 
+/// The status under which a log sees a connection that the server has no room for. It is not sent.
+const FULL: u16 = 503;
+
 /// The head of an answer at most, with what it echoes.
 const HEAD: usize = 3 << 10;
 
@@ -55,6 +58,12 @@ impl Engine {
             connection.expect_proxy_header();
         }
         key
+    }
+
+    /// Refuses a connection that the program hands in, since there are as many as there may be.
+    pub fn refuse_connection(&mut self, peer: Option<SocketAddr>) {
+        self.counters.refused.overloaded += 1;
+        self.queues.notices.push_back(Notice::Refused(peer, FULL));
     }
 
     /// Clients name this connection `https`: TLS ends in the driver.

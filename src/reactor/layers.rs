@@ -152,6 +152,31 @@ impl Reactor {
         }
     }
 
+    /// Wire bytes of a connection that the program has read.
+    pub(super) fn replay(
+        &mut self,
+        key: Key<Connection>,
+        wire: &[u8],
+        engine: &mut Engine,
+        application: &mut dyn Application,
+    ) {
+        let mut chunks = wire.chunks(BUFFER);
+        let mut goes = Some(Goes::On);
+        loop {
+            let count = match goes {
+                None | Some(Goes::Ended) => return,
+                Some(Goes::More) => 0,
+                Some(Goes::On) => {
+                    let Some(chunk) = chunks.next() else { return };
+                    let Some(buffer) = self.buffer.get_mut(..chunk.len()) else { return };
+                    buffer.copy_from_slice(chunk);
+                    chunk.len()
+                }
+            };
+            goes = self.take_wire(key, count, engine, application);
+        }
+    }
+
     /// So many wire bytes of a connection are in the buffer: its layer makes plain ones of them, and the engine takes those.
     /// `None`: the connection is over, or its client has ended.
     fn take_wire(

@@ -26,19 +26,20 @@ pub(crate) enum Acceptor {
 }
 
 /// A connection that came in.
-pub(super) struct Accepted {
-    pub(super) stream: Stream,
+pub(crate) struct Accepted {
+    pub(crate) stream: Stream,
     /// `None` on a Unix socket.
-    pub(super) peer: Option<SocketAddr>,
+    pub(crate) peer: Option<SocketAddr>,
     /// It begins with a PROXY header.
-    pub(super) proxied: bool,
-    pub(super) layer: Option<NewLayer>,
+    pub(crate) proxied: bool,
+    pub(crate) layer: Option<NewLayer>,
 }
 
 /// The layer of a connection, fresh from its factory, or why there is none.
 pub(crate) struct NewLayer {
-    pub(super) layer: Result<Box<dyn Layer>, Fault>,
-    pub(super) is_https: bool,
+    /// `None` while it is dropped.
+    layer: Option<Result<Box<dyn Layer>, Fault>>,
+    is_https: bool,
 }
 
 /// What the connections of a listener begin with.
@@ -56,6 +57,23 @@ pub(crate) struct Factory {
     is_https: bool,
 }
 
+impl NewLayer {
+    pub(crate) fn made(layer: Box<dyn Layer>, is_https: bool) -> Self {
+        Self { layer: Some(Ok(layer)), is_https }
+    }
+
+    /// The layer, or why there is none; and whether clients name it `https`.
+    pub(super) fn take(mut self) -> (Result<Box<dyn Layer>, Fault>, bool) {
+        (self.layer.take().unwrap_or(Err(Fault::Panic)), self.is_https)
+    }
+}
+
+impl Drop for NewLayer {
+    fn drop(&mut self) {
+        discard(self.layer.take());
+    }
+}
+
 impl Factory {
     pub(crate) fn new(factory: Box<dyn LayerFactory>) -> Self {
         Self { is_https: factory.is_https(), factory: Some(factory) }
@@ -67,7 +85,7 @@ impl Factory {
             Some(layer) => layer.map_err(Fault::Error),
             None => Err(Fault::Panic),
         };
-        Some(NewLayer { layer, is_https: self.is_https })
+        Some(NewLayer { layer: Some(layer), is_https: self.is_https })
     }
 }
 

@@ -21,10 +21,10 @@ use crate::collections::Key;
 use crate::engine::{Application, Arrival, Connection, Engine, Event, Millis, Order, TimeSource, sooner};
 use layered::Layered;
 use layers::Layers;
-use listener::NewLayer;
-use listener::{Accepted, Failure, Listeners};
-pub(crate) use listener::{Acceptor, Begins, Factory};
+pub(crate) use listener::{Accepted, Acceptor, Begins, Factory, NewLayer};
+use listener::{Failure, Listeners};
 use round::{Round, Told};
+pub(crate) use socket::Stream;
 use socket::{Reading, Socket};
 
 /// The shared read buffer.
@@ -406,6 +406,23 @@ impl Reactor {
         accepts || (engine.can_accept() && self.listeners.are_waiting())
     }
 
+    /// Takes in a connection from elsewhere, of which these bytes are read already.
+    pub(crate) fn adopt(
+        &mut self,
+        accepted: Accepted,
+        mut already_read: Vec<u8>,
+        engine: &mut Engine,
+        application: &mut dyn Application,
+    ) {
+        let is_layered = accepted.layer.is_some();
+        let key = self.add(accepted, engine, application);
+        if is_layered {
+            self.replay(key, &already_read, engine, application);
+        } else if !already_read.is_empty() {
+            engine.receive(key, Arrival::Bytes(&mut already_read), application);
+        }
+    }
+
     fn add(
         &mut self,
         accepted: Accepted,
@@ -419,7 +436,7 @@ impl Reactor {
             // Dropped at the end of the turn, like any other.
             engine.receive(key, Arrival::Failure, application);
         }
-        let layered = layer.and_then(|NewLayer { layer, is_https }| {
+        let layered = layer.map(NewLayer::take).and_then(|(layer, is_https)| {
             if is_https {
                 engine.note_https(key);
             }

@@ -1,7 +1,7 @@
 //! The two kinds of stream that a listener accepts, as one.
 
 use std::io::{self, IoSlice, Read, Write};
-use std::net::Shutdown;
+use std::net::{self, Shutdown};
 
 use mio::event::Source;
 use mio::net::TcpStream;
@@ -10,7 +10,7 @@ use mio::net::UnixStream;
 use mio::{Interest, Registry, Token};
 
 /// A connected socket.
-pub(super) enum Stream {
+pub(crate) enum Stream {
     Tcp(TcpStream),
     #[cfg(unix)]
     Unix(UnixStream),
@@ -66,6 +66,20 @@ impl Socket {
 }
 
 impl Stream {
+    /// A socket of the program's, which may block so far.
+    pub(crate) fn from_tcp(stream: net::TcpStream) -> io::Result<Self> {
+        stream.set_nonblocking(true)?;
+        // A client that has gone already will be noticed at the first read.
+        let _ = stream.set_nodelay(true);
+        Ok(Stream::Tcp(TcpStream::from_std(stream)))
+    }
+
+    #[cfg(unix)]
+    pub(crate) fn from_unix(stream: std::os::unix::net::UnixStream) -> io::Result<Self> {
+        stream.set_nonblocking(true)?;
+        Ok(Stream::Unix(UnixStream::from_std(stream)))
+    }
+
     pub(super) fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
             Stream::Tcp(stream) => stream.read(buffer),

@@ -7,6 +7,7 @@ use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::os::unix::net::UnixListener;
 
 use super::Server;
+use crate::incoming::Incoming;
 use crate::layer::LayerFactory;
 use crate::reactor::{Acceptor, Begins, Factory};
 
@@ -149,6 +150,73 @@ impl Server {
         self.check_running()?;
         listener.set_nonblocking(true)?;
         self.add_tcp(mio::net::TcpListener::from_std(listener), options.into()).map(drop)
+    }
+
+    /// Takes a connection that the program has accepted itself, with the bytes that it has read from it so far: for a program
+    /// whose own HTTP server, or accept loop, hands on what belongs to SockJS. The server takes it as if it came from a listener of
+    /// its own, and answers all that follows on it, whatever its paths are. The bytes are the first of a request, which
+    /// need not be whole; an upgrade to WebSocket with frames behind it is one.
+    ///
+    /// ```no_run
+    /// # use std::io::Read;
+    /// # use sockjs_server::{Server, ServerOptions};
+    /// # fn is_for_sockjs(head: &[u8]) -> bool { true }
+    /// # fn main() -> std::io::Result<()> {
+    /// # let mut server = Server::new(ServerOptions::default())?;
+    /// # let handle = server.handle();
+    /// let listener = std::net::TcpListener::bind("127.0.0.1:8080")?;
+    /// std::thread::spawn(move || {
+    ///     for mut client in listener.incoming().flatten() {
+    ///         let mut head = vec![0; 16 << 10];
+    ///         // A program that serves strangers reads with a time limit, and not in the thread that accepts.
+    ///         let Ok(count) = client.read(&mut head) else { continue };
+    ///         head.truncate(count);
+    ///         if is_for_sockjs(&head) && handle.add_connection(client, head).is_err() {
+    ///             break;
+    ///         }
+    ///     }
+    /// });
+    /// server.run()
+    /// # }
+    /// ```
+    ///
+    /// A client with a session over HTTP makes its requests on several connections, so that all requests for the prefix of an endpoint
+    /// must get here, and a connection that was handed on serves all that its client asks on it from then on: other paths than those of
+    /// endpoints get to [`Server::fallback`].
+    ///
+    /// Handlers may be called by this method already. What is sent leaves in the next turn, which is at once:
+    /// [`Server::next_timeout`] is zero then.
+    ///
+    /// Its limits are those of other connections: it counts among the
+    /// [`connections_per_client`](crate::ServerOptions::connections_per_client) of its address, and is closed without a word where it is
+    /// one too many, which is no error here. Its time for a request's head begins now.
+    ///
+    /// # Errors
+    /// The connection is closed, after
+    /// - [`io::ErrorKind::QuotaExceeded`]: there are as many [`connections`](crate::ServerOptions::connections) as there may be. No
+    ///   backlog keeps this one, so it is counted as [`overloaded`](crate::Refusals::overloaded), and told to the observer as
+    ///   [`Event::Refused`](crate::Event::Refused) with 503. [`Server::counters`] says how many there are.
+    /// - [`io::ErrorKind::NotConnected`]: the shutdown has begun.
+    /// - Those of the operating system.
+    pub fn add_connection(
+        &mut self,
+        connection: impl Into<Incoming>,
+        already_read: Vec<u8>,
+    ) -> io::Result<()> {
+        self.check_running()?;
+        let connection = connection.into();
+        if !self.engine.can_accept() {
+            self.engine.refuse_connection(connection.address());
+            let reason = "the server has as many connections as it may have (option `connections`)";
+            return Err(io::Error::new(io::ErrorKind::QuotaExceeded, reason));
+        }
+        if let Some(memory) = connection.layer_memory() {
+            self.reactor.expect_layers(memory);
+        }
+        let accepted = connection.into_accepted()?;
+        self.reactor.tell_time(&mut self.engine);
+        self.reactor.adopt(accepted, already_read, &mut self.engine, &mut self.mounts);
+        Ok(())
     }
 
     /// Takes a listening Unix socket. Its clients have no address.
