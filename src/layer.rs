@@ -149,6 +149,7 @@ pub trait Layer: Send {
 
 /// What a layer says behind [`Layer::receive`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Received {
     /// All plain bytes that have arrived are there: the next ones come with more wire bytes.
     NeedsMore,

@@ -97,9 +97,11 @@
 //! - The structs [`ServerOptions`], [`EndpointOptions`], [`Counters`], [`Refusals`], [`Close`], [`Pending`] and [`Report`] may
 //!   get fields. They are `#[non_exhaustive]`: options are made by `default()` and setters, and a pattern ends with `..`.
 //! - The enums [`Cause`], [`Event`], [`HandleError`], [`JoinError`], [`MountError`], [`Overflow`], [`Preamble`],
-//!   [`SendError`] and [`Transport`] may get cases. They are `#[non_exhaustive]`: a `match` has an arm `_`.
+//!   [`Received`], [`SendError`] and [`Transport`] may get cases. They are `#[non_exhaustive]`: a `match` has an arm `_`.
 //! - [`Handler`], [`Layer`] and [`LayerFactory`] may get methods with a default.
 //! - [`Refusal`], [`OptionError`], [`NetworkError`], [`Response`], [`Request`] and the ids are opaque.
+//!
+//! All of it is listed in `tests/surface/list.txt`, and a test compares the list with the code.
 //!
 //! Not promised are the texts of errors, bodies and `Debug`, the sizes of types, and the modules that these pages do not
 //! show. The defaults of options may change with a minor version, and the changes of the README name them. Rust 1.88 or later
