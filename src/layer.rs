@@ -55,7 +55,7 @@ pub const PLAIN_AT_ONCE: usize = 64 << 10;
 ///
 /// # Example
 ///
-/// The whole of a layer that hides nothing from anybody: each byte is combined with a key of one byte.
+/// The whole of a layer, which hides little: each byte is combined with a key of one byte.
 ///
 /// ```
 /// use std::io::{Read, Write};

@@ -41,7 +41,8 @@
 //! 8. **Other paths of the port**, a page or a health check: [`Server::fallback`].
 //! 9. **A loop of one's own**: [`Server::turn`]; or, in a foreign poll loop, [`Server::next_timeout`] and the server's
 //!    descriptor. Between two turns [`Server::endpoint`] and [`Server::handler`] reach sessions, their states and handlers,
-//!    without a lock. Listening sockets from elsewhere: [`Server::add_listener`].
+//!    without a lock. Listening sockets from elsewhere: [`Server::add_listener`]; connections that another server of the
+//!    program has accepted: [`Server::add_connection`].
 //! 10. **The end**: [`Handle::shutdown`] or [`Server::shutdown`] closes every session; [`Server::drain`] lets them leave
 //!     first, for a restart that disturbs no client; [`Server::run_until_stopped`] reports what was left. In parts:
 //!     [`Server::stop_listening`], [`Server::refuse_sessions`]. One session: [`Session::close`], or at once
@@ -49,6 +50,7 @@
 //! 11. **Looking inside**: [`Server::counters`] and [`Server::observe`]. The library itself prints nothing.
 //! 12. **Raw WebSocket for programs**: binary messages ([`Handler::on_binary`], [`Session::send_binary`]) and
 //!     [`EndpointOptions::subprotocols`], of which [`Session::subprotocol`] is the chosen one.
+//! 13. **TLS in the process**, a cipher or a tunnel: a [`Layer`] between sockets and server, from [`ListenerOptions::layers`].
 //!
 //! # Limits
 //!
@@ -83,9 +85,10 @@
 //!
 //! Fixed are 8 KiB for what surrounds a chunked body's data (400), 125 bytes for control frames (1002), 16 KiB of
 //! requests pipelined behind a response under way, and 64 KiB of answers that their client does not read: beyond these
-//! its requests stay unread. One turn of the loop has a budget of work over all clients together, some 20 ms: 200,000 messages
+//! its requests stay unread. At a [`Layer`], 32 KiB become wire bytes at once, and while more than 16 KiB of its own wait its client is
+//! not read. One turn of the loop has a budget of work over all clients together, some 20 ms: 200,000 messages
 //! that are queued for clients, or less of them beside requests, messages, ends of sessions and commands; and 256 requests
-//! and messages of one connection. What follows is first in the next turn, so that no client waits long for another.
+//! and messages of one connection; and 32 reads of connections whose layers are in their handshakes. What follows is first in the next turn, so that no client waits long for another.
 //!
 //! # What may change
 //!
@@ -109,8 +112,8 @@
 //! What goes over the wire, rule by rule, is the module [`protocol`]; code and tests cite it by section.
 //!
 //! From the ground up, each floor using only those below it: `collections` (slab, lists, table, timer wheel); `http`,
-//! `websocket` and `sockjs`, the pure protocols; `engine`, the whole server without a socket or a clock; `reactor`, the
-//! only room with sockets; and on top what this page documents.
+//! `websocket` and `sockjs`, the pure protocols; `engine`, the whole server without a socket or a clock; `layer`, what
+//! may stand between sockets and engine; `reactor`, the only room with sockets; and on top what this page documents.
 #![forbid(unsafe_code, unused_must_use)]
 #![deny(missing_docs, unreachable_pub)]
 

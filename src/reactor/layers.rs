@@ -241,8 +241,8 @@ impl Reactor {
         engine: &mut Engine,
         application: &mut dyn Application,
     ) {
-        let Some(socket) = find(&mut self.sockets, key) else { return };
         let Some(layered) = layer_of(&mut self.layers.layers, key) else { return };
+        let Some(socket) = find(&mut self.sockets, key) else { return };
         if layered.has_own_unsent() && layered.flush(write(&mut socket.stream)).is_err() {
             return engine.receive(key, Arrival::Failure, application);
         }

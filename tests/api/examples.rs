@@ -364,3 +364,19 @@ fn feed_leaves_ticks_out_that_find_the_server_busy() {
         assert_eq!(tick(&reader.text()), number);
     }
 }
+
+/// TLS itself is tested in `tests/tls`, with the layer of this example.
+#[test]
+fn tls() {
+    let example = Example::start_with("tls", &["127.0.0.1:0"]);
+    let mut plain = Client::connect(example.address);
+    let certificate = plain.ask("GET", "/certificate.pem", "", b"");
+    assert!(certificate.text().starts_with("-----BEGIN CERTIFICATE-----"), "{certificate:?}");
+    assert!(plain.ask("GET", "/", "", b"").text().contains("https://"));
+    let secure = example.line.split("https://").nth(1).and_then(|rest| rest.split('/').next());
+    let mut client = Client::connect(secure.and_then(|it| it.parse().ok()).expect("an address"));
+    // No TLS: an alert, or nothing, and the end.
+    client.send("GET / HTTP/1.1\r\n\r\n");
+    let answer = client.rest();
+    assert!(answer.first().is_none_or(|first| *first == 21), "{}", answer.escape_ascii());
+}

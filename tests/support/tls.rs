@@ -20,7 +20,7 @@ use crate::support::{PATIENCE, TestServer};
 /// A client's connection, blocking.
 pub type Stream = StreamOwned<ClientConnection, TcpStream>;
 
-/// A certificate for `localhost` and 127.0.0.1 that nobody else has.
+/// A certificate for `localhost` and 127.0.0.1 of its own.
 pub struct Certificate {
     made: rcgen::CertifiedKey<rcgen::KeyPair>,
 }
