@@ -139,8 +139,8 @@ pub mod guide {}
 pub mod protocol {}
 
 pub use engine::{
-    Cause, Close, Counters, EndpointOptions, Event, JoinError, OptionError, Overflow, Refusal, Refusals,
-    Request, Response, SendError, ServerOptions, SessionId,
+    Body, Cause, Close, Counters, EndpointOptions, Event, JoinError, OptionError, Overflow, Refusal,
+    Refusals, Request, Response, SendError, ServerOptions, SessionId,
 };
 pub use handle::{Handle, HandleError, Pending};
 pub use handler::{Context, Endpoint, EndpointId, Handler, Session, handler_fn};

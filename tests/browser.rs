@@ -66,7 +66,9 @@ fn impatient(client: Vec<u8>) -> TestServer {
         options.client_url = CLIENT_PATH.to_owned();
         server.mount_with("/heartbeat", options, |_: &mut Session<'_>, _: &str| {}).expect("mount");
         server.fallback(move |_: &mut Context<'_>, request: &Request<'_>, _: &[u8]| match request.path() {
-            CLIENT_PATH => Response::new(200).header("Content-Type", "application/javascript").body(&*client),
+            CLIENT_PATH => {
+                Response::new(200).header("Content-Type", "application/javascript").body(client.clone())
+            }
             _ => Response::new(404),
         });
     })

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::admission::Refusal;
 use super::answers::Exchange;
+use super::body::Body;
 use super::endpoint::EndpointNumber;
 use super::session::{Close, Session, SessionId};
 use super::{Connection, Engine};
@@ -109,7 +110,16 @@ pub enum Event<'e> {
         /// Otherwise it is tried again.
         is_final: bool,
     },
-    /// A handler panicked.
+    /// A [reader](crate::Body::reader) failed, had fewer bytes than were announced, or had more: its client was cut off in the middle of
+    /// the body.
+    BodyFailed {
+        /// The client's end of the connection; `None` on a Unix socket.
+        peer: Option<SocketAddr>,
+        /// The reader's error; [`UnexpectedEof`](io::ErrorKind::UnexpectedEof) for too few bytes,
+        /// [`InvalidData`](io::ErrorKind::InvalidData) for too many.
+        error: &'e io::Error,
+    },
+    /// A handler panicked, or a reader.
     Panicked {
         /// In the hands of which session's callback; that session is closed.
         session: Option<SessionId>,
@@ -234,11 +244,11 @@ impl Engine {
 ///
 /// let page = Response::new(200).header("Content-Type", "text/html; charset=UTF-8").body("<h1>Hello</h1>");
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Response {
     pub(super) status: u16,
     pub(super) headers: Vec<(String, String)>,
-    pub(super) body: Vec<u8>,
+    pub(super) body: Body,
 }
 
 impl Response {
@@ -249,7 +259,7 @@ impl Response {
     /// case: its `Upgrade` would promise a protocol, and none but HTTP is spoken outside of endpoints.
     pub fn new(status: u16) -> Self {
         let status = if (200..=599).contains(&status) { status } else { 500 };
-        Self { status, headers: Vec::new(), body: Vec::new() }
+        Self { status, headers: Vec::new(), body: Body::default() }
     }
 
     /// Adds a header field. What says how the answer is framed (`Content-Length`, `Transfer-Encoding`, `Connection`,
@@ -260,9 +270,10 @@ impl Response {
         self
     }
 
-    /// Sets the body. Its length is announced; for HEAD it is not sent. 204, 205 and 304 have none: it is dropped.
+    /// Sets the body: bytes, text, or what [`Body`] can be made of besides. Its length is announced, if it is known; for HEAD it is
+    /// not sent. 204, 205 and 304 have none: it is dropped.
     #[must_use]
-    pub fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
+    pub fn body(mut self, body: impl Into<Body>) -> Self {
         self.body = body.into();
         self
     }
@@ -291,7 +302,7 @@ impl Response {
         }
         if self.status == 205 {
             // It has an end, `Content-Length: 0`, but no content (RFC 9110 §15.3.6); 204 and 304 have neither.
-            self.body.clear();
+            self.body = Body::default();
         }
         self
     }

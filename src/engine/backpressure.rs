@@ -136,7 +136,7 @@ impl Engine {
     pub fn is_reading(&self, key: Key<Connection>) -> bool {
         let Some(connection) = self.connections.get(key) else { return false };
         match connection.writing() {
-            Writing::Poll(_) | Writing::Stream(_) | Writing::Last { .. } => {
+            Writing::Poll(_) | Writing::Stream(_) | Writing::Download(_) | Writing::Last { .. } => {
                 connection.inbox.len() < READ_AHEAD
             }
             Writing::Closing | Writing::Shut => true,

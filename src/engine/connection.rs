@@ -9,6 +9,7 @@
 //!                                            └─► Frames ─► Discarded       WebSocket, and behind our close frame
 //! writing  Idle ─┬─► Owed ─► Idle                                          behind the messages of a request
 //!                ├─► Poll, Stream ─► Last ─► Idle                          a session's receiver over HTTP
+//!                ├─► Download ─► Last ─► Idle                              a body that is read piece by piece
 //!                └─► Frames ─► Idle                                        and over WebSocket
 //! both     Ignored and Closing ─► Shut ─► Gone                             from any state: the last response, a close frame
 //! ```
@@ -17,6 +18,7 @@ use std::mem::{Discriminant, discriminant};
 use std::net::{IpAddr, SocketAddr};
 
 use super::Millis;
+use super::body::{BodyEnd, Download, Reader};
 use super::budget::Footprint;
 use super::byte_queue::ByteQueue;
 use super::pace::Pace;
@@ -93,7 +95,9 @@ pub(super) enum Following {
     ClientsTurn,
     /// A receiver takes more.
     Receiver(Key<Session>),
-    /// A receiver's response has left whole.
+    /// The client has taken all that was read of a body.
+    NextPiece,
+    /// The response of a receiver, or a download, has left whole.
     Response {
         session: Option<Key<Session>>,
         keep_alive: bool,
@@ -195,6 +199,7 @@ impl Connection {
             (Writing::Closing | Writing::Shut | Writing::Gone, _) | (_, Reading::Ignored) => Unit::Ignored,
             (Writing::Owed(_) | Writing::Abandoned, _) | (_, Reading::Delivering { .. }) => Unit::Later,
             (Writing::Poll(_) | Writing::Stream(_) | Writing::Last { .. }, _) => Unit::Later,
+            (Writing::Download(_), _) => Unit::Later,
             (Writing::Idle | Writing::Frames(_), Reading::Proxied) => Unit::ProxyHeader,
             (Writing::Idle | Writing::Frames(_), Reading::Discarded(_)) => Unit::Discarded,
             (Writing::Idle | Writing::Frames(_), Reading::Frames { .. }) => Unit::Frame,
@@ -213,7 +218,7 @@ impl Connection {
             Writing::Frames(_) => self.has_rest() || !self.inbox.is_empty(),
             Writing::Last { .. } => self.source.has_ended(),
             Writing::Owed(_) | Writing::Abandoned | Writing::Poll(_) | Writing::Stream(_) => false,
-            Writing::Closing | Writing::Shut | Writing::Gone => false,
+            Writing::Download(_) | Writing::Closing | Writing::Shut | Writing::Gone => false,
         }
     }
 
@@ -229,6 +234,7 @@ impl Connection {
             Writing::Poll(poll) => Following::Receiver(poll.session),
             Writing::Stream(stream) => Following::Receiver(stream.session),
             Writing::Frames(socket) => Following::Receiver(socket.session),
+            Writing::Download(_) => Following::NextPiece,
             Writing::Last { session, keep_alive } => {
                 Following::Response { session: *session, keep_alive: *keep_alive }
             }
@@ -246,6 +252,8 @@ impl Connection {
     pub(super) fn end_must_wait(&self, is_backed_up: bool) -> bool {
         match &self.writing {
             Writing::Owed(_) | Writing::Abandoned | Writing::Last { .. } => true,
+            // The client asked for all of it, and may have only shut its sending side.
+            Writing::Download(_) => true,
             Writing::Poll(_) | Writing::Stream(_) | Writing::Closing | Writing::Shut | Writing::Gone => {
                 self.is_postponed
             }
@@ -377,8 +385,58 @@ impl Connection {
                 Delivered::Abandoned
             }
             Writing::Frames(_) | Writing::Idle | Writing::Poll(_) | Writing::Stream(_) => Delivered::Frame,
-            Writing::Last { .. } | Writing::Closing | Writing::Shut | Writing::Gone => Delivered::Frame,
+            Writing::Download(_) | Writing::Last { .. } => Delivered::Frame,
+            Writing::Closing | Writing::Shut | Writing::Gone => Delivered::Frame,
         }
+    }
+}
+
+/// Bodies of the program's that are read piece by piece.
+impl Connection {
+    /// The head of the answer is in the outbox.
+    pub(super) fn begin_download(&mut self, download: Download, now: Millis) {
+        self.writing = Writing::Download(Box::new(download));
+        self.since = now;
+    }
+
+    pub(super) fn is_downloading(&self) -> bool {
+        matches!(self.writing, Writing::Download(_))
+    }
+
+    pub(super) fn download_mut(&mut self) -> Option<&mut Download> {
+        if let Writing::Download(download) = &mut self.writing { Some(download) } else { None }
+    }
+
+    /// Puts a piece of the body into the outbox, on HTTP/1.1 as a chunk if the length of all is unknown.
+    pub(super) fn write_piece(&mut self, bytes: &[u8], pool: &mut Pool) {
+        let Writing::Download(download) = &self.writing else { return };
+        if bytes.is_empty() {
+            return;
+        }
+        self.outbox.write_long(http::CHUNK_FRAMING + bytes.len(), pool, |out| match download.end {
+            BodyEnd::LastChunk => http::write_chunk(out, &[bytes]),
+            BodyEnd::Behind(_) | BodyEnd::Close => out.extend_from_slice(bytes),
+        });
+    }
+
+    /// The last piece is in the outbox: writes what is behind it, and hands the reader back.
+    pub(super) fn end_download(&mut self, pool: &mut Pool) -> Option<Reader> {
+        let Writing::Download(download) = &self.writing else { return None };
+        let keep_alive = download.keep_alive;
+        if download.end == BodyEnd::LastChunk {
+            self.outbox.write(pool, |out| out.extend_from_slice(http::LAST_CHUNK));
+        }
+        let before = std::mem::replace(&mut self.writing, Writing::Last { session: None, keep_alive });
+        if let Writing::Download(download) = before { Some(download.reader) } else { None }
+    }
+
+    /// Takes the reader out of a connection that is about to end.
+    pub(super) fn take_reader(&mut self) -> Option<Reader> {
+        if !self.is_downloading() {
+            return None;
+        }
+        let before = std::mem::replace(&mut self.writing, Writing::Closing);
+        if let Writing::Download(download) = before { Some(download.reader) } else { None }
     }
 }
 
@@ -418,7 +476,8 @@ impl Connection {
                 (stream.session, stream.keep_alive)
             }
             Writing::Idle | Writing::Owed(_) | Writing::Abandoned | Writing::Frames(_) => return false,
-            Writing::Last { .. } | Writing::Closing | Writing::Shut | Writing::Gone => return false,
+            Writing::Download(_) | Writing::Last { .. } => return false,
+            Writing::Closing | Writing::Shut | Writing::Gone => return false,
         };
         self.writing = Writing::Last { session: Some(session), keep_alive };
         true

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use super::body::Reader;
 use super::budget::Purpose;
 use super::connection::Connection;
 use super::pace::Flow;
@@ -93,6 +94,13 @@ impl Engine {
         self.queues.notices.push_back(Notice::Refused(peer, status));
     }
 
+    /// Drops a reader of the program's, and notes for the observer if that panicked.
+    pub(super) fn discard_reader(&mut self, reader: Option<Reader>) {
+        if !reader.is_none_or(Reader::close) {
+            self.queues.notices.push_back(Notice::Panicked);
+        }
+    }
+
     /// Books what a connection holds, after it was touched.
     pub(super) fn book_connection(&mut self, key: Key<Connection>) {
         if let Some(connection) = self.connections.get_mut(key) {
@@ -180,6 +188,8 @@ impl Engine {
     /// told, their session lives on and gets them all, and the answer is dropped. Messages of a WebSocket that the application
     /// has not heard are lost with it, like bytes that are still in the socket.
     pub(super) fn drop_connection(&mut self, key: Key<Connection>) {
+        let reader = self.connections.get_mut(key).and_then(Connection::take_reader);
+        self.discard_reader(reader);
         let Some(connection) = self.connections.get_mut(key) else { return };
         connection.pace.flow = Flow::Open;
         connection.outbox.give_back(&mut self.memory.pool);

@@ -3,6 +3,7 @@
 use super::clients::Clients;
 use super::endpoint::Endpoint;
 use super::groups;
+use super::pages::PIECE;
 use super::pool::kept_assembly;
 use super::{Connection, Engine, Session, pool};
 use crate::sockjs::Transport;
@@ -120,6 +121,7 @@ impl Engine {
             .saturating_add(self.options.buffered_bytes.saturating_mul(2))
             .saturating_add(pool::RETAINED)
             .saturating_add(kept_assembly(&self.options))
+            .saturating_add(PIECE)
             .saturating_add(self.endpoints.count() * (size_of::<Endpoint>() + ENDPOINT))
             .saturating_add(self.largest_message().saturating_mul(3))
     }

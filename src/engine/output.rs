@@ -79,6 +79,10 @@ impl Engine {
                 self.begin_wait(key);
             }
             Following::ClientsTurn => self.begin_wait(key),
+            Following::NextPiece => {
+                connection.since = self.time.now();
+                self.postpone(key);
+            }
             Following::Response { session, keep_alive } => {
                 let next_poll = client_can_answer(connection, self.time.read(), self.stage);
                 self.finish_response(key, keep_alive);

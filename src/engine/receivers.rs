@@ -149,7 +149,8 @@ impl Engine {
             }
             Writing::Stream(_) => self.end_response(receiver),
             Writing::Idle | Writing::Owed(_) | Writing::Abandoned | Writing::Poll(_) => {}
-            Writing::Last { .. } | Writing::Closing | Writing::Shut | Writing::Gone => {}
+            Writing::Download(_) | Writing::Last { .. } => {}
+            Writing::Closing | Writing::Shut | Writing::Gone => {}
         }
     }
 

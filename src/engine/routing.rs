@@ -140,7 +140,7 @@ impl Engine {
         let request = self.show(exchange, exchange.request.path(), None);
         application.observe(&Event::Request(&request));
         let response = application.respond(self, &request, body).valid();
-        self.answer_response(exchange, &response, Label::TEXT);
+        self.answer_page(exchange.key, exchange.form(), response);
     }
 
     /// `xhr_send` and `jsonp_send`: all messages of the body, or none.
@@ -215,7 +215,7 @@ impl Engine {
                     self.begin_receiver(exchange, session, transport, label, callback);
                     self.open_session(session, exchange, application);
                 }
-                Err(answer) => self.answer_refusal(exchange, &answer),
+                Err(answer) => self.answer_refusal(exchange, answer),
             },
         }
     }

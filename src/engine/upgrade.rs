@@ -38,7 +38,7 @@ impl Engine {
         }
         let refused = match self.admit(exchange, number, transport, application) {
             Ok(refused) => refused,
-            Err(answer) => return self.answer_refusal(exchange, &answer),
+            Err(answer) => return self.answer_refusal(exchange, answer),
         };
         let Some(connection) = self.connections.get_mut(exchange.key) else { return };
         let spoken = self.endpoints.of(number).map(|endpoint| &endpoint.options.subprotocols);

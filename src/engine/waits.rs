@@ -3,6 +3,9 @@
 //! Timers are lazy. A wait that moves back (activity on a connection, a frame on a receiver) only notes the time; the
 //! timer runs out as it was armed, finds that it is early, and is armed for the rest of the wait.
 
+use std::time::Duration;
+
+use super::body::Share;
 use super::connection::Connection;
 use super::endpoint::{Endpoint, millis};
 use super::pace::Flow;
@@ -71,6 +74,11 @@ pub(super) fn patience(options: &ServerOptions, stage: Stage, connection: &Conne
         (Writing::Idle, Reading::Next) if connection.outbox.is_empty() => options.keep_alive,
         (Writing::Idle, Reading::Discarded(_)) if connection.outbox.is_empty() => options.close_timeout,
         (Writing::Idle, _) => return None,
+        (Writing::Download(download), _) if connection.outbox.is_empty() => match download.share {
+            Share::Pages => LONGEST_WAIT_FOR_MEMORY.min(options.write_stall),
+            Share::Readers => options.write_stall,
+        },
+        (Writing::Download(_), _) => return None,
         (Writing::Poll(_) | Writing::Stream(_) | Writing::Last { .. } | Writing::Frames(_), _) => {
             return None;
         }
@@ -78,6 +86,9 @@ pub(super) fn patience(options: &ServerOptions, stage: Stage, connection: &Conne
     };
     Some(hurried(millis(patience), stage))
 }
+
+/// How long a download waits for memory before it may take what is kept for clients that read.
+const LONGEST_WAIT_FOR_MEMORY: Duration = Duration::from_secs(1);
 
 /// A server that stops waits for no client for long.
 pub(super) fn hurried(wait: Millis, stage: Stage) -> Millis {
@@ -112,7 +123,7 @@ pub(super) fn deadline(
         Writing::Stream(_) => return Some(heartbeat.min(end_of_silence(session, connection, endpoint))),
         Writing::Last { .. } => return last_byte_deadline(connection, endpoint, stage),
         Writing::Poll(_) | Writing::Idle | Writing::Owed(_) | Writing::Abandoned => return Some(heartbeat),
-        Writing::Closing | Writing::Shut | Writing::Gone => return Some(heartbeat),
+        Writing::Download(_) | Writing::Closing | Writing::Shut | Writing::Gone => return Some(heartbeat),
     };
     let liveness = match socket.ping {
         Ping::Rest | Ping::Outstanding(_) => Some(connection.since.saturating_add(endpoint.heartbeat_delay)),

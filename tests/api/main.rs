@@ -4,6 +4,7 @@
 mod support;
 
 mod building;
+mod downloads;
 mod embedding;
 mod ending;
 mod examples;

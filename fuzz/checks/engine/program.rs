@@ -382,6 +382,6 @@ impl Application for Program {
             .header("X-Body", &String::from_utf8_lossy(body))
             .header("Content-Length", "7")
             .header("bad name", "x")
-            .body(request.method())
+            .body(request.method().to_owned())
     }
 }
