@@ -70,7 +70,7 @@
 //! | `connections_per_client` | server | no limit | connection closes at once |
 //! | `buffered_bytes` | server | 256 MiB | 503, close code 1013, or [`SendError::Full`] |
 //! | `mailbox_bytes` | server | 16 MiB | [`HandleError::Busy`] |
-//! | `shutdown_grace` | server | 10 s | what is left is cut and counted |
+//! | `shutdown_grace` | server | 10 s | the connections that remain are cut and counted |
 //! | `message_size` | endpoint | 1 MiB | close code 1009, or 413 |
 //! | `send_queue` | endpoint | 1 MiB | [`SendError::Full`]; a broadcast closes with 1013, or skips ([`Overflow`]) |
 //! | `session_id_length` | endpoint | 128 bytes | 404 |

@@ -99,6 +99,7 @@ impl Engine {
             false => SLIGHT,
         };
         let is_empty = waiting == 0 || (reads && session.queue.is_empty() && unsent <= slight);
+        let is_over = self.is_output_over(wanted);
         self.turn.flush_due |= reads && waiting >= PRESSING;
         Ok(Room {
             raw: session.receiver.filter(|_| is_raw),
@@ -106,8 +107,8 @@ impl Engine {
             is_empty,
             is_full: (!is_empty && waiting + framed > limit)
                 || (waiting > 0 && self.is_short_of_memory(wanted))
-                || self.is_output_over(wanted),
-            may_overflow: reads && !self.is_output_over(wanted),
+                || is_over,
+            may_overflow: reads && !is_over,
         })
     }
 

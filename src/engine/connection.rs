@@ -358,7 +358,7 @@ impl Connection {
         self.writing = Writing::Owed(Box::new(Owed { answer: answer.into(), keep_alive }));
     }
 
-    /// The session of a payload of which a part is told, and the place for what is left of it.
+    /// The session of a payload of which a part is told, and the place for its rest.
     pub(super) fn rest_mut(&mut self) -> Option<(Key<Session>, &mut Option<Box<Rest>>)> {
         let session = self.delivering().or_else(|| self.writing.session())?;
         let (Reading::Delivering { rest, .. } | Reading::Frames { rest, .. }) = &mut self.reading else {

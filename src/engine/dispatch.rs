@@ -1,7 +1,7 @@
 //! The only door to the application: what it is asked, told and given, and how much of it in one turn.
 //!
 //! A packet may cause much: thousands of messages, and each of them is for thousands. So each connection has a share of
-//! the turn. What is left when it is used up goes on in the next turn, with a flush and the shares of all others between;
+//! the turn. The rest of its input goes on in the next turn, with a flush and the shares of all others between;
 //! until then nothing more is read from that connection, and a request is not answered before its last message was told.
 
 use super::admission::{Answer, Outcome};
@@ -28,7 +28,7 @@ impl Engine {
         self.is_flush_due() || self.turn.work.is_share_done()
     }
 
-    /// The messages of a payload, in order, as long as the session is open. Returns what is left of it for later turns.
+    /// The messages of a payload, in order, as long as the session is open. Returns the rest of it, for later turns.
     pub(super) fn deliver<'m>(
         &mut self,
         key: Key<Session>,

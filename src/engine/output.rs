@@ -2,13 +2,13 @@
 
 use std::io::IoSlice;
 
-use super::Engine;
 use super::connection::{Connection, Following};
 use super::pace::{Flow, Stamp};
 use super::session::{Awaited, Session};
 use super::turn::Order;
 use super::waits::client_can_answer;
 use super::writing::{Ping, Writing};
+use super::{Engine, Millis};
 use crate::collections::Key;
 
 /// From so many bytes on it matters when exactly they were written.
@@ -78,15 +78,16 @@ impl Engine {
                 self.queues.orders.push_back(Order::Shut(key));
                 self.begin_wait(key);
             }
-            Following::ClientsTurn => self.begin_wait(key),
             Following::NextPiece => {
                 connection.since = self.time.now();
                 self.postpone(key);
             }
-            Following::Response { session, keep_alive } => {
-                let next_poll = client_can_answer(connection, self.time.read(), self.stage);
-                self.finish_response(key, keep_alive);
+            Following::ClientsTurn => {
                 self.begin_wait(key);
+            }
+            Following::Response { session, keep_alive } => {
+                self.finish_response(key, keep_alive);
+                let next_poll = self.begin_wait(key);
                 if let Some(session) = session {
                     self.detach(session, key, next_poll);
                     self.settle_drain(session);
@@ -151,11 +152,14 @@ impl Engine {
         self.arm_connection(key);
     }
 
-    /// The client's turn begins: the last byte of the outbox has left.
-    pub(super) fn begin_wait(&mut self, key: Key<Connection>) {
-        let Some(connection) = self.connections.get_mut(key) else { return };
-        connection.since = client_can_answer(connection, self.time.read(), self.stage);
+    /// The client's turn begins: the last byte of the outbox has left. Says from when on the client can answer.
+    fn begin_wait(&mut self, key: Key<Connection>) -> Millis {
+        let now = self.time.read();
+        let Some(connection) = self.connections.get_mut(key) else { return now };
+        connection.since = client_can_answer(connection, now, self.stage);
+        let since = connection.since;
         self.arm_connection(key);
+        since
     }
 
     /// The end of a response is in the outbox, and its client takes nothing now: the session waits for as long as a client

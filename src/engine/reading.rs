@@ -27,7 +27,7 @@ pub(super) enum Reading {
     /// WebSocket frames.
     Frames {
         decoder: Decoder,
-        /// What is left of a payload of which one turn took a part.
+        /// The rest of a payload of which one turn took a part.
         rest: Option<Box<Rest>>,
     },
     /// Frames without a reader, up to the client's close frame: ours is out (RFC 6455 §7.1.1).
@@ -50,7 +50,7 @@ pub(super) enum Partial {
     Body(Box<PartialBody>),
 }
 
-/// What is left of a payload whose first messages were told.
+/// The rest of a payload whose first messages were told.
 pub(super) struct Rest {
     payload: String,
     /// Bytes of it that are told.

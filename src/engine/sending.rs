@@ -88,11 +88,23 @@ impl Engine {
 
     /// A message of a raw WebSocket is a frame at once.
     fn send_raw(&mut self, receiver: Key<Connection>, message: Message<'_>) {
-        let Some(connection) = self.connections.get_mut(receiver) else { return };
         let length = frame_length(message);
-        connection.outbox.write_long(length, &mut self.memory.pool, |out| write_frame(out, message));
+        self.enqueue_raw(receiver, |outbox, pool| {
+            outbox.write_long(length, pool, |out| write_frame(out, message))
+        });
+    }
+
+    /// A frame of a raw WebSocket leaves at the end of the turn.
+    fn enqueue_raw(&mut self, receiver: Key<Connection>, write: impl FnOnce(&mut ByteQueue, &mut Pool)) {
+        let Some(connection) = self.connections.get_mut(receiver) else { return };
+        let before = connection.outbox.footprint();
+        write(&mut connection.outbox, &mut self.memory.pool);
+        if connection.outbox.footprint() != before {
+            // Most frames find room in the buffer that is there, and change nothing in the account.
+            self.memory.book_connection(connection);
+        }
+        self.queues.unsent.push_back(&mut self.connections, receiver);
         self.note_queued();
-        self.send_later(receiver);
     }
 
     /// A message of a SockJS session waits for the end of the turn, behind a comma if it is not alone.
@@ -244,10 +256,7 @@ impl Engine {
         match (room.raw, post.message) {
             (Some(receiver), message) => {
                 let frame = post.frame.get_or_insert_with(|| budget.share(raw_frame(message)));
-                let Some(connection) = self.connections.get_mut(receiver) else { return };
-                connection.outbox.push_shared(frame, &mut self.memory.pool);
-                self.note_queued();
-                self.send_later(receiver);
+                self.enqueue_raw(receiver, |outbox, pool| outbox.push_shared(frame, pool));
             }
             (None, Message::Text(text)) => {
                 let length = post.json_length.unwrap_or(0);

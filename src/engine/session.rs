@@ -144,7 +144,7 @@ pub(super) enum State {
     Closed { close: Arc<Close>, remaining: Remaining },
 }
 
-/// What is left to do for a session that is closed, beside the receiver that it may have.
+/// The work that remains for a session that is closed, beside the receiver that it may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Remaining {
     /// Its handler is to be told. Later receivers find it, and get the close frame, until `disconnect_delay` passed without one.

@@ -52,7 +52,7 @@ impl Engine {
     pub fn begin_turn(&mut self, application: &mut dyn Application) {
         self.turn.work.begin_turn();
         self.turn.left_over = self.queues.postponed.len();
-        self.queues.notices.append(&mut self.queues.next_notices);
+        self.queues.notices.extend(self.queues.next_notices.drain(..));
         self.notify(application);
     }
 

@@ -21,7 +21,7 @@ use crate::engine::{JoinError, Message, SessionId};
 ///     fn on_open(&mut self, session: &mut Session<'_>, request: &Request<'_>) {
 ///         let name = request.query_parameter("name").unwrap_or("lobby".into());
 ///         match session.join(&name) {
-///             Ok(()) => _ = session.publish_others(&name, "somebody came"),
+///             Ok(()) => _ = session.publish_others(&name, "one more is here"),
 ///             Err(error) => session.close(4000, &error.to_string()),
 ///         }
 ///     }
@@ -35,7 +35,7 @@ use crate::engine::{JoinError, Message, SessionId};
 ///     fn on_close(&mut self, session: &mut Session<'_>, _: &Close) {
 ///         // It is no member any more: the others hear it.
 ///         for name in session.groups() {
-///             session.publish(&name, "somebody left");
+///             session.publish(&name, "one has left");
 ///         }
 ///     }
 /// }

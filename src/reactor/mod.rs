@@ -3,7 +3,7 @@
 //!
 //! Events are edge-triggered, so what an event said is remembered until a read or an accept finds nothing more. A read
 //! that did not fill the buffer has drained the socket, with the exceptions that `socket.rs` names. Work per turn is bounded: one buffer from each connection, a
-//! share of the waiting accepts; what is left over makes the next sleep zero.
+//! share of the waiting accepts; work that is left over makes the next sleep zero.
 
 mod listener;
 mod round;

@@ -16,7 +16,7 @@ pub struct Discard {
 /// What became of the front of the input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Discarded {
-    /// So many bytes are thrown away; what is left is an incomplete header, to be passed again with more behind it.
+    /// So many bytes are thrown away; the rest is an incomplete header, to be passed again with more behind it.
     Bytes(usize),
     /// The client's close frame begins.
     Close,

@@ -315,7 +315,7 @@ fn a_client_that_reads_gets_its_message_though_another_that_takes_nothing_holds_
 }
 
 #[test]
-fn a_broadcast_does_not_close_who_reads_when_somebody_else_holds_the_memory() {
+fn a_broadcast_does_not_close_a_reader_when_another_client_holds_the_memory() {
     let options = ServerOptions { buffered_bytes: 1 << 20, ..ServerOptions::default() };
     let mut world = World::build(options, EndpointOptions::default(), |_, _, _| {});
     let hog = world.connect();
