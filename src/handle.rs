@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::containment::contain;
-use crate::engine::{Application, EndpointNumber, Engine, Event, Message, SessionId};
+use crate::engine::{Application, EndpointNumber, Engine, Event, Message, Response, SessionId, Ticket};
 use crate::handler::{Context, EndpointId};
 use crate::mailbox::Mailbox;
 use crate::mounts::Mounts;
@@ -92,6 +92,7 @@ pub(crate) enum Command {
     Publish(EndpointNumber, Box<(String, String)>),
     PublishBinary(EndpointNumber, Box<(String, Vec<u8>)>),
     SendTo(Box<(Vec<SessionId>, String)>),
+    Answer(Ticket, Box<Response>),
     Run(Box<dyn FnOnce(&mut Context<'_>) + Send>),
     End(Box<Ending>),
 }
@@ -216,6 +217,37 @@ impl Handle {
         self.mailbox.post(Command::Run(Box::new(task)))
     }
 
+    /// Answers a request that waits for it; see [`Reply::later`](crate::Reply::later). Nothing happens if it does not wait any more;
+    /// a task ([`Handle::run`]) can ask: [`Context::is_waiting`].
+    ///
+    /// In the mailbox an answer counts with its header fields, and a body that is owned; a reader counts by its size, and static and
+    /// shared bytes do not count.
+    ///
+    /// # Errors
+    /// As [`Handle::send`].
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use sockjs_server::{Reply, Response, Server};
+    ///
+    /// let mut server = Server::bind("127.0.0.1:0")?;
+    /// let handle = server.handle();
+    /// server.fallback(move |_, request, _| {
+    ///     let (reply, ticket) = Reply::later(request);
+    ///     let (handle, path) = (handle.clone(), request.path().to_owned());
+    ///     // Mostly there is a pool of threads for what would hold up the server.
+    ///     std::thread::spawn(move || {
+    ///         let report = format!("a long report about {path}");
+    ///         let _ = handle.answer(ticket, Response::new(200).body(report));
+    ///     });
+    ///     reply
+    /// });
+    /// # Ok(()) }
+    /// ```
+    pub fn answer(&self, ticket: Ticket, response: Response) -> Result<(), HandleError> {
+        self.mailbox.post(Command::Answer(ticket, Box::new(response)))
+    }
+
     /// Closes the listening sockets, and serves on; see [`Server::stop_listening`](crate::Server::stop_listening).
     ///
     /// # Errors
@@ -301,6 +333,7 @@ impl Command {
                 let sessions = message.0.capacity() * size_of::<SessionId>();
                 size_of_val(&**message) + sessions + message.1.capacity()
             }
+            Command::Answer(_, response) => size_of::<Response>() + response.held(),
             Command::Terminate(_) => 0,
             Command::Run(task) => size_of_val(&**task),
             Command::End(ending) => {
@@ -345,6 +378,9 @@ impl Command {
             }
             Command::SendTo(message) => {
                 engine.send_to(None, &message.0, &message.1);
+            }
+            Command::Answer(ticket, response) => {
+                let _ = engine.answer_later(ticket, *response);
             }
             Command::Run(task) => {
                 let context = &mut Context::new(engine, mounts.all());

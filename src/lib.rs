@@ -62,6 +62,7 @@
 //! | `header_section`, `header_count` | server | 16 KiB, 100 | 431, connection closes |
 //! | `body_size` (outside of endpoints) | server | 1 MiB | 413, connection closes |
 //! | `head_timeout`, `body_timeout` | server | 10 s, 30 s | 408, or a close where nothing was asked |
+//! | `answer_timeout` (answers that come later) | server | 60 s | 503 |
 //! | `keep_alive` | server | 75 s | connection closes |
 //! | `write_stall` | server | 30 s without a byte taken | connection is aborted, its session closes |
 //! | `slowest_client` | server | 16 KiB/s | waits for a client do not allow for slower reading |
@@ -139,8 +140,8 @@ pub mod guide {}
 pub mod protocol {}
 
 pub use engine::{
-    Body, Cause, Close, Counters, EndpointOptions, Event, JoinError, OptionError, Overflow, Refusal,
-    Refusals, Request, Response, SendError, ServerOptions, SessionId,
+    AnswerError, Body, Cause, Close, Counters, EndpointOptions, Event, JoinError, OptionError, Overflow,
+    Refusal, Refusals, Reply, Request, Response, SendError, ServerOptions, SessionId, Ticket,
 };
 pub use handle::{Handle, HandleError, Pending};
 pub use handler::{Context, Endpoint, EndpointId, Handler, Session, handler_fn};

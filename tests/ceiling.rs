@@ -10,7 +10,7 @@ use std::time::Duration;
 use sockjs_server::collections::Key;
 use sockjs_server::engine::{
     Application, Arrival, Close, Connection, EndpointNumber, Engine, Event, ManualClock, Message, Order,
-    Refusal, Request, Response, Session,
+    Refusal, Reply, Request, Response, Session,
 };
 use sockjs_server::{EndpointId, EndpointOptions, Handle, HandleError, Server, ServerOptions};
 
@@ -91,8 +91,8 @@ impl Application for Program {
     fn session_timer(&mut self, _: &mut Engine, _: Key<Session>, _: u32) {}
     fn endpoint_timer(&mut self, _: &mut Engine, _: EndpointNumber, _: u32) {}
     fn observe(&mut self, _: &Event<'_>) {}
-    fn respond(&mut self, _: &mut Engine, _: &Request<'_>, _: &[u8]) -> Response {
-        Response::new(200).body(vec![b'p'; 100_000])
+    fn respond(&mut self, _: &mut Engine, _: &Request<'_>, _: &[u8]) -> Reply {
+        Response::new(200).body(vec![b'p'; 100_000]).into()
     }
 }
 

@@ -111,7 +111,7 @@ fn no_floor_uses_one_above() {
 }
 
 /// The files of the engine, lowest first: each calls methods of itself and of those in front of it.
-const ENGINE: [&str; 41] = [
+const ENGINE: [&str; 42] = [
     "time",
     "clients",
     "work",
@@ -131,6 +131,7 @@ const ENGINE: [&str; 41] = [
     "groups",
     "endpoint",
     "application",
+    "reply",
     "admission",
     "counters",
     "queues",

@@ -10,6 +10,7 @@ use super::admission::Refusal;
 use super::answers::Exchange;
 use super::body::Body;
 use super::endpoint::EndpointNumber;
+use super::reply::{Reply, Ticket};
 use super::session::{Close, Session, SessionId};
 use super::{Connection, Engine};
 use crate::collections::Key;
@@ -39,7 +40,7 @@ pub trait Application {
     /// Something happened that a log may want to hold.
     fn observe(&mut self, event: &Event<'_>);
     /// A request for a path under no prefix.
-    fn respond(&mut self, engine: &mut Engine, request: &Request<'_>, body: &[u8]) -> Response;
+    fn respond(&mut self, engine: &mut Engine, request: &Request<'_>, body: &[u8]) -> Reply;
 }
 
 /// A message from a client.
@@ -110,6 +111,12 @@ pub enum Event<'e> {
         /// Otherwise it is tried again.
         is_final: bool,
     },
+    /// A request whose answer was to [come later](crate::Reply::later) got none from the program: its client is gone, its time was
+    /// over, or the server has ended.
+    Unanswered {
+        /// Its ticket.
+        ticket: Ticket,
+    },
     /// A [reader](crate::Body::reader) failed, had fewer bytes than were announced, or had more: its client was cut off in the middle of
     /// the body.
     BodyFailed {
@@ -133,6 +140,8 @@ pub struct Request<'r> {
     peer: Option<SocketAddr>,
     transport: Option<Transport>,
     trusted: Arc<[Network]>,
+    /// By which it can be answered later.
+    pub(super) ticket: Ticket,
 }
 
 impl fmt::Debug for Request<'_> {
@@ -232,7 +241,8 @@ impl Engine {
         transport: Option<Transport>,
     ) -> Request<'r> {
         let peer = self.connections.get(exchange.key).and_then(Connection::peer);
-        Request { http: exchange.request, path, peer, transport, trusted: self.clients.trusted() }
+        let ticket = Ticket { connection: exchange.key, number: self.counters.requests as u32 };
+        Request { http: exchange.request, path, peer, transport, trusted: self.clients.trusted(), ticket }
     }
 }
 
@@ -281,6 +291,13 @@ impl Response {
     /// The status.
     pub fn status(&self) -> u16 {
         self.status
+    }
+
+    /// Bytes of memory that it holds beside itself, but for bytes that others may hold too.
+    pub(crate) fn held(&self) -> usize {
+        let texts = |(name, value): &(String, String)| name.capacity() + value.capacity();
+        let fields = self.headers.capacity() * size_of::<(String, String)>();
+        fields + self.headers.iter().map(texts).sum::<usize>() + self.body.held()
     }
 
     /// The answer to a request for a session, with an error's status.

@@ -137,9 +137,10 @@ impl Engine {
     pub fn is_reading(&self, key: Key<Connection>) -> bool {
         let Some(connection) = self.connections.get(key) else { return false };
         match connection.writing() {
-            Writing::Poll(_) | Writing::Stream(_) | Writing::Download(_) | Writing::Last { .. } => {
+            Writing::Poll(_) | Writing::Stream(_) | Writing::Last { .. } => {
                 connection.inbox.len() < READ_AHEAD
             }
+            Writing::Deferred { .. } | Writing::Download(_) => connection.inbox.len() < READ_AHEAD,
             Writing::Closing | Writing::Shut => true,
             Writing::Owed(_) | Writing::Abandoned | Writing::Gone => false,
             Writing::Idle | Writing::Frames(_) => {

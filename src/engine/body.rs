@@ -75,6 +75,15 @@ impl Body {
             Content::Read(reader) => reader.length,
         }
     }
+
+    /// Bytes of memory that it holds beside itself, but for bytes that others may hold too.
+    pub(crate) fn held(&self) -> usize {
+        match &self.0 {
+            Content::Static(_) | Content::Shared(_) => 0,
+            Content::Owned(bytes) => bytes.capacity(),
+            Content::Read(reader) => reader.footprint(),
+        }
+    }
 }
 
 impl Default for Body {

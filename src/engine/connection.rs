@@ -9,6 +9,7 @@
 //!                                            └─► Frames ─► Discarded       WebSocket, and behind our close frame
 //! writing  Idle ─┬─► Owed ─► Idle                                          behind the messages of a request
 //!                ├─► Poll, Stream ─► Last ─► Idle                          a session's receiver over HTTP
+//!                ├─► Deferred ─► Idle, Download                            an answer that comes later from the program
 //!                ├─► Download ─► Last ─► Idle                              a body that is read piece by piece
 //!                └─► Frames ─► Idle                                        and over WebSocket
 //! both     Ignored and Closing ─► Shut ─► Gone                             from any state: the last response, a close frame
@@ -27,7 +28,7 @@ use super::reading::{Partial, PartialBody, Reading, Rest};
 use super::session::Session;
 use super::source::Source;
 use super::writing::Frame;
-use super::writing::{Owed, Ping, Poll, Socket, Stream, Writing};
+use super::writing::{Form, Owed, Ping, Poll, Socket, Stream, Writing};
 use crate::collections::{Key, Link, Linked, Timer};
 use crate::http::{self, HeadScanner};
 use crate::websocket::WebSocketError;
@@ -199,7 +200,7 @@ impl Connection {
             (Writing::Closing | Writing::Shut | Writing::Gone, _) | (_, Reading::Ignored) => Unit::Ignored,
             (Writing::Owed(_) | Writing::Abandoned, _) | (_, Reading::Delivering { .. }) => Unit::Later,
             (Writing::Poll(_) | Writing::Stream(_) | Writing::Last { .. }, _) => Unit::Later,
-            (Writing::Download(_), _) => Unit::Later,
+            (Writing::Deferred { .. } | Writing::Download(_), _) => Unit::Later,
             (Writing::Idle | Writing::Frames(_), Reading::Proxied) => Unit::ProxyHeader,
             (Writing::Idle | Writing::Frames(_), Reading::Discarded(_)) => Unit::Discarded,
             (Writing::Idle | Writing::Frames(_), Reading::Frames { .. }) => Unit::Frame,
@@ -218,7 +219,8 @@ impl Connection {
             Writing::Frames(_) => self.has_rest() || !self.inbox.is_empty(),
             Writing::Last { .. } => self.source.has_ended(),
             Writing::Owed(_) | Writing::Abandoned | Writing::Poll(_) | Writing::Stream(_) => false,
-            Writing::Download(_) | Writing::Closing | Writing::Shut | Writing::Gone => false,
+            Writing::Deferred { .. } | Writing::Download(_) => false,
+            Writing::Closing | Writing::Shut | Writing::Gone => false,
         }
     }
 
@@ -243,7 +245,8 @@ impl Connection {
                 self.writing = Writing::Shut;
                 Following::Shut
             }
-            Writing::Owed(_) | Writing::Abandoned | Writing::Shut | Writing::Gone => Following::Nothing,
+            Writing::Owed(_) | Writing::Abandoned | Writing::Deferred { .. } => Following::Nothing,
+            Writing::Shut | Writing::Gone => Following::Nothing,
         }
     }
 
@@ -254,6 +257,7 @@ impl Connection {
             Writing::Owed(_) | Writing::Abandoned | Writing::Last { .. } => true,
             // The client asked for all of it, and may have only shut its sending side.
             Writing::Download(_) => true,
+            Writing::Deferred { .. } => self.is_postponed,
             Writing::Poll(_) | Writing::Stream(_) | Writing::Closing | Writing::Shut | Writing::Gone => {
                 self.is_postponed
             }
@@ -385,14 +389,34 @@ impl Connection {
                 Delivered::Abandoned
             }
             Writing::Frames(_) | Writing::Idle | Writing::Poll(_) | Writing::Stream(_) => Delivered::Frame,
-            Writing::Download(_) | Writing::Last { .. } => Delivered::Frame,
+            Writing::Deferred { .. } | Writing::Download(_) | Writing::Last { .. } => Delivered::Frame,
             Writing::Closing | Writing::Shut | Writing::Gone => Delivered::Frame,
         }
     }
 }
 
-/// Bodies of the program's that are read piece by piece.
+/// Answers that come later, and bodies that are read piece by piece.
 impl Connection {
+    /// The answer to the request of this number comes later.
+    pub(super) fn defer(&mut self, number: u32, form: Form, now: Millis) {
+        self.writing = Writing::Deferred { number, form };
+        self.since = now;
+    }
+
+    /// The number of the request that waits for its answer, and the form of that.
+    pub(super) fn deferred(&self) -> Option<(u32, Form)> {
+        if let Writing::Deferred { number, form } = self.writing { Some((number, form)) } else { None }
+    }
+
+    /// The request waits no longer: its answer is made now, or the connection is about to end.
+    pub(super) fn end_deferral(&mut self) -> Option<(u32, Form)> {
+        let deferred = self.deferred();
+        if deferred.is_some() {
+            self.writing = Writing::Idle;
+        }
+        deferred
+    }
+
     /// The head of the answer is in the outbox.
     pub(super) fn begin_download(&mut self, download: Download, now: Millis) {
         self.writing = Writing::Download(Box::new(download));
@@ -476,7 +500,7 @@ impl Connection {
                 (stream.session, stream.keep_alive)
             }
             Writing::Idle | Writing::Owed(_) | Writing::Abandoned | Writing::Frames(_) => return false,
-            Writing::Download(_) | Writing::Last { .. } => return false,
+            Writing::Deferred { .. } | Writing::Download(_) | Writing::Last { .. } => return false,
             Writing::Closing | Writing::Shut | Writing::Gone => return false,
         };
         self.writing = Writing::Last { session: Some(session), keep_alive };

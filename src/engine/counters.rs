@@ -18,6 +18,8 @@ pub struct Counters {
     pub connections: usize,
     /// Sessions now, closed ones that linger for a late receiver included.
     pub sessions: usize,
+    /// Requests now whose answers [come later](crate::Reply::later).
+    pub deferred: usize,
     /// Timers now: the server's own and the application's.
     pub timers: usize,
     /// Bytes that wait now: for the rest of a request or message, or to be sent.

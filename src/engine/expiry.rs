@@ -33,6 +33,9 @@ impl Engine {
         {
             return self.press_on_with_download(key);
         }
+        if let Writing::Deferred { .. } = connection.writing() {
+            return self.answer_unanswered(key);
+        }
         match connection.reading() {
             Reading::Head(_) | Reading::Body(_) => self.refuse_unfinished(key, 408),
             // Nothing was asked, or all was answered: a status would have no request.

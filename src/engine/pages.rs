@@ -3,7 +3,6 @@
 //! A download costs one piece, which is read when the one before has left; the reader is asked once in a turn, within the budget
 //! of its work. Where the server has no room for a piece the download waits until it has.
 
-use super::Engine;
 use super::admission::Answer;
 use super::answers::{Exchange, Label, PLAIN_TEXT, connection_field};
 use super::application::{Application, Event, Response};
@@ -11,7 +10,10 @@ use super::body::{Body, Content, Download, Piece, Share};
 use super::budget::Purpose;
 use super::byte_queue::{is_worth_sharing, memory_of};
 use super::connection::Connection;
+use super::queues::Notice;
+use super::reply::{AnswerError, Ticket};
 use super::writing::Form;
+use super::{Engine, Stage};
 use crate::collections::Key;
 use crate::http::{self, ResponseHead, write_long_content_length};
 
@@ -58,6 +60,53 @@ impl Engine {
         let head = ResponseHead::new(&mut self.buffers.scratch, status, &self.time.date);
         add_fields(connection_field(head, form), &headers, Label::TEXT);
         self.send_page(key, form, status, body);
+    }
+
+    /// The program answers a request later.
+    pub(super) fn defer(&mut self, exchange: &Exchange<'_>, ticket: Ticket) {
+        // The time that the program took is no part of the wait.
+        let now = self.time.read();
+        if let Some(connection) = self.connections.get_mut(exchange.key) {
+            connection.defer(ticket.number, exchange.form(), now);
+            self.counters.deferred += 1;
+            self.arm_connection(exchange.key);
+        }
+    }
+
+    /// Whether a request waits for its answer.
+    pub fn is_waiting(&self, ticket: Ticket) -> bool {
+        let deferred = self.connections.get(ticket.connection).and_then(Connection::deferred);
+        deferred.is_some_and(|(number, _)| number == ticket.number)
+    }
+
+    /// Answers a request that waits for it.
+    ///
+    /// # Errors
+    /// It does not wait, or not any more.
+    pub fn answer_later(&mut self, ticket: Ticket, response: Response) -> Result<(), AnswerError> {
+        if !self.is_waiting(ticket) {
+            return Err(AnswerError::Gone);
+        }
+        if let Some((_, form)) = self.take_deferred(ticket.connection) {
+            let form = self.form_now(form);
+            self.answer_page(ticket.connection, form, response.valid());
+        }
+        Ok(())
+    }
+
+    /// The program has let the time for an answer pass.
+    pub(super) fn answer_unanswered(&mut self, key: Key<Connection>) {
+        if let Some((ticket, form)) = self.take_deferred(key) {
+            self.queues.notices.push_back(Notice::Unanswered(ticket));
+            self.note_refusal(key, 503);
+            let form = self.form_now(form);
+            self.answer_page_error(key, form, 503);
+        }
+    }
+
+    /// In a server that stops, an answer is the last of its connection.
+    fn form_now(&self, form: Form) -> Form {
+        Form { keep_alive: form.keep_alive && self.stage != Stage::Stopping, ..form }
     }
 
     /// Answers a request outside of every endpoint with this status, and its customary words as the body.

@@ -7,6 +7,7 @@ use super::Engine;
 use super::connection::{Connection, Unsent};
 use super::endpoint::EndpointNumber;
 use super::groups::Group;
+use super::reply::Ticket;
 use super::session::{Session, Unflushed};
 use super::turn::Order;
 use crate::collections::{Key, List};
@@ -46,6 +47,8 @@ pub(super) enum Notice {
     Accepted(Option<SocketAddr>),
     Refused(Option<SocketAddr>, u16),
     Closed(Key<Session>),
+    /// A request whose answer was to come later ended without it.
+    Unanswered(Ticket),
     /// Something of the program's panicked as it was dropped.
     Panicked,
     /// A group of this endpoint got its first member, or lost its last one.

@@ -38,6 +38,15 @@ impl Engine {
         }
     }
 
+    /// From here on the timer of the session watches over the wait for the client; but not over answers in front of this one that are
+    /// stuck in the outbox.
+    pub(super) fn hand_wait_over(&mut self, key: Key<Connection>) {
+        if let Some(connection) = self.connections.get_mut(key) {
+            self.time.timers.cancel(&mut connection.timer);
+        }
+        self.arm_connection(key);
+    }
+
     /// How long a client may take no byte of its outbox.
     pub(super) fn longest_stall(&self) -> Millis {
         let wait = millis(self.options.write_stall);
@@ -74,6 +83,7 @@ pub(super) fn patience(options: &ServerOptions, stage: Stage, connection: &Conne
         (Writing::Idle, Reading::Next) if connection.outbox.is_empty() => options.keep_alive,
         (Writing::Idle, Reading::Discarded(_)) if connection.outbox.is_empty() => options.close_timeout,
         (Writing::Idle, _) => return None,
+        (Writing::Deferred { .. }, _) => options.answer_timeout,
         (Writing::Download(download), _) if connection.outbox.is_empty() => match download.share {
             Share::Pages => LONGEST_WAIT_FOR_MEMORY.min(options.write_stall),
             Share::Readers => options.write_stall,
@@ -123,7 +133,8 @@ pub(super) fn deadline(
         Writing::Stream(_) => return Some(heartbeat.min(end_of_silence(session, connection, endpoint))),
         Writing::Last { .. } => return last_byte_deadline(connection, endpoint, stage),
         Writing::Poll(_) | Writing::Idle | Writing::Owed(_) | Writing::Abandoned => return Some(heartbeat),
-        Writing::Download(_) | Writing::Closing | Writing::Shut | Writing::Gone => return Some(heartbeat),
+        Writing::Deferred { .. } | Writing::Download(_) => return Some(heartbeat),
+        Writing::Closing | Writing::Shut | Writing::Gone => return Some(heartbeat),
     };
     let liveness = match socket.ping {
         Ping::Rest | Ping::Outstanding(_) => Some(connection.since.saturating_add(endpoint.heartbeat_delay)),

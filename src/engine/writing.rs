@@ -24,6 +24,8 @@ pub(super) enum Writing {
     Poll(Box<Poll>),
     /// A streaming response is under way.
     Stream(Stream),
+    /// The answer to the request of this number comes later from the program.
+    Deferred { number: u32, form: Form },
     /// An answer of the program's whose body is read piece by piece.
     Download(Box<Download>),
     /// The last byte of a receiver's response, or of a download, is in the outbox: until it has left, the client may yet miss what the session gave
@@ -113,6 +115,7 @@ impl Writing {
             Writing::Download(download) => size_of::<Download>() + download.reader.footprint(),
             Writing::Idle
             | Writing::Abandoned
+            | Writing::Deferred { .. }
             | Writing::Stream(_)
             | Writing::Last { .. }
             | Writing::Frames(_)
@@ -132,6 +135,7 @@ impl Writing {
             Writing::Idle
             | Writing::Owed(_)
             | Writing::Abandoned
+            | Writing::Deferred { .. }
             | Writing::Download(_)
             | Writing::Closing
             | Writing::Shut
@@ -166,6 +170,7 @@ impl Writing {
             Writing::Idle
             | Writing::Owed(_)
             | Writing::Abandoned
+            | Writing::Deferred { .. }
             | Writing::Download(_)
             | Writing::Last { .. }
             | Writing::Closing

@@ -13,6 +13,7 @@ mod groups;
 mod handlers;
 mod handles;
 mod idle;
+mod later;
 mod listeners;
 mod origins;
 mod pages;

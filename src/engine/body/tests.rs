@@ -125,20 +125,20 @@ fn a_panic_in_a_readers_drop_stops_here() {
 }
 
 #[test]
-fn a_body_knows_its_length() {
+fn a_body_says_what_it_holds() {
     let shared: Arc<[u8]> = vec![0; 9].into();
-    for (body, length) in [
-        (Body::default(), Some(0)),
-        (Body::from("four"), Some(4)),
-        (Body::from(b"four"), Some(4)),
-        (Body::from(&b"four"[..]), Some(4)),
-        (Body::from(shared), Some(9)),
-        (Body::from(Arc::<str>::from("four")), Some(4)),
-        (Body::from(String::from("four")), Some(4)),
-        (Body::from(vec![0; 9]), Some(9)),
-        (Body::reader(&b"four"[..]), None),
-        (Body::sized_reader(io::repeat(0).take(5), 5), Some(5)),
+    for (body, length, held) in [
+        (Body::default(), Some(0), 0),
+        (Body::from("four"), Some(4), 0),
+        (Body::from(b"four"), Some(4), 0),
+        (Body::from(&b"four"[..]), Some(4), 0),
+        (Body::from(shared), Some(9), 0),
+        (Body::from(Arc::<str>::from("nine")), Some(4), 0),
+        (Body::from(String::from("four")), Some(4), 4),
+        (Body::from(vec![0; 9]), Some(9), 9),
+        (Body::reader(&b"four"[..]), None, size_of::<&[u8]>()),
+        (Body::sized_reader(io::repeat(0).take(5), 5), Some(5), size_of::<io::Take<io::Repeat>>()),
     ] {
-        assert_eq!(body.length(), length, "{body:?}");
+        assert_eq!((body.length(), body.held()), (length, held), "{body:?}");
     }
 }
