@@ -350,7 +350,7 @@ impl Server {
     /// # Ok(()) }
     /// ```
     ///
-    /// An answer may come later: then the fallback returns a [`Reply`] in place of a [`Response`]; see [`Reply::later`].
+    /// An answer may come later: then the fallback returns a [`Reply`] in place of a [`Response`](crate::Response); see [`Reply::later`].
     pub fn fallback<F, R>(&mut self, mut answer: F)
     where
         F: FnMut(&mut Context<'_>, &Request<'_>, &[u8]) -> R + Send + 'static,

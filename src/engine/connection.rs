@@ -437,9 +437,14 @@ impl Connection {
         if bytes.is_empty() {
             return;
         }
-        self.outbox.write_long(http::CHUNK_FRAMING + bytes.len(), pool, |out| match download.end {
-            BodyEnd::LastChunk => http::write_chunk(out, &[bytes]),
-            BodyEnd::Behind(_) | BodyEnd::Close => out.extend_from_slice(bytes),
+        let length = http::CHUNK_FRAMING + bytes.len();
+        self.outbox.write_long(length, pool, |out| {
+            // Behind the head there may be no room: a buffer that grows by itself would be twice as large.
+            out.reserve_exact(length);
+            match download.end {
+                BodyEnd::LastChunk => http::write_chunk(out, &[bytes]),
+                BodyEnd::Behind(_) | BodyEnd::Close => out.extend_from_slice(bytes),
+            }
         });
     }
 

@@ -167,7 +167,10 @@ impl Engine {
                 return match is_behind_others {
                     true => self.send_later(key),
                     // The head leaves together with the first piece.
-                    false => self.postpone(key),
+                    false => {
+                        self.book_connection(key);
+                        self.postpone(key);
+                    }
                 };
             }
         }
