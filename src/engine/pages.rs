@@ -31,7 +31,7 @@ impl Engine {
             Answer::Response(response) => {
                 let Response { status, headers, body } = response;
                 if !self.has_room_for_body(&body) {
-                    self.note_refusal(exchange.key, 503);
+                    // It was counted as a refusal when the program gave it.
                     self.answer_error(exchange, 503, http::reason_phrase(503));
                     return self.discard_body(body);
                 }

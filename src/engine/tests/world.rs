@@ -36,6 +36,8 @@ pub(super) struct Recorder {
     pub(super) skipped: u64,
     /// How large a page of the program's own is; none is 404.
     pub(super) page: usize,
+    /// The statuses and close codes of refusals, as the observer hears them.
+    pub(super) refusals: Vec<u16>,
     /// How the handlers refuse every session, if they do.
     pub(super) refuse: fn() -> Option<Refusal>,
     /// What a page is answered if it has no size, and the requests that wait for their answers.
@@ -47,10 +49,10 @@ pub(super) struct Recorder {
 
 impl Recorder {
     fn new(behaviour: Behaviour, clock: ManualClock) -> Self {
-        let (log, names, work, page, tickets) = Default::default();
+        let (log, names, work, page, refusals, tickets) = Default::default();
         let reply = |_: &mut Engine, _: &Request<'_>, _: &mut Vec<Ticket>| Response::new(404).into();
         let (refuse, behaviours) = (|| None, vec![behaviour]);
-        Self { log, names, work, page, skipped: 0, refuse, reply, tickets, clock, behaviours }
+        Self { log, names, work, page, skipped: 0, refusals, refuse, reply, tickets, clock, behaviours }
     }
 
     fn hear(&mut self, engine: &mut Engine, key: Key<Session>, what: String, moment: Moment<'_>) {
@@ -106,7 +108,11 @@ impl Application for Recorder {
     fn endpoint_timer(&mut self, _: &mut Engine, number: EndpointNumber, timer: u32) {
         self.log.push(format!("endpoint {} timer {timer}", number.place()));
     }
-    fn observe(&mut self, _: &Event<'_>) {}
+    fn observe(&mut self, event: &Event<'_>) {
+        if let Event::Refused { status, .. } = event {
+            self.refusals.push(*status);
+        }
+    }
     fn respond(&mut self, engine: &mut Engine, request: &Request<'_>, _: &[u8]) -> Reply {
         match self.page {
             0 => (self.reply)(engine, request, &mut self.tickets),
