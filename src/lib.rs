@@ -38,7 +38,8 @@
 //! 6. **From other threads**: a [`Handle`], from [`Server::handle`]; it says when it asks for more than the server can do.
 //!    The tasks that it takes run on the server's thread, with all states and handlers in reach: [`Context`].
 //! 7. **Timers**: [`Session::set_timer`] and [`Endpoint::set_timer`], as many as the program has numbers for.
-//! 8. **Other paths of the port**, a page or a health check: [`Server::fallback`].
+//! 8. **Other paths of the port**, a page or a health check: [`Server::fallback`]. A [`Body`] is bytes, shared or not, or a
+//!    reader that is asked for more as its client takes it; an answer may come later, by its [`Ticket`]: [`Reply::later`].
 //! 9. **A loop of one's own**: [`Server::turn`]; or, in a foreign poll loop, [`Server::next_timeout`] and the server's
 //!    descriptor. Between two turns [`Server::endpoint`] and [`Server::handler`] reach sessions, their states and handlers,
 //!    without a lock. Listening sockets from elsewhere: [`Server::add_listener`].
@@ -94,10 +95,11 @@
 //!
 //! - The structs [`ServerOptions`], [`EndpointOptions`], [`Counters`], [`Refusals`], [`Close`], [`Pending`] and [`Report`] may
 //!   get fields. They are `#[non_exhaustive]`: options are made by `default()` and setters, and a pattern ends with `..`.
-//! - The enums [`Cause`], [`Event`], [`HandleError`], [`JoinError`], [`MountError`], [`Overflow`], [`Preamble`],
+//! - The enums [`AnswerError`], [`Cause`], [`Event`], [`HandleError`], [`JoinError`], [`MountError`], [`Overflow`], [`Preamble`],
 //!   [`SendError`] and [`Transport`] may get cases. They are `#[non_exhaustive]`: a `match` has an arm `_`.
 //! - [`Handler`] may get methods with a default.
-//! - [`Refusal`], [`OptionError`], [`NetworkError`], [`Response`], [`Request`] and the ids are opaque.
+//! - [`Refusal`], [`OptionError`], [`NetworkError`], [`Response`], [`Body`], [`Reply`], [`Request`],
+//!   the ids and [`Ticket`] are opaque.
 //!
 //! All of it is listed in `tests/surface/list.txt`, and a test compares the list with the code.
 //!
