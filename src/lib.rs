@@ -96,8 +96,8 @@
 //! - The structs [`ServerOptions`], [`EndpointOptions`], [`Counters`], [`Refusals`], [`Close`], [`Pending`] and [`Report`] may
 //!   get fields. They are `#[non_exhaustive]`: options are made by `default()` and setters, and a pattern ends with `..`.
 //! - The enums [`AnswerError`], [`Cause`], [`Event`], [`HandleError`], [`JoinError`], [`MountError`], [`Overflow`], [`Preamble`],
-//!   [`SendError`] and [`Transport`] may get cases. They are `#[non_exhaustive]`: a `match` has an arm `_`.
-//! - [`Handler`] may get methods with a default.
+//!   [`Received`], [`SendError`] and [`Transport`] may get cases. They are `#[non_exhaustive]`: a `match` has an arm `_`.
+//! - [`Handler`], [`Layer`] and [`LayerFactory`] may get methods with a default.
 //! - [`Refusal`], [`OptionError`], [`NetworkError`], [`Response`], [`Body`], [`Reply`], [`Request`],
 //!   the ids and [`Ticket`] are opaque.
 //!
@@ -132,6 +132,8 @@ pub mod websocket;
 mod containment;
 mod handle;
 mod handler;
+mod incoming;
+mod layer;
 mod mailbox;
 mod mounts;
 mod reactor;
@@ -150,7 +152,9 @@ pub use engine::{
 pub use handle::{Handle, HandleError, Pending};
 pub use handler::{Context, Endpoint, EndpointId, Handler, Session, handler_fn};
 pub use http::{Network, NetworkError};
-pub use server::{MountError, Preamble, Report, Server};
+pub use incoming::Incoming;
+pub use layer::{Layer, LayerError, LayerFactory, PLAIN_AT_ONCE, Received};
+pub use server::{ListenerOptions, MountError, Preamble, Report, Server};
 pub use sockjs::{Transport, Transports};
 
 /// The README's snippets compile as they stand.

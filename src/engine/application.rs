@@ -1,18 +1,19 @@
 //! The door between the engine and the handlers: what they are asked, and what they are shown.
 
 use std::borrow::Cow;
+use std::error::Error;
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use super::Engine;
 use super::admission::Refusal;
 use super::answers::Exchange;
 use super::body::Body;
 use super::endpoint::EndpointNumber;
 use super::reply::{Reply, Ticket};
 use super::session::{Close, Session, SessionId};
-use super::{Connection, Engine};
 use crate::collections::Key;
 use crate::http::{self, Network};
 use crate::sockjs::{Transport, form};
@@ -126,9 +127,18 @@ pub enum Event<'e> {
         /// [`InvalidData`](io::ErrorKind::InvalidData) for too many.
         error: &'e io::Error,
     },
-    /// A handler panicked, or a reader.
+    /// The layer of a connection gave it up, and it is closed: the client does not speak what the layer does, its handshake
+    /// failed, or its bytes were changed on the way.
+    LayerFailed {
+        /// From where; `None` on a Unix socket.
+        peer: Option<SocketAddr>,
+        /// What the layer says.
+        error: &'e (dyn Error + Send + Sync),
+    },
+    /// A handler panicked, a layer, or a reader.
     Panicked {
-        /// In the hands of which session's callback; that session is closed.
+        /// In the hands of which session's callback; that session is closed. `None` for a task of a handle, for instance, or a
+        /// layer, whose connection is closed.
         session: Option<SessionId>,
     },
 }
@@ -142,6 +152,8 @@ pub struct Request<'r> {
     trusted: Arc<[Network]>,
     /// By which it can be answered later.
     pub(super) ticket: Ticket,
+    /// The connection itself is https.
+    is_https: bool,
 }
 
 impl fmt::Debug for Request<'_> {
@@ -209,10 +221,11 @@ impl<'r> Request<'r> {
         self.forwarded().client
     }
 
-    /// Whether the client speaks HTTPS to a trusted proxy in front. `X-Forwarded-Proto` says so, in the entry that belongs
-    /// to the one of `X-Forwarded-For` from which [`Request::client`] is.
+    /// Whether the client speaks HTTPS: to this server, through a [layer](crate::LayerFactory::is_https), or to a trusted proxy in
+    /// front. `X-Forwarded-Proto` says so, in the entry that belongs to the one of `X-Forwarded-For` from which
+    /// [`Request::client`] is; where a trusted proxy says nothing of it, its own connection counts.
     pub fn is_https(&self) -> bool {
-        self.forwarded().is_https(self.http.header_values("x-forwarded-proto"))
+        self.forwarded().is_https(self.http.header_values("x-forwarded-proto")).unwrap_or(self.is_https)
     }
 
     fn forwarded(&self) -> http::forwarded::Origin {
@@ -240,9 +253,18 @@ impl Engine {
         path: &'r str,
         transport: Option<Transport>,
     ) -> Request<'r> {
-        let peer = self.connections.get(exchange.key).and_then(Connection::peer);
+        let connection = self.connections.get(exchange.key);
+        let (peer, is_https) = connection.map_or((None, false), |it| (it.peer(), it.in_layer.is_https()));
         let ticket = Ticket { connection: exchange.key, number: self.counters.requests as u32 };
-        Request { http: exchange.request, path, peer, transport, trusted: self.clients.trusted(), ticket }
+        Request {
+            http: exchange.request,
+            path,
+            peer,
+            transport,
+            trusted: self.clients.trusted(),
+            ticket,
+            is_https,
+        }
     }
 }
 

@@ -22,6 +22,7 @@ use super::Millis;
 use super::body::{BodyEnd, Download, Reader};
 use super::budget::Footprint;
 use super::byte_queue::ByteQueue;
+use super::in_layer::InLayer;
 use super::pace::Pace;
 use super::pool::Pool;
 use super::reading::{Partial, PartialBody, Reading, Rest};
@@ -56,6 +57,8 @@ pub struct Connection {
     pub(super) booked: Footprint,
     /// It counts as one of its client's connections.
     pub(super) is_counted: bool,
+    /// What is between the outbox and the socket, in the hands of the driver.
+    pub(super) in_layer: InLayer,
     pub(super) timer: Timer,
     pub(super) unsent: Link,
     /// `None` for Unix sockets.
@@ -147,6 +150,7 @@ impl Connection {
             pace: Pace::new(),
             booked: Footprint::default(),
             is_counted: false,
+            in_layer: InLayer::default(),
             timer: Timer::default(),
             unsent: Link::default(),
             peer: peer.map(canonical),
@@ -169,7 +173,8 @@ impl Connection {
     /// What it holds: see `budget`.
     pub(super) fn footprint(&self) -> Footprint {
         let input = self.inbox.capacity() + self.reading.footprint();
-        Footprint::new(input, self.outbox.footprint() + self.writing.footprint())
+        let in_layer = self.in_layer.footprint();
+        Footprint::new(input, self.outbox.footprint() + self.writing.footprint() + in_layer)
     }
 
     /// The session whose receiver this connection is, or whose last frame it still holds.

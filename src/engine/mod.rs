@@ -40,7 +40,7 @@
 //! | `reply`, `application`, `admission`, `endpoint` | answers now or later; the interface of the handlers; refusals; one mounted service |
 //! | `connection`, `reading`, `writing` | a connection: its two halves, and the rules that couple them |
 //! | `session` | a session |
-//! | `source`, `pace`, `body`, `byte_queue` | the parts of both: where input comes from, how the client reads, bodies, queued bytes |
+//! | `source`, `pace`, `body`, `byte_queue`, `in_layer` | their parts: where input comes from, how the client reads, bodies, queued bytes, a layer below |
 //! | `clients` | how many connections each client has, and which addresses are trusted proxies |
 //! | `pool`, `budget`, `options`, `work`, `time` | values: spare buffers, limits of memory, options, the budget of a turn, the clock |
 //!
@@ -65,6 +65,7 @@ mod dispatch;
 mod endpoint;
 mod expiry;
 mod groups;
+mod in_layer;
 mod input;
 mod membership;
 mod memory;

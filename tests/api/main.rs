@@ -3,6 +3,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod adding;
 mod building;
 mod downloads;
 mod embedding;
@@ -14,6 +15,7 @@ mod handlers;
 mod handles;
 mod idle;
 mod later;
+mod layered;
 mod listeners;
 mod origins;
 mod pages;
