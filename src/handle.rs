@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::containment::contain;
-use crate::engine::{Application, EndpointNumber, Engine, Event, Message, SessionId};
+use crate::engine::{Application, EndpointNumber, Engine, Event, Message, Response, SessionId, Ticket};
 use crate::handler::{Context, EndpointId};
 use crate::incoming::Incoming;
 use crate::mailbox::Mailbox;
@@ -96,6 +96,7 @@ pub(crate) enum Command {
     PublishExcept(EndpointNumber, SessionId, Box<(String, String)>),
     PublishBinary(EndpointNumber, Box<(String, Vec<u8>)>),
     SendTo(Box<(Vec<SessionId>, String)>),
+    Answer(Ticket, Box<Response>),
     Run(Box<dyn FnOnce(&mut Context<'_>) + Send>),
     Add(Box<(Incoming, Vec<u8>)>),
     End(Box<Ending>),
@@ -257,6 +258,37 @@ impl Handle {
         self.mailbox.post(Command::Run(Box::new(task)))
     }
 
+    /// Answers a request that waits for it; see [`Reply::later`](crate::Reply::later). Nothing happens if it does not wait any more;
+    /// a task ([`Handle::run`]) can ask: [`Context::is_waiting`].
+    ///
+    /// In the mailbox an answer counts with its header fields, and a body that is owned; a reader counts by its size, and static and
+    /// shared bytes do not count.
+    ///
+    /// # Errors
+    /// As [`Handle::send`].
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use sockjs_server::{Reply, Response, Server};
+    ///
+    /// let mut server = Server::bind("127.0.0.1:0")?;
+    /// let handle = server.handle();
+    /// server.fallback(move |_, request, _| {
+    ///     let (reply, ticket) = Reply::later(request);
+    ///     let (handle, path) = (handle.clone(), request.path().to_owned());
+    ///     // Mostly there is a pool of threads for what would hold up the server.
+    ///     std::thread::spawn(move || {
+    ///         let report = format!("a long report about {path}");
+    ///         let _ = handle.answer(ticket, Response::new(200).body(report));
+    ///     });
+    ///     reply
+    /// });
+    /// # Ok(()) }
+    /// ```
+    pub fn answer(&self, ticket: Ticket, response: Response) -> Result<(), HandleError> {
+        self.mailbox.post(Command::Answer(ticket, Box::new(response)))
+    }
+
     /// Hands a connection to the server; see [`Server::add_connection`](crate::Server::add_connection). This is how a thread with an
     /// accept loop of its own does it. In the mailbox it counts with its bytes and its layer.
     ///
@@ -359,6 +391,7 @@ impl Command {
                 let sessions = message.0.capacity() * size_of::<SessionId>();
                 size_of_val(&**message) + sessions + message.1.capacity()
             }
+            Command::Answer(_, response) => size_of::<Response>() + response.held(),
             Command::Terminate(_) => 0,
             Command::Run(task) => size_of_val(&**task),
             Command::Add(connection) => {
@@ -414,6 +447,9 @@ impl Command {
             }
             Command::SendTo(message) => {
                 engine.send_to(None, &message.0, &message.1);
+            }
+            Command::Answer(ticket, response) => {
+                let _ = engine.answer_later(ticket, *response);
             }
             Command::Run(task) => {
                 let context = &mut Context::new(engine, mounts.all());

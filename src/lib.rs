@@ -38,7 +38,8 @@
 //! 6. **From other threads**: a [`Handle`], from [`Server::handle`]; it says when it asks for more than the server can do.
 //!    The tasks that it takes run on the server's thread, with all states and handlers in reach: [`Context`].
 //! 7. **Timers**: [`Session::set_timer`] and [`Endpoint::set_timer`], as many as the program has numbers for.
-//! 8. **Other paths of the port**, a page or a health check: [`Server::fallback`].
+//! 8. **Other paths of the port**, a page or a health check: [`Server::fallback`]. A [`Body`] is bytes, shared or not, or a
+//!    reader that is asked for more as its client takes it; an answer may come later, by its [`Ticket`]: [`Reply::later`].
 //! 9. **A loop of one's own**: [`Server::turn`]; or, in a foreign poll loop, [`Server::next_timeout`] and the server's
 //!    descriptor. Between two turns [`Server::endpoint`] and [`Server::handler`] reach sessions, their states and handlers,
 //!    without a lock. Listening sockets from elsewhere: [`Server::add_listener`]; connections that another server of the
@@ -64,6 +65,7 @@
 //! | `header_section`, `header_count` | server | 16 KiB, 100 | 431, connection closes |
 //! | `body_size` (outside of endpoints) | server | 1 MiB | 413, connection closes |
 //! | `head_timeout`, `body_timeout` | server | 10 s, 30 s | 408, or a close where nothing was asked |
+//! | `answer_timeout` (answers that come later) | server | 60 s | 503 |
 //! | `keep_alive` | server | 75 s | connection closes |
 //! | `write_stall` | server | 30 s without a byte taken | connection is aborted, its session closes |
 //! | `slowest_client` | server | 16 KiB/s | waits for a client do not allow for slower reading |
@@ -96,10 +98,11 @@
 //!
 //! - The structs [`ServerOptions`], [`EndpointOptions`], [`Counters`], [`Refusals`], [`Close`], [`Pending`] and [`Report`] may
 //!   get fields. They are `#[non_exhaustive]`: options are made by `default()` and setters, and a pattern ends with `..`.
-//! - The enums [`Cause`], [`Event`], [`HandleError`], [`JoinError`], [`MountError`], [`Overflow`], [`Preamble`],
+//! - The enums [`AnswerError`], [`Cause`], [`Event`], [`HandleError`], [`JoinError`], [`MountError`], [`Overflow`], [`Preamble`],
 //!   [`Received`], [`SendError`] and [`Transport`] may get cases. They are `#[non_exhaustive]`: a `match` has an arm `_`.
 //! - [`Handler`], [`Layer`] and [`LayerFactory`] may get methods with a default.
-//! - [`Refusal`], [`OptionError`], [`NetworkError`], [`Response`], [`Request`] and the ids are opaque.
+//! - [`Refusal`], [`OptionError`], [`NetworkError`], [`Response`], [`Body`], [`Reply`], [`Request`],
+//!   the ids and [`Ticket`] are opaque.
 //!
 //! All of it is listed in `tests/surface/list.txt`, and a test compares the list with the code.
 //!
@@ -146,8 +149,8 @@ pub mod guide {}
 pub mod protocol {}
 
 pub use engine::{
-    Cause, Close, Counters, EndpointOptions, Event, JoinError, OptionError, Overflow, Refusal, Refusals,
-    Request, Response, SendError, ServerOptions, SessionId,
+    AnswerError, Body, Cause, Close, Counters, EndpointOptions, Event, JoinError, OptionError, Overflow,
+    Refusal, Refusals, Reply, Request, Response, SendError, ServerOptions, SessionId, Ticket,
 };
 pub use handle::{Handle, HandleError, Pending};
 pub use handler::{Context, Endpoint, EndpointId, Handler, Session, handler_fn};

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::engine::{
-    Counters, EndpointOptions, Engine, Event, OptionError, Request, Response, ServerOptions, sooner,
+    Counters, EndpointOptions, Engine, Event, OptionError, Reply, Request, ServerOptions, sooner,
 };
 use crate::handle::{ForServer, Handle, Pending};
 use crate::handler::{Context, Endpoint, EndpointId, Handler};
@@ -262,11 +262,15 @@ impl Server {
     /// });
     /// # Ok(()) }
     /// ```
-    pub fn fallback<F>(&mut self, answer: F)
+    ///
+    /// An answer may come later: then the fallback returns a [`Reply`] in place of a [`Response`](crate::Response); see [`Reply::later`].
+    pub fn fallback<F, R>(&mut self, mut answer: F)
     where
-        F: FnMut(&mut Context<'_>, &Request<'_>, &[u8]) -> Response + Send + 'static,
+        F: FnMut(&mut Context<'_>, &Request<'_>, &[u8]) -> R + Send + 'static,
+        R: Into<Reply>,
     {
-        self.mounts.set_fallback(Box::new(answer));
+        self.mounts
+            .set_fallback(Box::new(move |context, request, body| answer(context, request, body).into()));
     }
 
     /// Hears everything that a log may want to hold. Without it nothing is printed anywhere.

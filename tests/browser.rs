@@ -91,7 +91,9 @@ fn impatient(client: Vec<u8>) -> TestServer {
 /// Answers with the client that iframe pages load, and with the number of refusals.
 fn serve_client(server: &mut Server, client: Vec<u8>) {
     server.fallback(move |context: &mut Context<'_>, request: &Request<'_>, _: &[u8]| match request.path() {
-        CLIENT_PATH => Response::new(200).header("Content-Type", "application/javascript").body(&*client),
+        CLIENT_PATH => {
+            Response::new(200).header("Content-Type", "application/javascript").body(client.clone())
+        }
         "/attempts" => Response::new(200).body(context.counters().refused.not_admitted.to_string()),
         _ => Response::new(404),
     });

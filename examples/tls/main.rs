@@ -44,7 +44,7 @@ fn answer(request: &Request<'_>, certificate: &str) -> Response {
         }
         "/" => Response::new(200).header("Content-Type", "text/html; charset=UTF-8").body(PAGE),
         "/certificate.pem" => {
-            Response::new(200).header("Content-Type", "application/x-pem-file").body(certificate)
+            Response::new(200).header("Content-Type", "application/x-pem-file").body(certificate.to_owned())
         }
         _ => Response::new(404),
     }

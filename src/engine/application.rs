@@ -10,7 +10,9 @@ use std::sync::Arc;
 use super::Engine;
 use super::admission::Refusal;
 use super::answers::Exchange;
+use super::body::Body;
 use super::endpoint::EndpointNumber;
+use super::reply::{Reply, Ticket};
 use super::session::{Close, Session, SessionId};
 use crate::collections::Key;
 use crate::http::{self, Network};
@@ -39,7 +41,7 @@ pub trait Application {
     /// Something happened that a log may want to hold.
     fn observe(&mut self, event: &Event<'_>);
     /// A request for a path under no prefix.
-    fn respond(&mut self, engine: &mut Engine, request: &Request<'_>, body: &[u8]) -> Response;
+    fn respond(&mut self, engine: &mut Engine, request: &Request<'_>, body: &[u8]) -> Reply;
 }
 
 /// A message from a client.
@@ -110,6 +112,21 @@ pub enum Event<'e> {
         /// Otherwise it is tried again.
         is_final: bool,
     },
+    /// A request whose answer was to [come later](crate::Reply::later) got none from the program: its client is gone, its time was
+    /// over, or the server has ended.
+    Unanswered {
+        /// Its ticket.
+        ticket: Ticket,
+    },
+    /// A [reader](crate::Body::reader) failed, had fewer bytes than were announced, or had more: its client was cut off in the middle of
+    /// the body.
+    BodyFailed {
+        /// The client's end of the connection; `None` on a Unix socket.
+        peer: Option<SocketAddr>,
+        /// The reader's error; [`UnexpectedEof`](io::ErrorKind::UnexpectedEof) for too few bytes,
+        /// [`InvalidData`](io::ErrorKind::InvalidData) for too many.
+        error: &'e io::Error,
+    },
     /// The layer of a connection gave it up, and it is closed: the client does not speak what the layer does, its handshake
     /// failed, or its bytes were changed on the way.
     LayerFailed {
@@ -118,7 +135,7 @@ pub enum Event<'e> {
         /// What the layer says.
         error: &'e (dyn Error + Send + Sync),
     },
-    /// A handler panicked, or a layer.
+    /// A handler panicked, a layer, or a reader.
     Panicked {
         /// In the hands of which session's callback; that session is closed. `None` for a task of a handle, for instance, or a
         /// layer, whose connection is closed.
@@ -133,6 +150,8 @@ pub struct Request<'r> {
     peer: Option<SocketAddr>,
     transport: Option<Transport>,
     trusted: Arc<[Network]>,
+    /// By which it can be answered later.
+    pub(super) ticket: Ticket,
     /// The connection itself is https.
     is_https: bool,
 }
@@ -236,7 +255,16 @@ impl Engine {
     ) -> Request<'r> {
         let connection = self.connections.get(exchange.key);
         let (peer, is_https) = connection.map_or((None, false), |it| (it.peer(), it.in_layer.is_https()));
-        Request { http: exchange.request, path, peer, transport, trusted: self.clients.trusted(), is_https }
+        let ticket = Ticket { connection: exchange.key, number: self.counters.requests as u32 };
+        Request {
+            http: exchange.request,
+            path,
+            peer,
+            transport,
+            trusted: self.clients.trusted(),
+            ticket,
+            is_https,
+        }
     }
 }
 
@@ -248,11 +276,11 @@ impl Engine {
 ///
 /// let page = Response::new(200).header("Content-Type", "text/html; charset=UTF-8").body("<h1>Hello</h1>");
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Response {
     pub(super) status: u16,
     pub(super) headers: Vec<(String, String)>,
-    pub(super) body: Vec<u8>,
+    pub(super) body: Body,
 }
 
 impl Response {
@@ -263,7 +291,7 @@ impl Response {
     /// case: its `Upgrade` would promise a protocol, and none but HTTP is spoken outside of endpoints.
     pub fn new(status: u16) -> Self {
         let status = if (200..=599).contains(&status) { status } else { 500 };
-        Self { status, headers: Vec::new(), body: Vec::new() }
+        Self { status, headers: Vec::new(), body: Body::default() }
     }
 
     /// Adds a header field. What says how the answer is framed (`Content-Length`, `Transfer-Encoding`, `Connection`,
@@ -274,9 +302,10 @@ impl Response {
         self
     }
 
-    /// Sets the body. Its length is announced; for HEAD it is not sent. 204, 205 and 304 have none: it is dropped.
+    /// Sets the body: bytes, text, or what [`Body`] can be made of besides. Its length is announced, if it is known; for HEAD it is
+    /// not sent. 204, 205 and 304 have none: it is dropped.
     #[must_use]
-    pub fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
+    pub fn body(mut self, body: impl Into<Body>) -> Self {
         self.body = body.into();
         self
     }
@@ -284,6 +313,13 @@ impl Response {
     /// The status.
     pub fn status(&self) -> u16 {
         self.status
+    }
+
+    /// Bytes of memory that it holds beside itself, but for bytes that others may hold too.
+    pub(crate) fn held(&self) -> usize {
+        let texts = |(name, value): &(String, String)| name.capacity() + value.capacity();
+        let fields = self.headers.capacity() * size_of::<(String, String)>();
+        fields + self.headers.iter().map(texts).sum::<usize>() + self.body.held()
     }
 
     /// The answer to a request for a session, with an error's status.
@@ -305,7 +341,7 @@ impl Response {
         }
         if self.status == 205 {
             // It has an end, `Content-Length: 0`, but no content (RFC 9110 §15.3.6); 204 and 304 have neither.
-            self.body.clear();
+            self.body = Body::default();
         }
         self
     }

@@ -2,15 +2,17 @@
 
 use std::net::SocketAddr;
 
+use super::body::Reader;
 use super::budget::Purpose;
 use super::connection::Connection;
 use super::in_layer::InLayer;
 use super::pace::Flow;
 use super::queues::Notice;
 use super::reading::Rest;
+use super::reply::Ticket;
 use super::session::{Cause, Close, Session};
 use super::turn::Order;
-use super::writing::Writing;
+use super::writing::{Form, Writing};
 use super::{Engine, Stage};
 use crate::collections::Key;
 use crate::websocket::close;
@@ -142,6 +144,27 @@ impl Engine {
         self.queues.notices.push_back(Notice::Refused(peer, status));
     }
 
+    /// The request of a connection that ends waits for no answer any more.
+    fn abandon_request(&mut self, key: Key<Connection>) {
+        if let Some((ticket, _)) = self.take_deferred(key) {
+            self.queues.notices.push_back(Notice::Unanswered(ticket));
+        }
+    }
+
+    /// Takes out the request that waits for its answer: that is made now, or never.
+    pub(super) fn take_deferred(&mut self, key: Key<Connection>) -> Option<(Ticket, Form)> {
+        let (number, form) = self.connections.get_mut(key)?.end_deferral()?;
+        self.counters.deferred -= 1;
+        Some((Ticket { connection: key, number }, form))
+    }
+
+    /// Drops a reader of the program's, and notes for the observer if that panicked.
+    pub(super) fn discard_reader(&mut self, reader: Option<Reader>) {
+        if !reader.is_none_or(Reader::close) {
+            self.queues.notices.push_back(Notice::Panicked);
+        }
+    }
+
     /// Books what a connection holds, after it was touched.
     pub(super) fn book_connection(&mut self, key: Key<Connection>) {
         if let Some(connection) = self.connections.get_mut(key) {
@@ -176,6 +199,7 @@ impl Engine {
         if let Some(session) = self.connections.get(key).and_then(Connection::session) {
             self.receiver_broke_off(session, key);
         }
+        self.abandon_request(key);
         let Some(connection) = self.connections.get_mut(key) else { return };
         if connection.source.has_ended() && connection.outbox.is_empty() {
             return self.drop_connection(key);
@@ -228,6 +252,9 @@ impl Engine {
     /// told, their session lives on and gets them all, and the answer is dropped. Messages of a WebSocket that the application
     /// has not heard are lost with it, like bytes that are still in the socket.
     pub(super) fn drop_connection(&mut self, key: Key<Connection>) {
+        self.abandon_request(key);
+        let reader = self.connections.get_mut(key).and_then(Connection::take_reader);
+        self.discard_reader(reader);
         let Some(connection) = self.connections.get_mut(key) else { return };
         connection.pace.flow = Flow::Open;
         connection.outbox.give_back(&mut self.memory.pool);

@@ -69,6 +69,10 @@ impl Engine {
                 self.sessions.at(slot).is_some_and(|it| it.is_open() && it.endpoint == number)
             })?;
         }
+        let deferred = self.connections.iter().filter(|(_, it)| it.deferred().is_some()).count();
+        if deferred != self.counters.deferred {
+            return Err(format!("{deferred} requests wait, and {} are counted", self.counters.deferred));
+        }
         let mut sum = 0;
         for (index, booked, held) in connections.chain(sessions) {
             if booked != held {

@@ -25,6 +25,12 @@ const END: u64 = 16;
 /// A write to a socket.
 const WRITE: u64 = 32;
 
+/// A piece of a body that is read from the program, and copied.
+const PIECE: u64 = 128;
+
+/// A millisecond that the program took for a piece.
+const MILLISECOND: u64 = 16 << 10;
+
 /// The state of the turn that is under way.
 #[derive(Default)]
 pub(super) struct Turn {
@@ -94,6 +100,11 @@ impl Work {
     /// Something was written to a socket.
     pub(super) fn note_write(&mut self) {
         self.done += WRITE;
+    }
+
+    /// A piece of a body was read, in so many milliseconds.
+    pub(super) fn note_piece(&mut self, took: u64) {
+        self.done += PIECE + took.saturating_mul(MILLISECOND);
     }
 
     /// All that arrived was dealt with; commands, or waits that are over, come next.
@@ -167,9 +178,11 @@ mod tests {
             (Work::note_message, 1),
             (Work::note_end, END),
             (Work::note_write, WRITE),
+            (|work| work.note_piece(0), PIECE),
+            (|work| work.note_piece(1), PIECE + MILLISECOND),
         ] {
             let mut work = Work::default();
-            for _ in 0..TURN / cost {
+            for _ in 0..TURN.div_ceil(cost) {
                 assert!(!work.is_done());
                 note(&mut work);
                 work.begin_connection();

@@ -5,6 +5,7 @@ mod support;
 
 mod adding;
 mod building;
+mod downloads;
 mod embedding;
 mod ending;
 mod examples;
@@ -13,6 +14,7 @@ mod groups;
 mod handlers;
 mod handles;
 mod idle;
+mod later;
 mod layered;
 mod listeners;
 mod origins;
