@@ -49,6 +49,7 @@
 //! 11. **Looking inside**: [`Server::counters`] and [`Server::observe`]. The library itself prints nothing.
 //! 12. **Raw WebSocket for programs**: binary messages ([`Handler::on_binary`], [`Session::send_binary`]) and
 //!     [`EndpointOptions::subprotocols`], of which [`Session::subprotocol`] is the chosen one.
+//! 13. **Tests of handlers** without sockets, threads and sleeping: [`simulation::Simulation`].
 //!
 //! # Limits
 //!
@@ -107,8 +108,8 @@
 //! What goes over the wire, rule by rule, is the module [`protocol`]; code and tests cite it by section.
 //!
 //! From the ground up, each floor using only those below it: `collections` (slab, lists, table, timer wheel); `http`,
-//! `websocket` and `sockjs`, the pure protocols; `engine`, the whole server without a socket or a clock; `reactor`, the
-//! only room with sockets; and on top what this page documents.
+//! `websocket` and `sockjs`, the pure protocols; `engine`, the whole server without a socket or a clock; two drivers for it,
+//! `reactor`, the only room with sockets, and `loopback`, whose sockets are buffers; and on top what this page documents.
 #![forbid(unsafe_code, unused_must_use)]
 #![deny(missing_docs, unreachable_pub)]
 
@@ -119,6 +120,8 @@ pub mod collections;
 pub mod engine;
 #[doc(hidden)]
 pub mod http;
+#[doc(hidden)]
+pub mod loopback;
 #[doc(hidden)]
 pub mod sockjs;
 #[doc(hidden)]
@@ -131,6 +134,7 @@ mod mailbox;
 mod mounts;
 mod reactor;
 mod server;
+pub mod simulation;
 
 #[doc = include_str!("guide.md")]
 pub mod guide {}

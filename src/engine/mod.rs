@@ -41,7 +41,7 @@
 //! | `session` | a session |
 //! | `source`, `pace`, `byte_queue` | the parts of both: where input comes from, how the client reads, queued bytes |
 //! | `clients` | how many connections each client has, and which addresses are trusted proxies |
-//! | `pool`, `budget`, `options`, `work`, `time` | values: spare buffers, limits of memory, options, the budget of a turn, the clock |
+//! | `pool`, `budget`, `options`, `work`, `time`, `entropy` | values: spare buffers, limits of memory, options, the budget of a turn, the clock, random numbers |
 //!
 //! # Re-entrancy
 //!
@@ -61,6 +61,7 @@ mod connections;
 mod counters;
 mod dispatch;
 mod endpoint;
+mod entropy;
 mod expiry;
 mod groups;
 mod input;
@@ -93,6 +94,7 @@ pub use application::{Application, Event, Message, Request, Response};
 pub use connection::Connection;
 pub use counters::{Counters, Refusals};
 pub use endpoint::EndpointNumber;
+pub use entropy::split_mix;
 pub use groups::JoinError;
 pub use options::{EndpointOptions, OptionError, Overflow, ServerOptions};
 pub use session::{Cause, Close, SendError, Session, SessionId};
@@ -104,6 +106,7 @@ pub use waits::sooner;
 use crate::collections::Slab;
 use clients::Clients;
 use endpoint::{Endpoint, Endpoints};
+use entropy::Entropy;
 use memory::Memory;
 use pool::Buffers;
 use queues::Queues;
@@ -124,6 +127,7 @@ pub struct Engine {
     memory: Memory,
     buffers: Buffers,
     counters: Counters,
+    entropy: Entropy,
 }
 
 /// Whether the server takes new work.
@@ -150,8 +154,14 @@ impl Engine {
             memory: Memory::new(options.buffered_bytes),
             buffers: Buffers::default(),
             counters: Counters::default(),
+            entropy: Entropy::default(),
             options,
         }
+    }
+
+    /// Takes the random numbers of answers from a seed, so that they are the same each time.
+    pub fn seed(&mut self, seed: u64) {
+        self.entropy = Entropy::Seeded(seed);
     }
 
     /// Mounts an endpoint and says which number it has; `None`: all 65,536 numbers are taken.
