@@ -45,7 +45,8 @@ pub struct Handle {
 #[non_exhaustive]
 pub enum HandleError {
     /// The commands that the server has not carried out yet hold [`ServerOptions::mailbox_bytes`]: it is worth another try
-    /// when the server has worked some of them off. A callback must not wait for that: it holds up the server's own thread,
+    /// when the server has worked some of them off. The mailbox is emptied once in a turn, so that `Busy` may last for as long
+    /// as one: 20 ms or so under load, and longer where a callback takes longer. A callback must not wait for that: it holds up the server's own thread,
     /// and can send by itself, through its [`Session`](crate::Session) or [`Endpoint`](crate::Endpoint).
     ///
     /// [`ServerOptions::mailbox_bytes`]: crate::ServerOptions::mailbox_bytes
@@ -87,9 +88,11 @@ pub(crate) enum Command {
     Close(SessionId, u16, String),
     Terminate(SessionId),
     Broadcast(EndpointNumber, String),
+    BroadcastExcept(EndpointNumber, SessionId, String),
     Join(SessionId, String),
     Leave(SessionId, String),
     Publish(EndpointNumber, Box<(String, String)>),
+    PublishExcept(EndpointNumber, SessionId, Box<(String, String)>),
     PublishBinary(EndpointNumber, Box<(String, Vec<u8>)>),
     SendTo(Box<(Vec<SessionId>, String)>),
     Run(Box<dyn FnOnce(&mut Context<'_>) + Send>),
@@ -151,6 +154,19 @@ impl Handle {
         self.mailbox.post(Command::Broadcast(endpoint.number, text.into()))
     }
 
+    /// Sends a text to all sessions of an endpoint but one; see [`Endpoint::broadcast`](crate::Endpoint::broadcast).
+    ///
+    /// # Errors
+    /// As [`Handle::send`].
+    pub fn broadcast_except<S>(
+        &self,
+        endpoint: EndpointId<S>,
+        text: impl Into<String>,
+        except: SessionId,
+    ) -> Result<(), HandleError> {
+        self.mailbox.post(Command::BroadcastExcept(endpoint.number, except, text.into()))
+    }
+
     /// Makes a session a member of a group of its endpoint; see [`Session::join`](crate::Session::join). Nothing happens
     /// where that is an error.
     ///
@@ -193,6 +209,22 @@ impl Handle {
         bytes: impl Into<Vec<u8>>,
     ) -> Result<(), HandleError> {
         self.mailbox.post(Command::PublishBinary(endpoint.number, Box::new((name.into(), bytes.into()))))
+    }
+
+    /// Sends a text to all members of a group but one: to those that have not sent it. See
+    /// [`Endpoint::publish`](crate::Endpoint::publish).
+    ///
+    /// # Errors
+    /// As [`Handle::send`].
+    pub fn publish_except<S>(
+        &self,
+        endpoint: EndpointId<S>,
+        name: impl Into<String>,
+        text: impl Into<String>,
+        except: SessionId,
+    ) -> Result<(), HandleError> {
+        let message = Box::new((name.into(), text.into()));
+        self.mailbox.post(Command::PublishExcept(endpoint.number, except, message))
     }
 
     /// Sends a text to these sessions, of whatever endpoints; see [`Endpoint::send_to`](crate::Endpoint::send_to).
@@ -289,9 +321,10 @@ impl Command {
             Command::Send(_, text) | Command::Close(_, _, text) | Command::Broadcast(_, text) => {
                 text.capacity()
             }
+            Command::BroadcastExcept(_, _, text) => text.capacity(),
             Command::SendBinary(_, bytes) => bytes.capacity(),
             Command::Join(_, name) | Command::Leave(_, name) => name.capacity(),
-            Command::Publish(_, message) => {
+            Command::Publish(_, message) | Command::PublishExcept(_, _, message) => {
                 size_of_val(&**message) + message.0.capacity() + message.1.capacity()
             }
             Command::PublishBinary(_, message) => {
@@ -331,6 +364,9 @@ impl Command {
             Command::Broadcast(endpoint, text) => {
                 engine.broadcast(endpoint, &text, None);
             }
+            Command::BroadcastExcept(endpoint, except, text) => {
+                engine.broadcast(endpoint, &text, Some(except.0));
+            }
             Command::Join(session, name) => {
                 let _ = engine.join(session.0, &name);
             }
@@ -339,6 +375,9 @@ impl Command {
             }
             Command::Publish(endpoint, message) => {
                 engine.publish(endpoint, &message.0, Message::Text(&message.1), None);
+            }
+            Command::PublishExcept(endpoint, except, message) => {
+                engine.publish(endpoint, &message.0, Message::Text(&message.1), Some(except.0));
             }
             Command::PublishBinary(endpoint, message) => {
                 engine.publish(endpoint, &message.0, Message::Binary(&message.1), None);

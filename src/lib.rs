@@ -99,6 +99,8 @@
 //! - [`Handler`] may get methods with a default.
 //! - [`Refusal`], [`OptionError`], [`NetworkError`], [`Response`], [`Request`] and the ids are opaque.
 //!
+//! All of it is listed in `tests/surface/list.txt`, and a test compares the list with the code.
+//!
 //! Not promised are the texts of errors, bodies and `Debug`, the sizes of types, and the modules that these pages do not
 //! show. The defaults of options may change with a minor version, and the changes of the README name them. Rust 1.88 or later
 //! is needed; a later one only with a minor version.

@@ -15,7 +15,7 @@ use std::process::Command;
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use sockjs_server::{Context, EndpointOptions, Request, Response, ServerOptions, Session};
+use sockjs_server::{Context, EndpointOptions, Handler, Refusal, Request, Response, ServerOptions, Session};
 use support::TestServer;
 use support::programs::run;
 
@@ -58,16 +58,35 @@ fn node<I: IntoIterator<Item: AsRef<OsStr>>>(script: &str, arguments: I) {
     print!("{}", run(Command::new("node").arg(script).args(arguments).current_dir(folder()), RUN));
 }
 
-/// A server whose heartbeats need no patience, and which has the client that its iframe page loads.
+/// Refuses all.
+struct Refusing;
+
+impl Handler for Refusing {
+    fn admit(&mut self, _: &Request<'_>) -> Result<(), Refusal> {
+        Err(Refusal::close(4001, "no token"))
+    }
+
+    fn on_message(&mut self, _: &mut Session<'_>, _: &str) {}
+}
+
+/// A server whose heartbeats need no patience, and which has the client that its iframe page loads; with an endpoint that
+/// refuses all, and one that cuts its sessions off.
 fn impatient(client: Vec<u8>) -> TestServer {
     TestServer::start(ServerOptions::default(), |server| {
-        let mut options = EndpointOptions::default();
-        options.heartbeat_delay = Duration::from_millis(200);
-        options.client_url = CLIENT_PATH.to_owned();
-        server.mount_with("/heartbeat", options, |_: &mut Session<'_>, _: &str| {}).expect("mount");
-        server.fallback(move |_: &mut Context<'_>, request: &Request<'_>, _: &[u8]| match request.path() {
-            CLIENT_PATH => Response::new(200).header("Content-Type", "application/javascript").body(&*client),
-            _ => Response::new(404),
+        let options = EndpointOptions::default().client_url(CLIENT_PATH);
+        let heartbeats = options.clone().heartbeat_delay(Duration::from_millis(200));
+        server.mount_with("/heartbeat", heartbeats, |_: &mut Session<'_>, _: &str| {}).expect("mount");
+        server.mount_with("/refused", options.clone(), Refusing).expect("mount");
+        let terminate = |session: &mut Session<'_>, _: &str| session.terminate();
+        server.mount_with("/terminate", options, terminate).expect("mount");
+        server.fallback(move |context: &mut Context<'_>, request: &Request<'_>, _: &[u8]| {
+            match request.path() {
+                CLIENT_PATH => {
+                    Response::new(200).header("Content-Type", "application/javascript").body(&*client)
+                }
+                "/attempts" => Response::new(200).body(context.counters().refused.not_admitted.to_string()),
+                _ => Response::new(404),
+            }
         });
     })
 }

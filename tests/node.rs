@@ -2,6 +2,9 @@
 
 mod support;
 
+#[path = "node/closes.rs"]
+mod closes;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -23,7 +26,7 @@ fn folder() -> &'static Path {
         let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/node");
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("node");
         fs::create_dir_all(&folder).expect("a folder");
-        for file in ["package.json", "released_client.js", "refused.js"] {
+        for file in ["package.json", "released_client.js", "refused.js", "closes.js"] {
             fs::copy(sources.join(file), folder.join(file)).expect("copy");
         }
         run(Command::new("npm").args(["install", "--no-audit", "--no-fund"]).current_dir(&folder), INSTALL);
@@ -61,4 +64,14 @@ fn the_released_client_tells_its_page_with_which_close_it_was_refused() {
     run(Command::new("node").arg("refused.js").arg(&url).current_dir(folder()), RUN);
     let counters = server.counters();
     assert_eq!((counters.refused.not_admitted, counters.opened), (5, 0), "one attempt each");
+}
+
+#[test]
+#[ignore = "needs Node and npm, and installs sockjs-client; .ci/run runs it"]
+fn the_released_client_hears_of_each_end_what_the_guide_says() {
+    let servers = closes::servers();
+    let mut command = Command::new("node");
+    command.arg("closes.js").arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/guide.md"));
+    command.args(servers.each_ref().map(|server| format!("http://{}", server.address)));
+    print!("{}", run(command.current_dir(folder()), RUN));
 }

@@ -62,7 +62,8 @@ impl Refusal {
     /// A status that is none of `400..=599`, or lacks the header field without which it is invalid, becomes 403, as with
     /// [`Response::new`]. Beside the fields that are the server's (see [`Response::header`]), `Cache-Control` and
     /// `Access-Control-Allow-*` are the endpoint's where its answers have them: what the program says of them is left out.
-    /// A body for which the server has no room is answered with 503.
+    /// Where the server has no room for the body, the client gets 503 in its place; counters and observer are told of this
+    /// response.
     pub fn response(response: Response) -> Self {
         Self(Outcome::Answer(Answer::Response(response.into_refusal())))
     }

@@ -243,18 +243,26 @@ impl Engine {
     pub(super) fn answer_refusal(&mut self, exchange: &Exchange<'_>, answer: &Answer) {
         match answer {
             Answer::Status(status) => self.answer_error(exchange, *status, http::reason_phrase(*status)),
+            // It was counted as a refusal when the program gave it.
+            Answer::Response(response) if !self.make_room(Purpose::Page, response.body.len()) => {
+                self.answer_error(exchange, 503, http::reason_phrase(503));
+            }
             Answer::Response(response) => {
-                self.answer_response(exchange, response, self.error_label(exchange));
+                self.write_response(exchange, response, self.error_label(exchange));
             }
         }
     }
 
-    /// Answers with what the program made, beside what the label says.
+    /// Answers with what the program made, beside what the label says, if there is room for it.
     pub(super) fn answer_response(&mut self, exchange: &Exchange<'_>, response: &Response, label: Label) {
         if !self.make_room(Purpose::Page, response.body.len()) {
             self.note_refusal(exchange.key, 503);
             return self.answer_error(exchange, 503, http::reason_phrase(503));
         }
+        self.write_response(exchange, response, label);
+    }
+
+    fn write_response(&mut self, exchange: &Exchange<'_>, response: &Response, label: Label) {
         let label = Label { content_type: None, ..label };
         self.answer_with(exchange, response.status, label, |mut head| {
             for (name, value) in response.headers.iter().filter(|(name, _)| label.leaves(name)) {

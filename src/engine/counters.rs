@@ -4,9 +4,9 @@ use super::clients::Clients;
 use super::endpoint::Endpoint;
 use super::groups;
 use super::pool::kept_assembly;
-use super::{Connection, Engine, Session, pool};
+use super::{Close, Connection, Engine, Session, pool};
 use crate::sockjs::Transport;
-use crate::websocket::close;
+use crate::websocket::close::{self, REASON_LIMIT};
 use crate::websocket::message::Assembly;
 
 /// A snapshot of the server's counters. The first fields say what is there now, the others only ever grow.
@@ -111,7 +111,8 @@ impl Engine {
         let client = self.options.connections_per_client.map_or(0, |_| Clients::ENTRY);
         let connections = self.options.connections.saturating_mul(each + client);
         let sessions = self.endpoints.each().map(|endpoint| {
-            let each = size_of::<Session>() + 2 * OVERHEAD + endpoint.options.session_id_length;
+            let close = size_of::<Close>() + REASON_LIMIT + OVERHEAD;
+            let each = size_of::<Session>() + 2 * OVERHEAD + close + endpoint.options.session_id_length;
             let sessions = endpoint.options.sessions.saturating_mul(each);
             sessions.saturating_add(groups::most_memory(&endpoint.options))
         });

@@ -237,7 +237,8 @@ pub struct EndpointOptions {
     /// Bytes that may wait for one session's client; default 1 MiB. Beyond it `send` says
     /// [`SendError::Full`](crate::SendError::Full), and what a broadcast does is said by [`EndpointOptions::overflow`]. An
     /// empty queue takes any message. A message to many is also taken for a client that reads: until the flush, only
-    /// [`buffered_bytes`](crate::ServerOptions::buffered_bytes) bounds those of one callback.
+    /// [`buffered_bytes`](crate::ServerOptions::buffered_bytes) bounds those of one callback. On SockJS over WebSocket it is also the
+    /// most that is packed into one frame, unless a single message is larger: clients have limits of their own for a frame.
     pub send_queue: usize,
     /// The policy for a message to many, or from a [`Handle`](crate::Handle), that finds no room for a session; default: the
     /// session is closed.

@@ -9,6 +9,7 @@ use super::endpoint::EndpointNumber;
 use super::groups::Membership;
 use super::pool::Pool;
 use super::session::{Awaited, Cause, Close, SendError, Session, SessionId, State};
+use super::writing::Frame;
 use super::{Engine, Message, Overflow};
 use crate::collections::Key;
 use crate::sockjs::Transport;
@@ -63,7 +64,7 @@ impl Engine {
         match (room.raw, message) {
             (Some(receiver), message) => self.send_raw(receiver, message),
             (None, Message::Text(text)) => {
-                self.enqueue(key, |queue, pool| {
+                self.enqueue(key, length, |queue, pool| {
                     queue.write_long(length, pool, |out| write_string(out, text))
                 });
             }
@@ -108,7 +109,8 @@ impl Engine {
     }
 
     /// A message of a SockJS session waits for the end of the turn, behind a comma if it is not alone.
-    fn enqueue(&mut self, key: Key<Session>, write: impl FnOnce(&mut ByteQueue, &mut Pool)) {
+    fn enqueue(&mut self, key: Key<Session>, length: usize, write: impl FnOnce(&mut ByteQueue, &mut Pool)) {
+        self.end_frame(key, length);
         let Some(session) = self.sessions.get_mut(key) else { return };
         if !session.queue.is_empty() {
             session.queue.write(&mut self.memory.pool, |queue| queue.push(b','));
@@ -117,6 +119,30 @@ impl Engine {
         self.memory.book_session(session);
         self.queues.unflushed.push_back(&mut self.sessions, key);
         self.note_queued();
+    }
+
+    /// Where one message more would make a WebSocket's next frame larger than a queue may be, the messages that wait become a
+    /// frame now. Only a client that reads gets more than a queue in one turn, and clients have limits for one message (64 MiB
+    /// in Node): they fail a connection that goes beyond. Over HTTP a response has no such limit, and ends with its first frame.
+    fn end_frame(&mut self, key: Key<Session>, length: usize) {
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        if session.queue.is_empty() {
+            return;
+        }
+        let limit = self.endpoints.of(session.endpoint).map_or(0, |endpoint| endpoint.options.send_queue);
+        if session.queue.len() + length <= limit {
+            return;
+        }
+        let Some(receiver) = session.receiver else { return };
+        let Some(connection) = self.connections.get_mut(receiver) else { return };
+        if connection.websocket().is_none() || !connection.pace.is_open() {
+            return;
+        }
+        session.since = self.time.now();
+        let mut queue = std::mem::take(&mut session.queue);
+        self.memory.book_session(session);
+        connection.write_frame(Frame::Messages(&mut queue), &mut self.memory.pool);
+        self.send_later(receiver);
     }
 
     /// Whether a message to many, or from afar, is not for this session: it has no room, or others were skipped before. Then
@@ -261,7 +287,7 @@ impl Engine {
             (None, Message::Text(text)) => {
                 let length = post.json_length.unwrap_or(0);
                 let json = post.json.get_or_insert_with(|| budget.share(json_string(text, length)));
-                self.enqueue(key, |queue, pool| queue.push_shared(json, pool));
+                self.enqueue(key, length, |queue, pool| queue.push_shared(json, pool));
             }
             (None, Message::Binary(_)) => {}
         }

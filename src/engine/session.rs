@@ -10,6 +10,7 @@ use super::connection::Connection;
 use super::endpoint::EndpointNumber;
 use crate::collections::{Hashed, Key, Link, Linked, Timer};
 use crate::sockjs::Transport;
+use crate::websocket::close::truncate_reason;
 
 /// The state of one session.
 pub struct Session {
@@ -119,13 +120,17 @@ impl RoundTrip {
         self.begun = Self::shortened(now);
     }
 
-    /// A pong has come. One that answers no ping (RFC 6455 §5.5.3) says nothing.
-    pub(super) fn note_pong_received(&mut self, now: Millis) {
+    /// A pong has come. One that answers no ping (RFC 6455 §5.5.3) says nothing, and neither does one that took longer than
+    /// `most`: its client speaks all the time, and may have kept the pong for hours, or lost it and sent one of its own accord.
+    pub(super) fn note_pong_received(&mut self, now: Millis, most: Millis) {
         let begun = std::mem::replace(&mut self.begun, NO_TIME);
-        if begun != NO_TIME {
-            self.last = Self::shortened(
-                Millis::from(NO_TIME) + Millis::from(Self::shortened(now)) - Millis::from(begun),
-            );
+        if begun == NO_TIME {
+            return;
+        }
+        let took =
+            Self::shortened(Millis::from(NO_TIME) + Millis::from(Self::shortened(now)) - Millis::from(begun));
+        if Millis::from(took) <= most {
+            self.last = took;
         }
     }
 
@@ -267,7 +272,7 @@ impl fmt::Display for SessionId {
 pub struct Close {
     /// The code that went to the client, or came from it (RFC 6455 §7.4; 1006 where nothing could be said).
     pub code: u16,
-    /// The reason beside the code.
+    /// The reason beside the code: 123 bytes at most (RFC 6455 §5.5).
     pub reason: String,
     /// The cause of the end.
     pub cause: Cause,
@@ -310,8 +315,9 @@ impl fmt::Display for Close {
 }
 
 impl Close {
+    /// A reason is kept for as long as its session, beside the account of memory: no more of it than a WebSocket carries.
     pub(super) fn new(code: u16, reason: &str, cause: Cause) -> Self {
-        Self { code, reason: reason.to_owned(), cause, skipped: 0 }
+        Self { code, reason: truncate_reason(reason).to_owned(), cause, skipped: 0 }
     }
 }
 
@@ -377,16 +383,19 @@ mod tests {
             [0, 1, u64::from(u32::MAX) - 20, u64::from(u32::MAX), u64::from(u32::MAX) * 3 - 1, 400 * day]
         {
             let mut trip = RoundTrip::default();
-            trip.note_pong_received(start);
+            trip.note_pong_received(start, 60_000);
             assert_eq!(trip.last_measured(), None, "no ping was answered");
             for took in [0, 1, 37, 60_000] {
                 trip.note_ping_sent(start);
                 assert!(trip.last_measured().is_none_or(|last| last < took));
-                trip.note_pong_received(start + took);
+                trip.note_pong_received(start + took, 60_000);
                 assert_eq!(trip.last_measured(), Some(took), "{start}");
-                trip.note_pong_received(start + took + 1);
+                trip.note_pong_received(start + took + 1, 60_000);
                 assert_eq!(trip.last_measured(), Some(took), "{start}");
             }
+            trip.note_ping_sent(start);
+            trip.note_pong_received(start + 60_001, 60_000);
+            assert_eq!(trip.last_measured(), Some(60_000), "too late: {start}");
         }
     }
 

@@ -54,7 +54,8 @@ impl<'a, S> Session<'a, S> {
 
     /// How long the last ping took that was answered: from when it had left until its pong came, in whole milliseconds.
     /// `None` before that, and on every transport but WebSocket. A ping is sent when nothing was heard of the client for
-    /// [`heartbeat_delay`](crate::EndpointOptions::heartbeat_delay).
+    /// [`heartbeat_delay`](crate::EndpointOptions::heartbeat_delay). A pong that comes later than that and
+    /// [`pong_timeout`](crate::EndpointOptions::pong_timeout) after its ping, from a client that speaks meanwhile, is not counted.
     pub fn round_trip(&self) -> Option<Duration> {
         self.endpoint.engine.round_trip(self.key).map(Duration::from_millis)
     }
@@ -86,7 +87,7 @@ impl<'a, S> Session<'a, S> {
     /// Closes it: queued messages go out first, then the code and the reason. Nothing happens if it is closed already.
     ///
     /// Codes are those of RFC 6455 §7.4; programs use 3000 to 4999. On a raw WebSocket a code that must not be sent
-    /// goes out as 1000, and a reason is cut to 123 bytes.
+    /// goes out as 1000. On every transport a reason is cut to 123 bytes (RFC 6455 §5.5), between characters.
     pub fn close(&mut self, code: u16, reason: &str) {
         self.endpoint.close(SessionId(self.key), code, reason);
     }

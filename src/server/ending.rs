@@ -24,12 +24,16 @@ impl Server {
 
     /// Whether new sessions are refused from now on: each request that would open one is answered 503, on every endpoint,
     /// without a question to its handler. Sessions that are open go on, on as many connections as they need, and so do pages.
-    /// `false` admits them again: a program may also use this to shed load.
+    /// `false` admits them again: a program may also use this to shed load. It takes back a [drain](Server::drain), too, which
+    /// would close the new sessions with the old ones, but not a shutdown.
     ///
     /// [`Counters::sessions`](crate::Counters) says how many sessions are left, and the program decides how to go on when none
     /// is. [`Server::drain`] decides by itself.
     pub fn refuse_sessions(&mut self, refuse: bool) {
         self.engine.refuse_sessions(refuse);
+        if let (false, Stage::Draining { .. }) = (refuse, &self.stage) {
+            self.stage = Stage::Running;
+        }
     }
 
     /// Whether new sessions are refused: after [`Server::refuse_sessions`], or since the end has begun.
@@ -40,6 +44,8 @@ impl Server {
     /// Begins the end that disturbs no client: [refuses new sessions](Server::refuse_sessions), lets those that are open live to
     /// their own end, and begins the [shutdown](Server::shutdown) with this code and reason when none is left, or after
     /// `patience` in any case. It goes on listening until then, since sessions over HTTP need new connections.
+    ///
+    /// A second drain takes the place of the first; [`refuse_sessions(false)`](Server::refuse_sessions) takes it back.
     ///
     /// With this a rolling restart is one line, on the signal that asks for it. The balancer must know, too, that new clients
     /// have to go elsewhere: from a health check that fails meanwhile. HAProxy's `http-check disable-on-404`, say, sends no

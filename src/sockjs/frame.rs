@@ -5,8 +5,8 @@
 
 use std::io::Write;
 
-use super::json;
-use super::scan;
+use super::json::{self, Forbidden};
+use super::scan::{self, Set, Written};
 use super::transport::Transport;
 
 /// The session is open: the first frame of every session.
@@ -59,14 +59,14 @@ pub fn wrap<'f>(
         Transport::EventSource => {
             out.extend_from_slice(b"data: ");
             for part in frame {
-                scan::copy_replacing(out, part, is_suspect_in_event, percent_encode);
+                scan::copy_replacing::<InEvent>(out, part, percent_encode);
             }
             out.extend_from_slice(b"\r\n\r\n");
         }
         Transport::HtmlFile => {
             out.extend_from_slice(b"<script>\np(");
             // A message that holds `</script>` must not end the script.
-            quote(out, frame, |byte| json::is_forbidden(byte) | (byte == b'<'));
+            quote::<InScript>(out, frame);
             out.extend_from_slice(b");\n</script>\r\n");
         }
         Transport::JsonpPolling => {
@@ -75,7 +75,7 @@ pub fn wrap<'f>(
             out.extend_from_slice(b"/**/");
             out.extend_from_slice(callback.as_bytes());
             out.push(b'(');
-            quote(out, frame, json::is_forbidden);
+            quote::<Forbidden>(out, frame);
             out.extend_from_slice(b");\r\n");
         }
     }
@@ -88,33 +88,40 @@ fn copy<'f>(out: &mut Vec<u8>, frame: impl IntoIterator<Item = &'f [u8]>) {
 }
 
 /// Appends a frame as a JSON string. Its messages are JSON already, so nothing fragile is left in them.
-fn quote<'f>(out: &mut Vec<u8>, frame: impl IntoIterator<Item = &'f [u8]>, suspect: impl Fn(u8) -> bool) {
+fn quote<'f, S: Set>(out: &mut Vec<u8>, frame: impl IntoIterator<Item = &'f [u8]>) {
     out.push(b'"');
     for part in frame {
-        scan::copy_replacing(out, part, &suspect, json::escape);
+        scan::copy_replacing::<S>(out, part, json::escape);
     }
     out.push(b'"');
 }
 
-/// Whether [`percent_encode`] must look at this byte. (Two comparisons are faster than the four that are
-/// meant, and frames hold no other control bytes.)
-#[inline]
-fn is_suspect_in_event(byte: u8) -> bool {
-    (byte < 0x20) | (byte == b'%')
+/// The bytes that [`percent_encode`] must look at: of the control characters it means three, and frames hold no others.
+struct InEvent;
+
+impl Set for InEvent {
+    const OTHERS: [u8; 4] = *b"%%%%";
 }
 
-/// Writes the first byte of `text` as an event can hold it, and returns the text after it: CR and LF would
-/// end the event, NUL void it, and the client decodes what follows a `%`.
-fn percent_encode<'t>(out: &mut Vec<u8>, text: &'t [u8]) -> &'t [u8] {
-    let Some((&byte, rest)) = text.split_first() else { return text };
-    match byte {
-        b'%' => out.extend_from_slice(b"%25"),
-        b'\r' => out.extend_from_slice(b"%0D"),
-        b'\n' => out.extend_from_slice(b"%0A"),
-        0 => out.extend_from_slice(b"%00"),
-        _ => out.push(byte),
-    }
-    rest
+/// The bytes that a JSON string within HTML cannot hold as they are.
+struct InScript;
+
+impl Set for InScript {
+    const OTHERS: [u8; 4] = *b"\"\\<<";
+}
+
+/// How the first byte of `text` is written in an event, and the text after it: CR and LF would end the event, NUL void it,
+/// and the client decodes what follows a `%`.
+fn percent_encode(text: &[u8]) -> (Written, &[u8]) {
+    let Some((&byte, rest)) = text.split_first() else { return (Written::NOTHING, text) };
+    let written = match byte {
+        b'%' => Written::counted(*b"%25\0\0\0\0\x03"),
+        b'\r' => Written::counted(*b"%0D\0\0\0\0\x03"),
+        b'\n' => Written::counted(*b"%0A\0\0\0\0\x03"),
+        0 => Written::counted(*b"%00\0\0\0\0\x03"),
+        _ => Written::one(byte),
+    };
+    (written, rest)
 }
 
 #[cfg(test)]

@@ -3,41 +3,40 @@
 //! In goes text; out comes a JSON string that every client's parser reads back as that text. Some characters
 //! that JSON allows as they are do not survive every browser, and are escaped as well (protocol, section 5).
 
-use super::scan;
+use super::scan::{self, Set, Written};
+
+/// The bytes that a JSON string cannot hold as they are (RFC 8259 §7).
+pub(super) struct Forbidden;
+
+impl Set for Forbidden {
+    const OTHERS: [u8; 4] = *b"\"\"\\\\";
+}
+
+/// The same, and the bytes with which a fragile character may begin.
+struct Suspect;
+
+impl Set for Suspect {
+    const OTHERS: [u8; 4] = *b"\"\\\xE2\xEF";
+}
 
 /// Appends `text` as a JSON string, quotes included.
 pub fn write_string(out: &mut Vec<u8>, text: &str) {
     out.reserve(text.len().saturating_add(2));
     out.push(b'"');
-    scan::copy_replacing(out, text.as_bytes(), is_suspect, escape);
+    scan::copy_replacing::<Suspect>(out, text.as_bytes(), escape);
     out.push(b'"');
 }
 
 /// How many bytes [`write_string`] appends.
 pub fn string_length(text: &str) -> usize {
-    // Escapes are written into a small buffer, so that one function alone knows them.
-    let mut escaped = Vec::new();
     let mut rest = text.as_bytes();
     let mut length = 2;
-    while let Some(clean) = scan::find(rest, is_suspect) {
-        escaped.clear();
-        let suspect = rest.get(clean..).unwrap_or_default();
-        rest = escape(&mut escaped, suspect);
-        length += clean + escaped.len();
+    while let Some(clean) = scan::find::<Suspect>(rest) {
+        let (written, after) = escape(rest.get(clean..).unwrap_or_default());
+        length += clean + written.length();
+        rest = after;
     }
     length + rest.len()
-}
-
-/// Whether a JSON string cannot hold this byte as it is (RFC 8259 §7).
-#[inline]
-pub(super) fn is_forbidden(byte: u8) -> bool {
-    (byte < 0x20) | (byte == b'"') | (byte == b'\\')
-}
-
-/// Whether [`escape`] must look at this byte: it is forbidden, or a fragile character may begin with it.
-#[inline]
-fn is_suspect(byte: u8) -> bool {
-    is_forbidden(byte) | (byte == 0xE2) | (byte == 0xEF)
 }
 
 /// Whether some client loses or misreads this UTF-16 unit when it arrives as it is: U+2028 and U+2029 end a
@@ -47,44 +46,58 @@ fn is_fragile(unit: u16) -> bool {
     matches!(unit, 0x200C..=0x200F | 0x2028..=0x202F | 0x2060..=0x206F | 0xFFF0..=0xFFFF)
 }
 
-/// Writes the first character of `text`, escaped where that is needed, and returns the text after it.
+/// How each ASCII character is written.
+static ASCII: [Written; 0x80] = {
+    let mut all = [Written::NOTHING; 0x80];
+    let mut byte = 0;
+    while byte < 0x80 {
+        all[byte as usize] = match byte {
+            b'"' | b'\\' => pair(byte),
+            0x08 => pair(b'b'),
+            b'\t' => pair(b't'),
+            b'\n' => pair(b'n'),
+            0x0C => pair(b'f'),
+            b'\r' => pair(b'r'),
+            0x00..0x20 | b'<' => unicode(byte as u16),
+            _ => Written::one(byte),
+        };
+        byte += 1;
+    }
+    all
+};
+
+/// A backslash and one character.
+const fn pair(character: u8) -> Written {
+    Written::counted([b'\\', character, 0, 0, 0, 0, 0, 2])
+}
+
+/// `\uXXXX`, in lower case as the protocol's suite compares it.
+const fn unicode(unit: u16) -> Written {
+    const fn digit(unit: u16, shift: u32) -> u8 {
+        match (unit >> shift & 0xF) as u8 {
+            value @ 0..10 => b'0' + value,
+            value => b'a' - 10 + value,
+        }
+    }
+    let [first, second] = [digit(unit, 12), digit(unit, 8)];
+    Written::counted([b'\\', b'u', first, second, digit(unit, 4), digit(unit, 0), 0, 6])
+}
+
+/// How the first character of `text` is written, escaped where that is needed, and the text after it. A byte that is not the
+/// first of a character, or lacks its rest, stays as it is.
 ///
-/// `<` counts as needed: only callers whose output lies inside HTML suspect it.
-pub(super) fn escape<'t>(out: &mut Vec<u8>, text: &'t [u8]) -> &'t [u8] {
+/// `<` counts as needed: only callers whose output lies inside HTML look for it.
+#[inline(always)]
+pub(super) fn escape(text: &[u8]) -> (Written, &[u8]) {
     match text {
         &[lead @ (0xE2 | 0xEF), second, third, ref rest @ ..] => {
             let unit = u16::from(lead & 0x0F) << 12 | u16::from(second & 0x3F) << 6 | u16::from(third & 0x3F);
-            if is_fragile(unit) {
-                write_unicode_escape(out, unit);
-            } else {
-                out.extend_from_slice(&[lead, second, third]);
-            }
-            rest
+            let itself = Written::counted([lead, second, third, 0, 0, 0, 0, 3]);
+            (if is_fragile(unit) { unicode(unit) } else { itself }, rest)
         }
-        &[byte, ref rest @ ..] => {
-            match byte {
-                b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
-                0x08 => out.extend_from_slice(b"\\b"),
-                b'\t' => out.extend_from_slice(b"\\t"),
-                b'\n' => out.extend_from_slice(b"\\n"),
-                0x0C => out.extend_from_slice(b"\\f"),
-                b'\r' => out.extend_from_slice(b"\\r"),
-                0x00..0x20 | b'<' => write_unicode_escape(out, u16::from(byte)),
-                _ => out.push(byte),
-            }
-            rest
-        }
-        [] => text,
+        &[byte, ref rest @ ..] => (ASCII.get(usize::from(byte)).copied().unwrap_or(Written::one(byte)), rest),
+        [] => (Written::NOTHING, text),
     }
-}
-
-/// Appends `\uXXXX`, in lower case as the protocol's suite compares it.
-fn write_unicode_escape(out: &mut Vec<u8>, unit: u16) {
-    let digit = |shift: u32| match (unit >> shift & 0xF) as u8 {
-        value @ 0..10 => b'0' + value,
-        value => b'a' - 10 + value,
-    };
-    out.extend_from_slice(&[b'\\', b'u', digit(12), digit(8), digit(4), digit(0)]);
 }
 
 #[cfg(test)]
@@ -176,7 +189,7 @@ mod tests {
     #[test]
     fn bytes_that_end_in_the_middle_of_a_character_pass_through() {
         let mut out = Vec::new();
-        scan::copy_replacing(&mut out, b"a\xE2\x80", is_suspect, escape);
+        scan::copy_replacing::<Suspect>(&mut out, b"a\xE2\x80", escape);
         assert_eq!(out, b"a\xE2\x80");
     }
 }

@@ -10,12 +10,12 @@
 //! the message lives on; this is why `serde_json`, which refuses it, does not decode the strings.
 
 use std::error::Error;
-use std::fmt;
+use std::{fmt, mem};
 
 use serde_json::value::RawValue;
 
-use super::json;
-use super::scan;
+use super::json::Forbidden;
+use super::scan::{self, Written};
 
 /// Why a body carries no messages. Its text is the body of the answer, with status 500 (protocol, section 6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,11 +115,12 @@ impl<'a> Messages<'a> {
         let literal = self.next.take()?;
         let after = skip_space(self.rest).strip_prefix(',');
         *self = after.map_or_else(Self::default, |after| Self::resume(skip_space(after)));
-        if literal.has_escapes {
-            literal.decode(scratch)?;
-            Some(scratch)
-        } else {
-            Some(literal.text)
+        match literal {
+            Literal::Plain(text) => Some(text),
+            Literal::Escaped(text) => {
+                decode(text, scratch)?;
+                Some(scratch)
+            }
         }
     }
 
@@ -146,47 +147,44 @@ fn skip_space(text: &str) -> &str {
 
 /// The inside of a JSON string, its escapes checked but not decoded.
 #[derive(Debug)]
-struct Literal<'a> {
-    text: &'a str,
-    has_escapes: bool,
+enum Literal<'a> {
+    Plain(&'a str),
+    Escaped(&'a str),
 }
 
 impl<'a> Literal<'a> {
     /// The string that `text` begins with, and the text after it (RFC 8259 §7).
     fn take(text: &'a str) -> Option<(Self, &'a str)> {
         let inside = text.strip_prefix('"')?;
-        let mut has_escapes = false;
         let mut length = 0;
+        // Where the text goes on behind the last escape.
+        let mut behind = 0;
         loop {
             let rest = inside.as_bytes().get(length..)?;
-            length += scan::find(rest, json::is_forbidden)?;
+            length += scan::find::<Forbidden>(rest)?;
             match inside.as_bytes().get(length..)? {
                 [b'"', ..] => {
                     let (text, end) = inside.split_at_checked(length)?;
-                    return Some((Literal { text, has_escapes }, end.strip_prefix('"')?));
+                    let literal = if behind == 0 { Literal::Plain(text) } else { Literal::Escaped(text) };
+                    return Some((literal, end.strip_prefix('"')?));
                 }
                 [b'\\', escape @ ..] => {
-                    has_escapes = true;
                     length += 1 + escape_length(escape)?;
+                    behind = length;
                 }
                 _ => return None,
             }
         }
     }
+}
 
-    /// Writes what the string stands for into `scratch`, in place of what that held.
-    fn decode(&self, scratch: &mut String) -> Option<()> {
-        scratch.clear();
-        let mut rest = self.text;
-        while let Some((plain, escape)) = rest.split_once('\\') {
-            scratch.push_str(plain);
-            let (character, after) = decode_escape(escape)?;
-            scratch.push(character);
-            rest = after;
-        }
-        scratch.push_str(rest);
-        Some(())
-    }
+/// Writes what the inside of a string stands for into `scratch`, in place of what that held.
+fn decode(text: &str, scratch: &mut String) -> Option<()> {
+    let mut bytes = mem::take(scratch).into_bytes();
+    bytes.clear();
+    scan::copy_replacing::<Forbidden>(&mut bytes, text.as_bytes(), unescape);
+    *scratch = String::from_utf8(bytes).ok()?;
+    Some(())
 }
 
 /// How many bytes belong to the escape whose backslash stands before `text`.
@@ -198,27 +196,53 @@ fn escape_length(text: &[u8]) -> Option<usize> {
     }
 }
 
-/// The character of the escape whose backslash stands before `text`, and the text after it.
-fn decode_escape(text: &str) -> Option<(char, &str)> {
-    let mut characters = text.chars();
-    let character = match characters.next()? {
-        'b' => '\u{8}',
-        'f' => '\u{c}',
-        'n' => '\n',
-        'r' => '\r',
-        't' => '\t',
-        'u' => return decode_unicode_escape(characters.as_str()),
-        itself => itself,
-    };
-    Some((character, characters.as_str()))
+/// The byte that each escape of one letter stands for, where it is not the letter itself.
+static LETTERS: [u8; 0x80] = {
+    let mut letters = [0; 0x80];
+    let mut letter = 0;
+    while letter < 0x80 {
+        letters[letter as usize] = match letter {
+            b'b' => 0x08,
+            b'f' => 0x0C,
+            b'n' => b'\n',
+            b'r' => b'\r',
+            b't' => b'\t',
+            itself => itself,
+        };
+        letter += 1;
+    }
+    letters
+};
+
+/// The character of the escape with which `text` begins, and the text after it. The escape was checked before: all else
+/// stands for nothing.
+#[inline(always)]
+fn unescape(text: &[u8]) -> (Written, &[u8]) {
+    match text {
+        [_, b'u', digits @ ..] => unescape_unit(digits),
+        &[_, letter, ref rest @ ..] => {
+            let byte = LETTERS.get(usize::from(letter)).copied().unwrap_or(letter);
+            (Written::one(byte), rest)
+        }
+        _ => (Written::NOTHING, &[]),
+    }
+}
+
+/// The same behind the `\u` of an escape.
+fn unescape_unit(digits: &[u8]) -> (Written, &[u8]) {
+    let Some((character, rest)) = decode_unicode_escape(digits) else { return (Written::NOTHING, &[]) };
+    let mut bytes = [0; 4];
+    let length = character.encode_utf8(&mut bytes).len();
+    let [first, second, third, fourth] = bytes;
+    (Written::counted([first, second, third, fourth, 0, 0, 0, length as u8]), rest)
 }
 
 /// The character of the escape whose `\u` stands before `text`, and the text after it. Two escapes that make
 /// a surrogate pair are one character; half a pair is U+FFFD.
-fn decode_unicode_escape(text: &str) -> Option<(char, &str)> {
+fn decode_unicode_escape(text: &[u8]) -> Option<(char, &[u8])> {
     let (unit, rest) = take_unit(text)?;
     if let 0xD800..0xDC00 = unit
-        && let Some((low @ 0xDC00..0xE000, rest)) = rest.strip_prefix("\\u").and_then(take_unit)
+        && let Some((low @ 0xDC00..0xE000, rest)) = rest.strip_prefix(b"\\u").and_then(take_unit)
     {
         let character = char::from_u32(0x1_0000 + ((unit & 0x3FF) << 10 | low & 0x3FF))?;
         return Some((character, rest));
@@ -227,9 +251,10 @@ fn decode_unicode_escape(text: &str) -> Option<(char, &str)> {
 }
 
 /// The number that the first four hexadecimal digits of `text` make, and the text after them.
-fn take_unit(text: &str) -> Option<(u32, &str)> {
-    let (digits, rest) = text.split_at_checked(4)?;
-    Some((u32::from_str_radix(digits, 16).ok()?, rest))
+fn take_unit(text: &[u8]) -> Option<(u32, &[u8])> {
+    let (digits, rest) = text.split_first_chunk::<4>()?;
+    let unit = digits.iter().try_fold(0, |unit, &digit| Some(unit << 4 | char::from(digit).to_digit(16)?))?;
+    Some((unit, rest))
 }
 
 #[cfg(test)]

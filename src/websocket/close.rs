@@ -7,7 +7,7 @@ use super::frame::{self, CONTROL_LIMIT, Opcode};
 use std::str;
 
 /// The rest of a control frame's payload, behind the code.
-const REASON_LIMIT: usize = CONTROL_LIMIT - size_of::<u16>();
+pub const REASON_LIMIT: usize = CONTROL_LIMIT - size_of::<u16>();
 
 /// The purpose is fulfilled (RFC 6455 §7.4.1, as all of these).
 pub const NORMAL: u16 = 1000;

@@ -189,6 +189,31 @@ fn a_server_stops_when_the_last_session_has_left() {
     assert!(TcpStream::connect(address).is_err());
 }
 
+/// Where it would go on, sessions that had just been admitted would be closed with the others.
+#[test]
+fn a_server_that_admits_sessions_again_drains_no_more() {
+    let (mut server, address) = own();
+    let handle = server.handle();
+    let running = thread::spawn(move || server.run_until_stopped().expect("run"));
+    let mut socket = WebSocket::raw(address, "/echo");
+    let patience = Duration::from_millis(50);
+    handle.drain(patience, 1012, "Service restart").expect("room");
+    handle.refuse_sessions(false).expect("room");
+    let start = Instant::now();
+    while start.elapsed() < 3 * patience {
+        assert_eq!(socket.send("hello").text(), "hello");
+    }
+    let mut other = WebSocket::raw(address, "/echo");
+    assert_eq!(other.send("me too").text(), "me too");
+    socket.leave();
+    other.leave();
+    assert!(!running.is_finished(), "the last session has left");
+    // Refused without a drain, sessions leave without an end.
+    handle.refuse_sessions(true).expect("room");
+    handle.drain(FAR, 1012, "Service restart").expect("room");
+    assert_eq!(running.join().expect("the server did not panic"), Report::default());
+}
+
 #[test]
 fn sessions_that_stay_are_closed_when_patience_is_over() {
     let (server, told) = start();

@@ -139,13 +139,14 @@ fn a_handle_does_with_groups_what_a_callback_can() {
     handle.join(ids[1], "a").expect("room");
     handle.publish(endpoint, "a", "text").expect("room");
     handle.publish_binary(endpoint, "a", b"bytes").expect("room");
+    handle.publish_except(endpoint, "a", "to the first", ids[1]).expect("room");
     handle.leave(ids[0], "a").expect("room");
     handle.publish(endpoint, "a", "less").expect("room");
     handle.send_to([ids[2], ids[0]], "named").expect("room");
     assert!(hear(&told).starts_with("a starts with "));
     let text = |text: &str| Frame::Text(text.to_owned());
     let bytes = Frame::Binary(b"bytes".to_vec());
-    for expected in [text("text"), bytes.clone(), text("named")] {
+    for expected in [text("text"), bytes.clone(), text("to the first"), text("named")] {
         assert_eq!(sockets[0].next(), expected);
     }
     for expected in [text("text"), bytes, text("less")] {

@@ -60,6 +60,10 @@ fn a_handle_does_all_that_a_callback_can() {
     assert_eq!(posted, Ok(()));
     assert_eq!(counted.recv_timeout(PATIENCE), Ok(2));
     assert_eq!(polling.frame(), r#"a["to all but one"]"#);
+    handle.broadcast_except(endpoint, "to one", polling_id).expect("room");
+    handle.broadcast_except(endpoint, "to the other", raw_id).expect("room");
+    assert_eq!(raw.text(), "to one");
+    assert_eq!(polling.frame(), r#"a["to the other"]"#);
 
     handle.close(raw_id, 4000, "from afar").expect("room");
     handle.send(raw_id, "too late").expect("room");

@@ -63,6 +63,9 @@ function echo(url, transports) {
 // Opens and waits for the server to close it.
 const listen = (url, transports) => session(url, transports, { open() { window.isOpen = true; } });
 
+// The same, and asks for that.
+const ask = (url, transports) => session(url, transports, { open(socket) { socket.send('now'); } });
+
 // Closes it when three heartbeats have come.
 function beats(url, transports) {
   return session(url, transports, {

@@ -73,12 +73,7 @@ async function drive(browser, binary, version, library) {
       await step(`${name}, close by the server`, () => transports.goesAway(page, server.url, transport));
     }
     await step(`${version}, fallback`, () => transports.fallsBack(page, server.url));
-    // The one that only a page of the server's own origin can use: an empty one, which the server does not have.
-    const empty = { contentType: 'text/html', body: '<!doctype html><link rel="icon" href="data:,">' };
-    await page.route(`${server.url}/empty`, route => route.fulfill(empty));
-    await page.goto(`${server.url}/empty`);
-    await page.addScriptTag({ path: library });
-    await page.addScriptTag({ path: path.join(__dirname, 'client.js') });
+    await visitOrigin(page, server.url, library);
     await step(`${version}, htmlfile, 200 echoes`, () => transports.echoes(page, server.url, 'htmlfile'));
     await step(`${version}, htmlfile, close by the server`, () => transports.goesAway(page, server.url, 'htmlfile'));
     assert.deepStrictEqual(errors, []);
@@ -87,6 +82,15 @@ async function drive(browser, binary, version, library) {
     pages.stop();
     await server.stop();
   }
+}
+
+// One transport, htmlfile, can only be used by a page of the server's own origin: an empty one, which the server does not have.
+async function visitOrigin(page, base, library) {
+  const empty = { contentType: 'text/html', body: '<!doctype html><link rel="icon" href="data:,">' };
+  await page.route(`${base}/empty`, route => route.fulfill(empty));
+  await page.goto(`${base}/empty`);
+  await page.addScriptTag({ path: library });
+  await page.addScriptTag({ path: path.join(__dirname, 'client.js') });
 }
 
 async function beat(browser, base, library) {
@@ -99,7 +103,17 @@ async function beat(browser, base, library) {
     for (const transport of transports.CROSS_ORIGIN) {
       await step(`heartbeats, ${transport}`, () => transports.beats(page, base, transport));
     }
+    for (const transport of [...transports.CROSS_ORIGIN, null]) {
+      await step(`refused, ${transport ?? 'automatic'}`, () => transports.isRefused(page, base, transport));
+    }
+    await visitOrigin(page, base, library);
+    await step('refused, htmlfile', () => transports.isRefused(page, base, 'htmlfile'));
     assert.deepStrictEqual(errors, []);
+    // The console calls these errors.
+    await page.goto(pages.url);
+    for (const transport of Object.keys(transports.CUT)) {
+      await step(`terminated, ${transport}`, () => transports.isTerminated(page, base, transport));
+    }
   } finally {
     await context.close();
     pages.stop();

@@ -32,10 +32,33 @@ async function beats(page, base, transport) {
   assert.deepStrictEqual(end, { ...ALIVE, transport });
 }
 
+// Section 7.15: a refusal with a close is heard after one attempt, by the page's choice of a transport and by the client's.
+async function isRefused(page, base, transport) {
+  const attempts = async () => Number(await (await fetch(`${base}/attempts`)).text());
+  const before = await attempts();
+  const choice = transport && [transport];
+  const { heartbeats, ...end } = await page.evaluate(([url, names]) => listen(url, names), [`${base}/refused`, choice]);
+  assert.deepStrictEqual(end, { ...GONE, transport: transport ?? 'websocket', code: 4001, reason: 'no token' });
+  assert.strictEqual(await attempts() - before, 1);
+}
+
+// Where the server cuts its receiver off, the page hears no close: but of a client that comes back, as an EventSource does.
+// (Between two polls no receiver is there, so that xhr-polling hears either.)
+const CUT = {
+  'websocket': [1006, ''],
+  'xhr-streaming': [1006, 'permanent'],
+  'eventsource': [1002, 'Session terminated'],
+};
+
+async function isTerminated(page, base, transport) {
+  const { code, reason } = await page.evaluate(([url, name]) => ask(url, [name]), [`${base}/terminate`, transport]);
+  assert.deepStrictEqual([code, reason], CUT[transport]);
+}
+
 // Section 3: `/info` says that there is no WebSocket, and the client takes the next best.
 async function fallsBack(page, base) {
   const { heartbeats, ...end } = await page.evaluate(url => echo(url, null), `${base}/disabled_websocket_echo`);
   assert.deepStrictEqual(end, { ...DONE, transport: 'xhr-streaming' });
 }
 
-module.exports = { CROSS_ORIGIN, echoes, goesAway, beats, fallsBack };
+module.exports = { CROSS_ORIGIN, CUT, echoes, goesAway, beats, isRefused, isTerminated, fallsBack };

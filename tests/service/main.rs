@@ -18,6 +18,9 @@ use std::time::Instant;
 use support::PATIENCE;
 use support::client::Client;
 use support::echo_process::{EchoProcess, command};
+use support::frames::handshake;
+use support::target::eventually;
+use support::websocket::WebSocket;
 
 /// Runs it to its end, which comes soon, and says its exit code and what it printed.
 fn output(arguments: &[&str]) -> (Option<i32>, String, String) {
@@ -94,6 +97,40 @@ fn sigterm_right_after_the_start_is_a_stop() {
         echo.terminate();
         assert_eq!(echo.code(), Some(0), "run {run}");
     }
+}
+
+/// The first signal lets sessions leave, the last of which is the end; the second one does not wait for them.
+#[test]
+fn with_an_option_it_drains_first() {
+    let start = || EchoProcess::spawn(&mut command(&["--listen", "127.0.0.1:0", "--drain", "3600"]));
+    for leaves in [true, false] {
+        let mut echo = start();
+        let mut socket = WebSocket::raw(echo.address(), "/echo");
+        assert_eq!(socket.send("before").text(), "before");
+        echo.terminate();
+        eventually("new sessions are refused", || {
+            let mut other = Client::connect(echo.address());
+            other.send(handshake("/echo/websocket", "")).head().status == 503
+        });
+        assert_eq!(socket.send("meanwhile").text(), "meanwhile");
+        if leaves {
+            socket.leave();
+        } else {
+            echo.terminate();
+            socket.expect_close(1001, "Server shutdown");
+        }
+        assert_eq!(echo.code(), Some(0), "{leaves}");
+    }
+    // Its patience has an end.
+    let mut echo = EchoProcess::spawn(&mut command(&["--listen", "127.0.0.1:0", "--drain", "1"]));
+    let socket = WebSocket::raw(echo.address(), "/echo");
+    echo.terminate();
+    socket.expect_close(1001, "Server shutdown");
+    assert_eq!(echo.code(), Some(0));
+    // Without sessions it ends at once.
+    let mut echo = start();
+    echo.terminate();
+    assert_eq!(echo.code(), Some(0));
 }
 
 /// One listening socket outlives the processes that serve it: nobody is refused while one follows the other.

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use sockjs_server::{Network, Preamble};
 
@@ -21,12 +22,15 @@ Usage: sockjs-echo [OPTION]...
                        transports, instead of the one on the jsDelivr CDN
   --message-limit N    the largest message in bytes, at most 268435456
                        (default: 1048576)
+  --drain SECONDS      at the first signal refuse new sessions, and give the old ones so
+                       long to leave before they are closed, at most 86400 (default: 0)
   --verbose            log a line for each session opened, closed, or refused
   --version            say which version this is
   --help               say this
 
 Endpoints: /echo, /disabled_websocket_echo, /cookie_needed_echo, /close, /ticker,
-/amplify, /broadcast. SIGTERM and SIGINT close every session and stop the server.
+/amplify, /broadcast. SIGTERM and SIGINT close every session and stop the server;
+with --drain the first of them begins to drain it, and the second one stops it.
 The exit code is 0 after a stop, 1 after an error, and 2 for arguments it does not know.
 ";
 
@@ -35,6 +39,9 @@ pub(crate) const QUEUED_MESSAGES: usize = 4;
 
 /// The largest limit of messages: a queue for so many of them is as long as it can be, 1 GiB.
 const LARGEST_MESSAGE: usize = (1 << 30) / QUEUED_MESSAGES;
+
+/// A day: longer is another program's task.
+const LONGEST_DRAIN: Duration = Duration::from_secs(86_400);
 
 /// What the command line asks for.
 #[derive(Debug, PartialEq, Eq)]
@@ -50,6 +57,8 @@ pub(crate) struct Arguments {
     pub(crate) trusted_proxies: Vec<Network>,
     pub(crate) client_js: Option<PathBuf>,
     pub(crate) message_limit: Option<usize>,
+    /// How long sessions may stay behind the first signal.
+    pub(crate) drain: Duration,
     pub(crate) verbose: bool,
 }
 
@@ -78,6 +87,7 @@ pub(crate) fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Comma
         trusted_proxies: Vec::new(),
         client_js: None,
         message_limit: None,
+        drain: Duration::ZERO,
         verbose: false,
     };
     while let Some(argument) = arguments.next() {
@@ -98,6 +108,7 @@ pub(crate) fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Comma
             }
             "--client-js" => parsed.client_js = Some(value()?.into()),
             "--message-limit" => parsed.message_limit = Some(message_limit(&value()?)?),
+            "--drain" => parsed.drain = drain(&value()?)?,
             "--verbose" if plain => parsed.verbose = true,
             "--help" if plain => return Ok(Command::Print(HELP.to_owned())),
             "--version" if plain => {
@@ -112,10 +123,23 @@ pub(crate) fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Comma
     Ok(Command::Serve(parsed))
 }
 
+/// `parse` alone would take a leading plus.
+fn number(text: &str) -> Option<usize> {
+    text.parse().ok().filter(|_| text.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+fn drain(text: &str) -> Result<Duration, String> {
+    let seconds = number(text).and_then(|seconds| u32::try_from(seconds).ok());
+    let patience = seconds.map(|seconds| Duration::from_secs(seconds.into()));
+    let patience = patience.filter(|patience| *patience <= LONGEST_DRAIN);
+    patience.ok_or(format!(
+        "--drain {text}: must be a number of seconds between 0 and {}",
+        LONGEST_DRAIN.as_secs()
+    ))
+}
+
 fn message_limit(text: &str) -> Result<usize, String> {
-    // `parse` alone would take a leading plus.
-    let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
-    let limit = text.parse().ok().filter(|limit| is_number && (1..=LARGEST_MESSAGE).contains(limit));
+    let limit = number(text).filter(|limit| (1..=LARGEST_MESSAGE).contains(limit));
     limit.ok_or(format!("--message-limit {text}: must be a number of bytes between 1 and {LARGEST_MESSAGE}"))
 }
 
@@ -145,13 +169,13 @@ mod tests {
     fn nothing_means_the_default() {
         let Ok(Command::Serve(arguments)) = parse_line("") else { panic!() };
         assert_eq!(arguments.listen, [Listen::Tcp("127.0.0.1:8081".parse().unwrap())]);
-        assert!(!arguments.verbose);
+        assert!(!arguments.verbose && arguments.drain.is_zero());
     }
 
     #[test]
     fn everything_can_be_said() {
         let line = "--listen 127.0.0.1:1 --listen=[::1]:2 --listen unix:/s --listen inherited --client-js a.js \
-                    --message-limit 5 --verbose --proxy-protocol --trust-proxy 10.0.0.0/8";
+                    --message-limit 5 --drain 7 --verbose --proxy-protocol --trust-proxy 10.0.0.0/8";
         let Ok(Command::Serve(arguments)) = parse_line(line) else { panic!() };
         let tcp = |text: &str| Listen::Tcp(text.parse().unwrap());
         let expected = [tcp("127.0.0.1:1"), tcp("[::1]:2"), Listen::Unix("/s".into()), Listen::Inherited];
@@ -160,6 +184,7 @@ mod tests {
         assert_eq!(arguments.trusted_proxies, ["10.0.0.0/8".parse().unwrap()]);
         assert_eq!(arguments.client_js, Some("a.js".into()));
         assert_eq!(arguments.message_limit, Some(5));
+        assert_eq!(arguments.drain, Duration::from_secs(7));
         assert!(arguments.verbose);
     }
 
@@ -204,6 +229,10 @@ mod tests {
             "--message-limit 0",
             "--message-limit 268435457",
             "--message-limit 99999999999999999999",
+            "--drain",
+            "--drain +5",
+            "--drain 1.5",
+            "--drain 86401",
             "--trust-proxy x",
         ] {
             assert!(parse_line(line).is_err(), "{line}");

@@ -59,7 +59,7 @@ fn serve(arguments: &Arguments) -> io::Result<()> {
     options.shutdown_grace = GRACE;
     let mut server = Server::new(options)?;
     // Before it listens, and says so: the program that started it may stop it as soon as it has read that.
-    stop_on_signals(server.handle())?;
+    stop_on_signals(server.handle(), arguments.drain)?;
     endpoints::mount(&mut server, &endpoint)?;
     serve_page(&mut server, &endpoint.client_url, client_js);
     let verbose = arguments.verbose;
@@ -130,9 +130,10 @@ pub(crate) fn explain(what: &str, error: io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{what}: {error}"))
 }
 
-/// SIGTERM and SIGINT shut the server down: a byte in a socket wakes a thread that has nothing else to do.
+/// SIGTERM and SIGINT shut the server down, or drain it first for so long: then it is the second signal that ends that. Each of
+/// them is a byte in a socket, which wakes a thread that has nothing else to do.
 #[cfg(all(unix, feature = "signals"))]
-fn stop_on_signals(handle: Handle) -> io::Result<()> {
+fn stop_on_signals(handle: Handle, patience: Duration) -> io::Result<()> {
     use std::io::Read;
     use std::os::unix::net::UnixStream;
 
@@ -141,7 +142,12 @@ fn stop_on_signals(handle: Handle) -> io::Result<()> {
         signal_hook::low_level::pipe::register(signal, signalled.try_clone()?)?;
     }
     std::thread::spawn(move || {
-        if wakes.read_exact(&mut [0]).is_ok() {
+        let mut wait = || wakes.read_exact(&mut [0]).is_ok();
+        let is_told = wait();
+        // Where it cannot be told to drain, it is shut down.
+        let drains =
+            is_told && !patience.is_zero() && handle.drain(patience, 1001, "Server shutdown").is_ok();
+        if is_told && (!drains || wait()) {
             handle.shutdown();
         }
     });
@@ -149,6 +155,6 @@ fn stop_on_signals(handle: Handle) -> io::Result<()> {
 }
 
 #[cfg(not(all(unix, feature = "signals")))]
-fn stop_on_signals(_: Handle) -> io::Result<()> {
+fn stop_on_signals(_: Handle, _: Duration) -> io::Result<()> {
     Ok(())
 }

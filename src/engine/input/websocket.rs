@@ -88,8 +88,14 @@ impl Engine {
                 if let Some(connection) = self.connections.get_mut(key) {
                     connection.note_pong(self.time.now());
                 }
-                if let Some(round_trip) = self.sessions.get_mut(session).and_then(Session::round_trip_mut) {
-                    round_trip.note_pong_received(self.time.now());
+                let Some(session) = self.sessions.get_mut(session) else { return };
+                // The next ping was due by then, and its answer too.
+                let most = self
+                    .endpoints
+                    .of(session.endpoint)
+                    .map_or(0, |endpoint| endpoint.heartbeat_delay.saturating_add(endpoint.pong_timeout));
+                if let Some(round_trip) = session.round_trip_mut() {
+                    round_trip.note_pong_received(self.time.now(), most);
                 }
             }
             Event::Text(text) => match Messages::parse_frame(text) {

@@ -2,7 +2,7 @@
 
 use super::world::{World, echo};
 use crate::engine::budget::Budget;
-use crate::engine::{EndpointOptions, Refusal};
+use crate::engine::{EndpointOptions, Refusal, Response, ServerOptions};
 
 /// No byte of an answer has room.
 fn without_memory(refuse: fn() -> Option<Refusal>) -> World {
@@ -10,6 +10,29 @@ fn without_memory(refuse: fn() -> Option<Refusal>) -> World {
     world.handlers.refuse = refuse;
     world.engine.memory.budget = Budget::new(1);
     world
+}
+
+/// It was refused once, whatever it is told.
+#[test]
+fn a_refusal_without_room_for_its_body_counts_once() {
+    for path in ["xhr", "xhr_streaming", "websocket"] {
+        let mut world = World::build(
+            ServerOptions { buffered_bytes: 1 << 20, ..ServerOptions::default() },
+            EndpointOptions::default(),
+            echo,
+        );
+        world.handlers.refuse = || Some(Refusal::response(Response::new(429).body(vec![b'x'; 600_000])));
+        let connection = world.connect();
+        match path {
+            "websocket" => world.send(connection, World::handshake("000/s/websocket")),
+            _ => world.post(connection, &format!("s/{path}"), ""),
+        }
+        assert!(world.take(connection).starts_with("HTTP/1.1 503 "), "{path}");
+        let refused = world.engine.counters().refused;
+        assert_eq!((refused.not_admitted, refused.total()), (1, 1), "{path}");
+        assert_eq!(world.handlers.refusals, [429], "{path}");
+        world.finish();
+    }
 }
 
 /// Contract, section 7, clause 10: it expires like any other.

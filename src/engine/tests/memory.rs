@@ -25,6 +25,23 @@ fn an_unfinished_body_beyond_the_bound_is_refused_and_its_neighbour_goes_on() {
     world.finish();
 }
 
+/// A closed session keeps its reason until its client has come for it, beside the account.
+#[test]
+fn a_reason_is_kept_as_far_as_a_close_frame_has_room_for_it() {
+    let mut world = World::new(|engine, key, moment| {
+        if let Moment::Open = moment {
+            engine.close(key, 4000, &"é".repeat(1 << 20));
+        }
+    });
+    let (first, second) = (world.connect(), world.connect());
+    world.post(first, "s/xhr", "");
+    world.post(second, "s/xhr", "");
+    world.take_body(first);
+    assert_eq!(world.take_body(second), format!("c[4000,\"{}\"]\n", "é".repeat(61)));
+    world.pass(6_000);
+    world.finish();
+}
+
 #[test]
 fn an_unfinished_message_beyond_the_bound_fails_its_websocket() {
     let mut world = World::build(small(), EndpointOptions::default(), echo);

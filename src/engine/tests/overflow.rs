@@ -62,6 +62,33 @@ fn what_is_skipped_is_one_gap_and_told_at_its_end() {
     }
 }
 
+/// A client that reads gets more than its queue holds, where one callback sends it; but clients have limits for one message
+/// of a WebSocket (64 MiB in Node, 1 MiB elsewhere), which a frame with all of it would break.
+#[test]
+fn a_client_that_reads_gets_more_than_a_queue_in_several_frames() {
+    const COUNT: usize = 40;
+    let mut world = World::with(skipping(), |engine, _, moment| {
+        if let Moment::Message(_) = moment {
+            for number in 0..COUNT {
+                assert_eq!(engine.broadcast(FIRST, &numbered(number), None), 1);
+            }
+            let large = format!("<{COUNT}>{}", "x".repeat(1000));
+            assert_eq!(engine.broadcast(FIRST, &large, None), 1);
+        }
+    });
+    let socket = world.websocket("000/s/websocket");
+    world.take(socket);
+    world.send(socket, World::frame(1, b"\"go\""));
+    let received = world.take(socket);
+    let frames: Vec<_> = received.split("a[").skip(1).collect();
+    let (last, others) = frames.split_last().expect("frames");
+    assert!(others.iter().all(|frame| (100..=210).contains(&frame.len())), "{others:?}");
+    assert!((1000..1010).contains(&last.len()), "the large one alone: {last}");
+    let numbers = received.split('<').skip(1).map(|part| part.split('>').next().expect("an end").parse());
+    assert!(numbers.eq((0..=COUNT).map(Ok)), "{received}");
+    world.finish();
+}
+
 #[test]
 fn the_sender_of_one_message_is_told_and_one_from_afar_is_not() {
     for policy in [Overflow::Skip, Overflow::Close] {

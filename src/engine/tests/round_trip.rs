@@ -42,6 +42,26 @@ fn a_ping_is_measured_from_when_it_has_left_until_its_pong() {
     }
 }
 
+/// A client that speaks all the time is not asked again, and its pong may come at any time: that is no measure of the way.
+#[test]
+fn a_pong_that_comes_long_after_the_next_ping_was_due_is_not_measured() {
+    let mut world = World::new(echo);
+    let socket = world.websocket("websocket");
+    let session = world.session(0);
+    world.pass(25_000);
+    for _ in 0..720 {
+        world.pass(5_000);
+        world.send(socket, World::frame(1, b"still here"));
+    }
+    world.send(socket, pong());
+    assert_eq!(world.engine.round_trip(session), None);
+    world.pass(25_000);
+    world.pass(7);
+    world.send(socket, pong());
+    assert_eq!(world.engine.round_trip(session), Some(7), "the next one");
+    world.finish();
+}
+
 #[test]
 fn there_are_no_pings_over_http() {
     let mut world = World::new(echo);

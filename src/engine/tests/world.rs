@@ -36,6 +36,8 @@ pub(super) struct Recorder {
     pub(super) skipped: u64,
     /// How large a page of the program's own is; none is 404.
     pub(super) page: usize,
+    /// The statuses and close codes of refusals, as the observer hears them.
+    pub(super) refusals: Vec<u16>,
     /// How the handlers refuse every session, if they do.
     pub(super) refuse: fn() -> Option<Refusal>,
     clock: ManualClock,
@@ -44,8 +46,9 @@ pub(super) struct Recorder {
 
 impl Recorder {
     fn new(behaviour: Behaviour, clock: ManualClock) -> Self {
-        let (log, names, work, page) = Default::default();
-        Self { log, names, work, page, skipped: 0, refuse: || None, clock, behaviours: vec![behaviour] }
+        let (log, names, work, page, refusals) = Default::default();
+        let behaviours = vec![behaviour];
+        Self { log, names, work, page, skipped: 0, refusals, refuse: || None, clock, behaviours }
     }
 
     fn hear(&mut self, engine: &mut Engine, key: Key<Session>, what: String, moment: Moment<'_>) {
@@ -101,7 +104,11 @@ impl Application for Recorder {
     fn endpoint_timer(&mut self, _: &mut Engine, number: EndpointNumber, timer: u32) {
         self.log.push(format!("endpoint {} timer {timer}", number.place()));
     }
-    fn observe(&mut self, _: &Event<'_>) {}
+    fn observe(&mut self, event: &Event<'_>) {
+        if let Event::Refused { status, .. } = event {
+            self.refusals.push(*status);
+        }
+    }
     fn respond(&mut self, _: &mut Engine, _: &Request<'_>, _: &[u8]) -> Response {
         match self.page {
             0 => Response::new(404),
