@@ -37,7 +37,14 @@ pub struct Loopback {
     news: VecDeque<SocketId>,
     /// Everything that had arrived by then was read.
     heard: Millis,
+    /// How many bytes a read takes of those that are there; `None`: all.
+    read_size: Option<ReadSize>,
+    /// Reads that found bytes, or an end, and were not welcome.
+    pauses: usize,
 }
+
+/// See [`Loopback::cut_reads`].
+type ReadSize = Box<dyn FnMut(usize) -> usize + Send>;
 
 /// What a driver learns of a socket.
 enum Event {
@@ -66,7 +73,10 @@ enum Server {
     Open(Key<Connection>),
     /// Nothing follows.
     Shut(Key<Connection>),
-    Dropped,
+    Dropped {
+        /// Its end was in order: it was shut before.
+        was_shut: bool,
+    },
 }
 
 /// The client's sending side.
@@ -83,7 +93,11 @@ impl Loopback {
         let id = SocketId(self.sockets.len());
         self.sockets.push(Socket {
             peer,
-            server: if self.has_stopped_listening { Server::Dropped } else { Server::Waiting },
+            server: if self.has_stopped_listening {
+                Server::Dropped { was_shut: false }
+            } else {
+                Server::Waiting
+            },
             unread: VecDeque::new(),
             sending: Sending::Open,
             window: None,
@@ -141,12 +155,56 @@ impl Loopback {
 
     /// Whether the server has ended its side: nothing follows what was received.
     pub fn has_ended(&self, id: SocketId) -> bool {
-        self.sockets.get(id.0).is_none_or(|socket| matches!(socket.server, Server::Shut(_) | Server::Dropped))
+        self.sockets
+            .get(id.0)
+            .is_none_or(|socket| matches!(socket.server, Server::Shut(_) | Server::Dropped { .. }))
     }
 
     /// Whether the server is done with the socket, so that bytes which the client writes are lost.
     pub fn is_dropped(&self, id: SocketId) -> bool {
-        self.sockets.get(id.0).is_none_or(|socket| socket.server == Server::Dropped)
+        self.sockets.get(id.0).is_none_or(|socket| matches!(socket.server, Server::Dropped { .. }))
+    }
+
+    /// Whether the server has ended its side in order, and not by dropping the socket.
+    pub fn was_shut(&self, id: SocketId) -> bool {
+        let server = self.sockets.get(id.0).map(|socket| socket.server);
+        matches!(server, Some(Server::Shut(_) | Server::Dropped { was_shut: true }))
+    }
+
+    /// Whether the socket takes no bytes of those that the server has for it.
+    pub fn is_blocked(&self, id: SocketId) -> bool {
+        self.sockets.get(id.0).is_some_and(|socket| socket.is_blocked)
+    }
+
+    /// Whether the server has not read everything that the client has written.
+    pub fn has_unread(&self, id: SocketId) -> bool {
+        self.sockets.get(id.0).is_some_and(|socket| !socket.unread.is_empty())
+    }
+
+    /// Whether the server is to be told of something at once.
+    pub fn has_events(&self) -> bool {
+        !self.events.is_empty()
+    }
+
+    /// Whether the server is to be told at once that there is something to read on this socket.
+    pub fn is_readable(&self, id: SocketId) -> bool {
+        self.events.iter().any(|event| matches!(event, Event::Readable(readable) if *readable == id))
+    }
+
+    /// The sockets whose connections the server has not dropped, in no order.
+    pub fn connections(&self) -> impl Iterator<Item = (Key<Connection>, SocketId)> {
+        self.by_key.iter().map(|(key, id)| (*key, *id))
+    }
+
+    /// Each read takes as many bytes as this says of the number that is there, and goes on: so a program tries where bytes
+    /// are cut.
+    pub fn cut_reads(&mut self, read_size: impl FnMut(usize) -> usize + Send + 'static) {
+        self.read_size = Some(Box::new(read_size));
+    }
+
+    /// How often there was something to read, and the server had no room for it.
+    pub fn pauses(&self) -> usize {
+        self.pauses
     }
 
     /// The next socket on which bytes, or an end, have come for the client.
@@ -159,7 +217,7 @@ impl Loopback {
         self.has_stopped_listening = true;
         while let Some(id) = self.backlog.pop_front() {
             if let Some(socket) = self.sockets.get_mut(id.0) {
-                socket.server = Server::Dropped;
+                socket.server = Server::Dropped { was_shut: false };
                 self.news.push_back(id);
             }
         }
@@ -171,14 +229,18 @@ impl Loopback {
         accepts || !self.events.is_empty() || engine.is_pending()
     }
 
-    /// The first part of a turn: what was left over goes on, connections are accepted, and what arrived is handed over.
+    /// The first part of a turn: what was left over goes on.
     pub fn begin_turn(&mut self, engine: &mut Engine, application: &mut dyn Application) {
-        let now = engine.read_clock();
+        engine.read_clock();
         engine.begin_turn(application);
         self.carry_out(engine, application);
         while engine.go_on(application) {
             self.carry_out(engine, application);
         }
+    }
+
+    /// The second part: connections are accepted, and what arrived is handed over.
+    pub fn take_events(&mut self, engine: &mut Engine, application: &mut dyn Application) {
         while engine.can_accept()
             && let Some(id) = self.backlog.pop_front()
         {
@@ -198,7 +260,7 @@ impl Loopback {
             self.carry_out(engine, application);
         }
         if self.events.is_empty() && engine.postponed() == 0 {
-            self.heard = now;
+            self.heard = engine.now();
         }
     }
 
@@ -225,7 +287,8 @@ impl Loopback {
                 }
                 Order::Shut(key) => self.end(key, Server::Shut(key)),
                 Order::Drop(key) => {
-                    self.end(key, Server::Dropped);
+                    let was_shut = self.by_key.get(&key).is_some_and(|id| self.was_shut(*id));
+                    self.end(key, Server::Dropped { was_shut });
                     self.by_key.remove(&key);
                 }
             }
@@ -246,7 +309,7 @@ impl Loopback {
     fn connection(&self, id: SocketId) -> Option<Key<Connection>> {
         match self.sockets.get(id.0)?.server {
             Server::Open(key) | Server::Shut(key) => Some(key),
-            Server::Waiting | Server::Dropped => None,
+            Server::Waiting | Server::Dropped { .. } => None,
         }
     }
 
@@ -267,12 +330,17 @@ impl Loopback {
                 return engine.receive(key, Arrival::Failure, application);
             }
             if !engine.may_read(key) {
+                self.pauses += usize::from(!socket.unread.is_empty() || socket.sending == Sending::Finished);
                 if socket.sending == Sending::Finished {
                     engine.receive(key, Arrival::EndBehindUnread, application);
                 }
                 return;
             }
-            let count = socket.unread.len().min(BUFFER);
+            let most = socket.unread.len().min(BUFFER);
+            let count = match &mut self.read_size {
+                Some(read_size) if most > 0 => read_size(most).clamp(1, most),
+                _ => most,
+            };
             if count == 0 {
                 if socket.sending == Sending::Finished {
                     engine.receive(key, Arrival::End, application);

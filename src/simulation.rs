@@ -332,6 +332,7 @@ impl Simulation {
             return;
         }
         self.network.begin_turn(&mut self.engine, &mut self.mounts);
+        self.network.take_events(&mut self.engine, &mut self.mounts);
         self.carry_out_commands();
         self.network.end_turn(&mut self.engine, &mut self.mounts);
         self.advance_stage();
