@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::containment::contain;
 use crate::engine::{Application, EndpointNumber, Engine, Event, Message, SessionId};
 use crate::handler::{Context, EndpointId};
+use crate::incoming::Incoming;
 use crate::mailbox::Mailbox;
 use crate::mounts::Mounts;
 
@@ -96,10 +97,18 @@ pub(crate) enum Command {
     PublishBinary(EndpointNumber, Box<(String, Vec<u8>)>),
     SendTo(Box<(Vec<SessionId>, String)>),
     Run(Box<dyn FnOnce(&mut Context<'_>) + Send>),
+    Add(Box<(Incoming, Vec<u8>)>),
     End(Box<Ending>),
 }
 
-/// A command for the server, not for its engine: a part of the server's end.
+/// What a command asks of the server, not of its engine.
+pub(crate) enum ForServer {
+    /// To take in a connection, of which these bytes are read.
+    Add(Box<(Incoming, Vec<u8>)>),
+    End(Ending),
+}
+
+/// A part of the server's end.
 pub(crate) enum Ending {
     StopListening,
     RefuseSessions(bool),
@@ -248,6 +257,22 @@ impl Handle {
         self.mailbox.post(Command::Run(Box::new(task)))
     }
 
+    /// Hands a connection to the server; see [`Server::add_connection`](crate::Server::add_connection). This is how a thread with an
+    /// accept loop of its own does it. In the mailbox it counts with its bytes and its layer.
+    ///
+    /// Where the server cannot take it in its turn, the connection is closed: [`Event::Refused`](crate::Event::Refused) with
+    /// 503 says so where there are too many. A program that would rather answer such a client itself counts its connections.
+    ///
+    /// # Errors
+    /// As [`Handle::send`]; the connection is closed then.
+    pub fn add_connection(
+        &self,
+        connection: impl Into<Incoming>,
+        already_read: Vec<u8>,
+    ) -> Result<(), HandleError> {
+        self.mailbox.post(Command::Add(Box::new((connection.into(), already_read))))
+    }
+
     /// Closes the listening sockets, and serves on; see [`Server::stop_listening`](crate::Server::stop_listening).
     ///
     /// # Errors
@@ -336,6 +361,11 @@ impl Command {
             }
             Command::Terminate(_) => 0,
             Command::Run(task) => size_of_val(&**task),
+            Command::Add(connection) => {
+                let (incoming, bytes) = &**connection;
+                let layer = incoming.layer_memory().unwrap_or(0);
+                size_of_val(&**connection).saturating_add(bytes.capacity()).saturating_add(layer)
+            }
             Command::End(ending) => {
                 let reason = match &**ending {
                     Ending::StopListening | Ending::RefuseSessions(_) => 0,
@@ -346,8 +376,8 @@ impl Command {
         }
     }
 
-    /// Carries it out; a command for the server itself is handed back.
-    pub(crate) fn run(self, engine: &mut Engine, mounts: &mut Mounts) -> Option<Ending> {
+    /// Carries it out; what is for the server itself is handed back.
+    pub(crate) fn run(self, engine: &mut Engine, mounts: &mut Mounts) -> Option<ForServer> {
         match self {
             Command::Send(session, text) => {
                 engine.send_or_overflow(session.0, Message::Text(&text));
@@ -393,7 +423,8 @@ impl Command {
                 // The task may have taken long.
                 engine.read_clock();
             }
-            Command::End(ending) => return Some(*ending),
+            Command::Add(connection) => return Some(ForServer::Add(connection)),
+            Command::End(ending) => return Some(ForServer::End(*ending)),
         }
         None
     }

@@ -95,8 +95,8 @@
 //! - The structs [`ServerOptions`], [`EndpointOptions`], [`Counters`], [`Refusals`], [`Close`], [`Pending`] and [`Report`] may
 //!   get fields. They are `#[non_exhaustive]`: options are made by `default()` and setters, and a pattern ends with `..`.
 //! - The enums [`Cause`], [`Event`], [`HandleError`], [`JoinError`], [`MountError`], [`Overflow`], [`Preamble`],
-//!   [`SendError`] and [`Transport`] may get cases. They are `#[non_exhaustive]`: a `match` has an arm `_`.
-//! - [`Handler`] may get methods with a default.
+//!   [`Received`], [`SendError`] and [`Transport`] may get cases. They are `#[non_exhaustive]`: a `match` has an arm `_`.
+//! - [`Handler`], [`Layer`] and [`LayerFactory`] may get methods with a default.
 //! - [`Refusal`], [`OptionError`], [`NetworkError`], [`Response`], [`Request`] and the ids are opaque.
 //!
 //! All of it is listed in `tests/surface/list.txt`, and a test compares the list with the code.
@@ -132,6 +132,8 @@ pub mod websocket;
 mod containment;
 mod handle;
 mod handler;
+mod incoming;
+mod layer;
 mod mailbox;
 mod mounts;
 mod reactor;
@@ -151,7 +153,9 @@ pub use engine::{
 pub use handle::{Handle, HandleError, Pending};
 pub use handler::{Context, Endpoint, EndpointId, Handler, Session, handler_fn};
 pub use http::{Network, NetworkError};
-pub use server::{MountError, Preamble, Report, Server};
+pub use incoming::Incoming;
+pub use layer::{Layer, LayerError, LayerFactory, PLAIN_AT_ONCE, Received};
+pub use server::{ListenerOptions, MountError, Preamble, Report, Server};
 pub use sockjs::{Transport, Transports};
 
 /// The README's snippets compile as they stand.

@@ -66,7 +66,7 @@ use crate::engine::{
     Counters, EndpointOptions, Engine, Event, ManualClock, Millis, OptionError, Request, Response,
     ServerOptions, TimeSource, sooner, split_mix,
 };
-use crate::handle::{Ending, Handle, Pending};
+use crate::handle::{Ending, ForServer, Handle, Pending};
 use crate::handler::{Context, Endpoint, EndpointId, Handler};
 use crate::loopback::Loopback;
 use crate::mailbox::{Blocks, Mailbox, weigh};
@@ -348,8 +348,10 @@ impl Simulation {
             let Some(command) = self.commands.pop() else { break };
             let weight = weigh(&command);
             self.engine.note_command();
-            if let Some(ending) = command.run(&mut self.engine, &mut self.mounts) {
-                self.end(ending);
+            match command.run(&mut self.engine, &mut self.mounts) {
+                // A socket of the operating system's has no place here: it is closed.
+                None | Some(ForServer::Add(_)) => {}
+                Some(ForServer::End(ending)) => self.end(ending),
             }
             done.note(weight);
             self.network.carry_out(&mut self.engine, &mut self.mounts);

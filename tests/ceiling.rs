@@ -1,6 +1,12 @@
 //! `memory_ceiling` is the truth (rule 12.13): whatever clients do, the engine uses no more than it says. The
 //! engine is driven without sockets, every byte that it allocates is counted, and no client reads what it gets.
 
+#[path = "../examples/tls/layer.rs"]
+#[allow(dead_code, reason = "certificates are made here")]
+mod layer;
+#[path = "ceiling/tls.rs"]
+mod tls;
+
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::net::{Ipv6Addr, SocketAddr};
@@ -355,6 +361,7 @@ fn the_ceiling_holds() {
             world.send(key, &[&[0x81, 0x85, 0, 0, 0, 0][..], b"\"abc\""].concat(), false);
         }
     });
+    tls::check_all();
     for (what, post) in [
         ("a million commands from Handles: short texts", (|it, all| it.broadcast(all, "abc")) as Post),
         ("a million commands from Handles: texts", |it, all| it.broadcast(all, "x".repeat(300))),

@@ -77,7 +77,7 @@ fn read_item(name: &str, sources: &[String]) -> Item {
         let mut attributes = Vec::new();
         let mut lines = source.lines().peekable();
         while let Some(line) = lines.next() {
-            let kinds = ["pub struct ", "pub enum ", "pub trait ", "pub fn "];
+            let kinds = ["pub struct ", "pub enum ", "pub trait ", "pub type ", "pub const ", "pub fn "];
             let defined = kinds.iter().find_map(|kind| line.strip_prefix(kind));
             let is_definition = defined.is_some_and(|head| name_of(head) == name);
             if line.starts_with("#[derive") || line.starts_with("#[non_exhaustive") {

@@ -1,16 +1,17 @@
 //! The door between the engine and the handlers: what they are asked, and what they are shown.
 
 use std::borrow::Cow;
+use std::error::Error;
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use super::Engine;
 use super::admission::Refusal;
 use super::answers::Exchange;
 use super::endpoint::EndpointNumber;
 use super::session::{Close, Session, SessionId};
-use super::{Connection, Engine};
 use crate::collections::Key;
 use crate::http::{self, Network};
 use crate::sockjs::{Transport, form};
@@ -109,9 +110,18 @@ pub enum Event<'e> {
         /// Otherwise it is tried again.
         is_final: bool,
     },
-    /// A handler panicked.
+    /// The layer of a connection gave it up, and it is closed: the client does not speak what the layer does, its handshake
+    /// failed, or its bytes were changed on the way.
+    LayerFailed {
+        /// From where; `None` on a Unix socket.
+        peer: Option<SocketAddr>,
+        /// What the layer says.
+        error: &'e (dyn Error + Send + Sync),
+    },
+    /// A handler panicked, or a layer.
     Panicked {
-        /// In the hands of which session's callback; that session is closed.
+        /// In the hands of which session's callback; that session is closed. `None` for a task of a handle, for instance, or a
+        /// layer, whose connection is closed.
         session: Option<SessionId>,
     },
 }
@@ -123,6 +133,8 @@ pub struct Request<'r> {
     peer: Option<SocketAddr>,
     transport: Option<Transport>,
     trusted: Arc<[Network]>,
+    /// The connection itself is https.
+    is_https: bool,
 }
 
 impl fmt::Debug for Request<'_> {
@@ -190,10 +202,11 @@ impl<'r> Request<'r> {
         self.forwarded().client
     }
 
-    /// Whether the client speaks HTTPS to a trusted proxy in front. `X-Forwarded-Proto` says so, in the entry that belongs
-    /// to the one of `X-Forwarded-For` from which [`Request::client`] is.
+    /// Whether the client speaks HTTPS: to this server, through a [layer](crate::LayerFactory::is_https), or to a trusted proxy in
+    /// front. `X-Forwarded-Proto` says so, in the entry that belongs to the one of `X-Forwarded-For` from which
+    /// [`Request::client`] is; where a trusted proxy says nothing of it, its own connection counts.
     pub fn is_https(&self) -> bool {
-        self.forwarded().is_https(self.http.header_values("x-forwarded-proto"))
+        self.forwarded().is_https(self.http.header_values("x-forwarded-proto")).unwrap_or(self.is_https)
     }
 
     fn forwarded(&self) -> http::forwarded::Origin {
@@ -221,8 +234,9 @@ impl Engine {
         path: &'r str,
         transport: Option<Transport>,
     ) -> Request<'r> {
-        let peer = self.connections.get(exchange.key).and_then(Connection::peer);
-        Request { http: exchange.request, path, peer, transport, trusted: self.clients.trusted() }
+        let connection = self.connections.get(exchange.key);
+        let (peer, is_https) = connection.map_or((None, false), |it| (it.peer(), it.in_layer.is_https()));
+        Request { http: exchange.request, path, peer, transport, trusted: self.clients.trusted(), is_https }
     }
 }
 

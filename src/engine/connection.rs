@@ -19,6 +19,7 @@ use std::net::{IpAddr, SocketAddr};
 use super::Millis;
 use super::budget::Footprint;
 use super::byte_queue::ByteQueue;
+use super::in_layer::InLayer;
 use super::pace::Pace;
 use super::pool::Pool;
 use super::reading::{Partial, PartialBody, Reading, Rest};
@@ -53,6 +54,8 @@ pub struct Connection {
     pub(super) booked: Footprint,
     /// It counts as one of its client's connections.
     pub(super) is_counted: bool,
+    /// What is between the outbox and the socket, in the hands of the driver.
+    pub(super) in_layer: InLayer,
     pub(super) timer: Timer,
     pub(super) unsent: Link,
     /// `None` for Unix sockets.
@@ -142,6 +145,7 @@ impl Connection {
             pace: Pace::new(),
             booked: Footprint::default(),
             is_counted: false,
+            in_layer: InLayer::default(),
             timer: Timer::default(),
             unsent: Link::default(),
             peer: peer.map(canonical),
@@ -164,7 +168,8 @@ impl Connection {
     /// What it holds: see `budget`.
     pub(super) fn footprint(&self) -> Footprint {
         let input = self.inbox.capacity() + self.reading.footprint();
-        Footprint::new(input, self.outbox.footprint() + self.writing.footprint())
+        let in_layer = self.in_layer.footprint();
+        Footprint::new(input, self.outbox.footprint() + self.writing.footprint() + in_layer)
     }
 
     /// The session whose receiver this connection is, or whose last frame it still holds.

@@ -39,7 +39,7 @@
 //! | `application`, `admission`, `endpoint` | the interface of the handlers; refusals; one mounted service |
 //! | `connection`, `reading`, `writing` | a connection: its two halves, and the rules that couple them |
 //! | `session` | a session |
-//! | `source`, `pace`, `byte_queue` | the parts of both: where input comes from, how the client reads, queued bytes |
+//! | `source`, `pace`, `byte_queue`, `in_layer` | their parts: where input comes from, how the client reads, queued bytes, a layer below |
 //! | `clients` | how many connections each client has, and which addresses are trusted proxies |
 //! | `pool`, `budget`, `options`, `work`, `time`, `entropy` | values: spare buffers, limits of memory, options, the budget of a turn, the clock, random numbers |
 //!
@@ -64,6 +64,7 @@ mod endpoint;
 mod entropy;
 mod expiry;
 mod groups;
+mod in_layer;
 mod input;
 mod membership;
 mod memory;

@@ -3,6 +3,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod adding;
 mod building;
 mod embedding;
 mod ending;
@@ -12,6 +13,7 @@ mod groups;
 mod handlers;
 mod handles;
 mod idle;
+mod layered;
 mod listeners;
 mod origins;
 mod pages;
