@@ -52,6 +52,7 @@
 //! 12. **Raw WebSocket for programs**: binary messages ([`Handler::on_binary`], [`Session::send_binary`]) and
 //!     [`EndpointOptions::subprotocols`], of which [`Session::subprotocol`] is the chosen one.
 //! 13. **TLS in the process**, a cipher or a tunnel: a [`Layer`] between sockets and server, from [`ListenerOptions::layers`].
+//! 14. **Tests of handlers** without sockets, threads and sleeping: [`simulation::Simulation`].
 //!
 //! # Limits
 //!
@@ -115,8 +116,9 @@
 //! What goes over the wire, rule by rule, is the module [`protocol`]; code and tests cite it by section.
 //!
 //! From the ground up, each floor using only those below it: `collections` (slab, lists, table, timer wheel); `http`,
-//! `websocket` and `sockjs`, the pure protocols; `engine`, the whole server without a socket or a clock; `layer`, what
-//! may stand between sockets and engine; `reactor`, the only room with sockets; and on top what this page documents.
+//! `websocket` and `sockjs`, the pure protocols; `engine`, the whole server without a socket or a clock; `layer`, what may
+//! stand between sockets and engine; two drivers for the engine, `reactor`, the only room with sockets, and `loopback`, whose
+//! sockets are buffers; and on top what this page documents.
 #![forbid(unsafe_code, unused_must_use)]
 #![deny(missing_docs, unreachable_pub)]
 
@@ -127,6 +129,8 @@ pub mod collections;
 pub mod engine;
 #[doc(hidden)]
 pub mod http;
+#[doc(hidden)]
+pub mod loopback;
 #[doc(hidden)]
 pub mod sockjs;
 #[doc(hidden)]
@@ -141,6 +145,7 @@ mod mailbox;
 mod mounts;
 mod reactor;
 mod server;
+pub mod simulation;
 
 #[doc = include_str!("guide.md")]
 pub mod guide {}

@@ -21,7 +21,8 @@ pub(crate) struct Mailbox {
     queue: Mutex<Queue>,
     /// The option `mailbox_bytes`.
     limit: usize,
-    waker: Waker,
+    /// Ends the sleep of a server; a simulated one never sleeps.
+    waker: Option<Waker>,
 }
 
 struct Queue {
@@ -79,7 +80,7 @@ impl Mailbox {
     /// Bytes of memory beside those of the commands: blocks that are not full, one to be filled and two to be emptied.
     pub(crate) const MEMORY: usize = 3 * BLOCK * OVERHEAD;
 
-    pub(crate) fn new(waker: Waker, limit: usize) -> Arc<Self> {
+    pub(crate) fn new(waker: Option<Waker>, limit: usize) -> Arc<Self> {
         Arc::new(Self {
             queue: Mutex::new(Queue {
                 stage: Stage::Open,
@@ -152,9 +153,9 @@ impl Mailbox {
         queue.blocks.push(command);
         queue.pending.note(weight);
         drop(queue);
-        if was_empty {
+        if let (true, Some(waker)) = (was_empty, &self.waker) {
             // It fails only if the server is gone.
-            let _ = self.waker.wake();
+            let _ = waker.wake();
         }
     }
 
@@ -196,7 +197,7 @@ mod tests {
     fn mailbox(limit: usize) -> (mio::Poll, Arc<Mailbox>) {
         let poll = mio::Poll::new().expect("poll");
         let waker = Waker::new(poll.registry(), mio::Token(0)).expect("waker");
-        (poll, Mailbox::new(waker, limit))
+        (poll, Mailbox::new(Some(waker), limit))
     }
 
     /// A command that does nothing but take a place.

@@ -40,7 +40,13 @@ impl Mounts {
     }
 
     /// Sets the fallback, in place of the one before.
-    pub(crate) fn set_fallback(&mut self, fallback: Fallback) {
+    pub(crate) fn set_fallback<F, R>(&mut self, mut answer: F)
+    where
+        F: FnMut(&mut Context<'_>, &Request<'_>, &[u8]) -> R + Send + 'static,
+        R: Into<Reply>,
+    {
+        let fallback: Fallback =
+            Box::new(move |context, request, body| answer(context, request, body).into());
         let before = self.fallback.replace(fallback);
         self.discard(before);
     }

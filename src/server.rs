@@ -2,6 +2,7 @@
 
 mod adding;
 mod ending;
+pub(crate) mod mounting;
 
 use std::fmt;
 use std::io;
@@ -11,16 +12,14 @@ use std::os::fd::{AsRawFd, RawFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::engine::{
-    Counters, EndpointOptions, Engine, Event, OptionError, Reply, Request, ServerOptions, sooner,
-};
+use crate::engine::{Counters, EndpointOptions, Engine, Event, Reply, Request, ServerOptions, sooner};
 use crate::handle::{ForServer, Handle, Pending};
 use crate::handler::{Context, Endpoint, EndpointId, Handler};
-use crate::http::is_normal_path;
 use crate::mailbox::{Blocks, Mailbox, weigh};
 use crate::mounts::{self, Mounts};
 use crate::reactor::{Reactor, calendar};
 pub use adding::{ListenerOptions, Preamble};
+pub use mounting::MountError;
 
 /// A SockJS server: one thread, no runtime.
 ///
@@ -78,49 +77,6 @@ pub struct Report {
     pub connections_cut: usize,
 }
 
-/// Why an endpoint could not be mounted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum MountError {
-    /// A prefix is empty, or a path as browsers ask for it, without a trailing slash: `/echo`, `/a/b`. They remove segments
-    /// such as `.` and `..`, and percent-encode what may not stand in a path (RFC 3986 §3.3).
-    Prefix(String),
-    /// Another endpoint has this prefix.
-    Taken(String),
-    /// An option cannot work.
-    Option(OptionError),
-    /// The server has 65,536 endpoints, and can have no more.
-    TooMany,
-    /// The server is shutting down, or has stopped: no client could reach the endpoint.
-    ShutDown,
-}
-
-impl fmt::Display for MountError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            MountError::Prefix(prefix) => {
-                let rule = "it must be empty, or a path as browsers ask for it, like \"/echo\"";
-                write!(
-                    formatter,
-                    "{prefix:?} is no prefix: {rule} (RFC 3986 §3.3; no empty segments, `.` or `..`)"
-                )
-            }
-            MountError::Taken(prefix) => write!(formatter, "another endpoint has the prefix {prefix:?}"),
-            MountError::Option(error) => error.fmt(formatter),
-            MountError::TooMany => formatter.write_str("a server has 65,536 endpoints at most"),
-            MountError::ShutDown => formatter.write_str(SHUT_DOWN),
-        }
-    }
-}
-
-impl std::error::Error for MountError {}
-
-impl From<MountError> for io::Error {
-    fn from(error: MountError) -> Self {
-        io::Error::new(io::ErrorKind::InvalidInput, error)
-    }
-}
-
 impl Server {
     /// A server with the default options that listens on one address.
     ///
@@ -139,7 +95,7 @@ impl Server {
     pub fn new(options: ServerOptions) -> io::Result<Self> {
         options.validate().map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
         let reactor = Reactor::new()?;
-        let mailbox = Mailbox::new(reactor.waker()?, options.mailbox_bytes);
+        let mailbox = Mailbox::new(Some(reactor.waker()?), options.mailbox_bytes);
         Ok(Self {
             engine: Engine::new(options, reactor.clock(), calendar()),
             mounts: Mounts::default(),
@@ -234,17 +190,7 @@ impl Server {
         if self.check_running().is_err() {
             return Err(MountError::ShutDown);
         }
-        let trimmed = prefix.strip_suffix('/').unwrap_or(prefix);
-        if !is_normal_path(trimmed) {
-            return Err(MountError::Prefix(prefix.to_owned()));
-        }
-        if self.engine.prefixes().any(|taken| taken == trimmed) {
-            return Err(MountError::Taken(prefix.to_owned()));
-        }
-        let number = self.engine.mount(trimmed, options).map_err(MountError::Option)?;
-        let number = number.ok_or(MountError::TooMany)?;
-        self.mounts.push(handler);
-        Ok(EndpointId::new(number))
+        mounting::mount(&mut self.engine, &mut self.mounts, prefix, options, handler)
     }
 
     /// Answers requests for paths under no prefix: pages, a health check. Without it they are 404.
@@ -264,13 +210,12 @@ impl Server {
     /// ```
     ///
     /// An answer may come later: then the fallback returns a [`Reply`] in place of a [`Response`](crate::Response); see [`Reply::later`].
-    pub fn fallback<F, R>(&mut self, mut answer: F)
+    pub fn fallback<F, R>(&mut self, answer: F)
     where
         F: FnMut(&mut Context<'_>, &Request<'_>, &[u8]) -> R + Send + 'static,
         R: Into<Reply>,
     {
-        self.mounts
-            .set_fallback(Box::new(move |context, request, body| answer(context, request, body).into()));
+        self.mounts.set_fallback(answer);
     }
 
     /// Hears everything that a log may want to hold. Without it nothing is printed anywhere.

@@ -42,7 +42,7 @@
 //! | `session` | a session |
 //! | `source`, `pace`, `body`, `byte_queue`, `in_layer` | their parts: where input comes from, how the client reads, bodies, queued bytes, a layer below |
 //! | `clients` | how many connections each client has, and which addresses are trusted proxies |
-//! | `pool`, `budget`, `options`, `work`, `time` | values: spare buffers, limits of memory, options, the budget of a turn, the clock |
+//! | `pool`, `budget`, `options`, `work`, `time`, `entropy` | values: spare buffers, limits of memory, options, the budget of a turn, the clock, random numbers |
 //!
 //! # Re-entrancy
 //!
@@ -63,6 +63,7 @@ mod connections;
 mod counters;
 mod dispatch;
 mod endpoint;
+mod entropy;
 mod expiry;
 mod groups;
 mod in_layer;
@@ -99,6 +100,7 @@ pub use body::Body;
 pub use connection::Connection;
 pub use counters::{Counters, Refusals};
 pub use endpoint::EndpointNumber;
+pub use entropy::split_mix;
 pub use groups::JoinError;
 pub use options::{EndpointOptions, OptionError, Overflow, ServerOptions};
 pub use reply::{AnswerError, Reply, Ticket};
@@ -111,6 +113,7 @@ pub use waits::sooner;
 use crate::collections::Slab;
 use clients::Clients;
 use endpoint::{Endpoint, Endpoints};
+use entropy::Entropy;
 use memory::Memory;
 use pool::Buffers;
 use queues::Queues;
@@ -131,6 +134,7 @@ pub struct Engine {
     memory: Memory,
     buffers: Buffers,
     counters: Counters,
+    entropy: Entropy,
 }
 
 /// Whether the server takes new work.
@@ -157,8 +161,14 @@ impl Engine {
             memory: Memory::new(options.buffered_bytes),
             buffers: Buffers::default(),
             counters: Counters::default(),
+            entropy: Entropy::default(),
             options,
         }
+    }
+
+    /// Takes the random numbers of answers from a seed, so that they are the same each time.
+    pub fn seed(&mut self, seed: u64) {
+        self.entropy = Entropy::Seeded(seed);
     }
 
     /// Mounts an endpoint and says which number it has; `None`: all 65,536 numbers are taken.

@@ -2,7 +2,6 @@
 
 use super::answers::label;
 use super::endpoint::EndpointNumber;
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
 
 use super::answers::{Cache, Exchange, Label, PLAIN_TEXT, end_answer};
@@ -112,7 +111,7 @@ impl Engine {
         let info = Info {
             websocket: endpoint.offers(Transport::WebSocket),
             cookie_needed: endpoint.options.jsessionid.is_some(),
-            entropy: entropy(),
+            entropy: self.entropy.draw(),
             base_url: endpoint.options.base_url.as_deref(),
         };
         write_info(&mut body, &info);
@@ -225,11 +224,6 @@ impl Engine {
             },
         }
     }
-}
-
-/// 32 bits that no client can foresee, from the standard library's randomly keyed hasher.
-fn entropy() -> u32 {
-    RandomState::new().build_hasher().finish() as u32
 }
 
 /// How browsers can load what a path answers, beside by a script that reads it under the rules of CORS.

@@ -69,6 +69,12 @@ fn echo() {
 }
 
 #[test]
+fn chat_test() {
+    let output = Command::new(binary("chat_test")).output().expect("`cargo build --examples` makes it");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
 fn chat() {
     let example = Example::start("chat");
     let page = Client::connect(example.address).ask("GET", "/", "", b"");

@@ -1,12 +1,11 @@
-//! Plays a script as the reactor would: the same calls in the same order, with made-up sockets and a made-up clock.
+//! Plays a script on the driver of simulations: sockets are buffers, and time passes when the script says so.
 
-use std::collections::{HashMap, VecDeque};
 use std::io::IoSlice;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use sockjs_server::collections::Key;
-use sockjs_server::engine::{Arrival, Connection, EndpointNumber, Engine, ManualClock, Order};
+use sockjs_server::engine::{EndpointNumber, Engine, ManualClock};
+use sockjs_server::loopback::{Loopback, SocketId};
 use sockjs_server::{EndpointOptions, Overflow, ServerOptions};
 
 use super::program::{Asked, GROUP_NAME, Program, Told};
@@ -34,22 +33,14 @@ pub struct Record {
     pub stopped: bool,
 }
 
-/// A client and its socket.
+/// A client.
 #[derive(Default)]
 pub struct Client {
-    key: Option<Key<Connection>>,
-    /// Written by the client, and not read by the server.
-    unread: VecDeque<u8>,
     hung_up: bool,
     /// It left before the end.
     left: bool,
     was_reset: bool,
-    /// The server stopped reading.
-    paused: bool,
-    /// Bytes that its socket takes yet.
-    appetite: Option<usize>,
     was_hungry: bool,
-    blocked: bool,
     /// The server ended its side.
     shut: bool,
     /// How many requests it wrote, as long as it wrote nothing else.
@@ -101,17 +92,23 @@ pub struct World<'s> {
     clock: ManualClock,
     engine: Engine,
     program: Program,
+    network: Loopback,
     clients: Vec<Client>,
-    numbers: HashMap<Key<Connection>, usize>,
-    /// Sockets that paused, and may go on in the next turn.
-    resumed: VecDeque<usize>,
+    sockets: Vec<SocketId>,
+    turn: Turn,
     /// What others ask of the engine waits for the end of the turn.
     mail: Vec<Step>,
-    throttled: bool,
     parted: bool,
     stopped: bool,
     /// Of the endpoints, at most.
     app_timers: usize,
+}
+
+/// Whether a turn is under way: the first arrival begins it.
+#[derive(PartialEq)]
+enum Turn {
+    Begun,
+    Over,
 }
 
 /// Of the endpoints here.
@@ -168,9 +165,13 @@ impl<'s> World<'s> {
         options.message_size = LARGEST_MESSAGE;
         engine.mount("/o", options).expect("sound options").expect("one of few");
         let random = Random::new(script.seed);
-        let (program, clients, numbers) = Default::default();
-        let (resumed, mail) = Default::default();
-        let (throttled, parted, stopped) = (false, false, false);
+        let (program, mut network, clients, sockets, mail): (_, Loopback, _, _, _) = Default::default();
+        let (parted, stopped) = (false, false);
+        if cut == Cut::WithinTurn {
+            let (seed, mut random) = (usize::from(script.seed), Random::new(script.seed));
+            // Long ones in longer pieces.
+            network.cut_reads(move |count| 1 + random.below(count.min(2 + seed + count / 50)));
+        }
         let mut world = Self {
             script,
             cut,
@@ -178,11 +179,11 @@ impl<'s> World<'s> {
             clock,
             engine,
             program,
+            network,
             clients,
-            numbers,
-            resumed,
+            sockets,
+            turn: Turn::Over,
             mail,
-            throttled,
             parted,
             stopped,
             app_timers: 2 * 2,
@@ -208,7 +209,8 @@ impl<'s> World<'s> {
             Step::HangUp(client) => {
                 let Some(socket) = self.clients.get_mut(*client) else { return };
                 (socket.hung_up, socket.left) = (true, true);
-                self.read(*client);
+                self.network.finish(self.sockets[*client]);
+                self.take_events();
             }
             Step::Reset(client) => self.reset(*client),
             Step::Appetite(client, appetite) => self.feed(*client, *appetite),
@@ -231,30 +233,29 @@ impl<'s> World<'s> {
             if self.engine.can_accept() {
                 self.accept();
                 self.clients[client].wrote_other = true;
-                self.clients[client].unread.extend(kind.first_bytes(name));
-                self.read(client);
-                self.carry_out();
+                self.network.write(self.sockets[client], &kind.first_bytes(name));
+                self.take_events();
             }
         }
     }
 
     fn accept(&mut self) {
         let port = self.clients.len() as u16;
-        let key = self.engine.accept(Some(SocketAddr::from((Ipv4Addr::LOCALHOST, port))));
-        self.numbers.insert(key, self.clients.len());
-        self.clients.push(Client { key: Some(key), ..Client::default() });
+        self.sockets.push(self.network.connect(Some(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))));
+        self.clients.push(Client::default());
+        self.take_events();
     }
 
     fn send(&mut self, client: usize, bytes: &[u8], questions: Option<usize>) {
         let Some(socket) = self.clients.get_mut(client) else { return };
-        if socket.hung_up || socket.key.is_none() {
+        if socket.hung_up || self.network.is_dropped(self.sockets[client]) {
             return;
         }
         socket.questions += questions.unwrap_or_default();
         socket.wrote_other |= questions.is_none();
         if self.cut != Cut::TurnForEach {
-            socket.unread.extend(bytes);
-            return self.read(client);
+            self.network.write(self.sockets[client], bytes);
+            return self.take_events();
         }
         // It waits for the turn in which all has come.
         let mail = std::mem::take(&mut self.mail);
@@ -264,8 +265,8 @@ impl<'s> World<'s> {
         while !rest.is_empty() {
             let count = 1 + self.random.below(rest.len().min(longest));
             let (piece, more) = rest.split_at(count);
-            self.clients[client].unread.extend(piece);
-            self.read(client);
+            self.network.write(self.sockets[client], piece);
+            self.take_events();
             if !more.is_empty() {
                 self.end_turn();
             }
@@ -274,55 +275,39 @@ impl<'s> World<'s> {
         self.mail = mail;
     }
 
-    /// As the reactor's: whatever is there, and then the end of it.
-    fn read(&mut self, client: usize) {
-        loop {
-            let Some(socket) = self.clients.get_mut(client) else { return };
-            let Some(key) = socket.key else { return };
-            if !self.engine.may_read(key) {
-                self.throttled |= !socket.unread.is_empty() || socket.hung_up;
-                socket.paused = true;
-                return;
-            }
-            socket.paused = false;
-            if socket.unread.is_empty() {
-                if socket.hung_up {
-                    self.engine.receive(key, Arrival::End, &mut self.program);
-                }
-                return;
-            }
-            let count = match self.cut {
-                Cut::WithinTurn => {
-                    // Long ones in longer pieces.
-                    let longest = 2 + usize::from(self.script.seed) + socket.unread.len() / 50;
-                    1 + self.random.below(socket.unread.len().min(longest))
-                }
-                _ => socket.unread.len().min(BUFFER),
-            };
-            let mut piece: Vec<u8> = socket.unread.drain(..count).collect();
+    /// The server reads whatever is there, in the turn that is under way.
+    fn take_events(&mut self) {
+        self.begin_turn();
+        for rounds in 0.. {
+            assert!(rounds < 10_000, "there is always more to read");
             let postponed = self.engine.postponed();
-            self.engine.receive(key, Arrival::Bytes(&mut piece), &mut self.program);
+            self.network.take_events(&mut self.engine, &mut self.program);
             self.parted |= self.engine.postponed() > postponed;
+            if !self.network.has_events() {
+                break;
+            }
+        }
+    }
+
+    fn begin_turn(&mut self) {
+        if self.turn == Turn::Over {
+            self.turn = Turn::Begun;
+            self.network.begin_turn(&mut self.engine, &mut self.program);
         }
     }
 
     fn reset(&mut self, client: usize) {
         let Some(socket) = self.clients.get_mut(client) else { return };
         (socket.left, socket.was_reset) = (true, true);
-        if let Some(key) = socket.key {
-            self.engine.receive(key, Arrival::Failure, &mut self.program);
-        }
+        self.network.reset(self.sockets[client]);
+        self.take_events();
     }
 
     /// The client reads, or stops to.
     fn feed(&mut self, client: usize, appetite: Option<usize>) {
         let Some(socket) = self.clients.get_mut(client) else { return };
-        socket.appetite = appetite;
         socket.was_hungry |= appetite.is_some();
-        if let (true, Some(key)) = (socket.blocked && appetite != Some(0), socket.key) {
-            socket.blocked = false;
-            self.engine.writable(key);
-        }
+        self.network.set_window(self.sockets[client], appetite);
     }
 
     fn wait(&mut self, by: u64) {
@@ -350,7 +335,7 @@ impl<'s> World<'s> {
         // The next turn does not sleep.
         for more in 0.. {
             let is_due = self.engine.next_deadline().is_some_and(|next| next <= self.engine.now());
-            if !self.engine.is_pending() && !is_due {
+            if !self.network.is_pending(&self.engine) && !is_due {
                 break;
             }
             assert!(more < 1000, "turns without end");
@@ -359,16 +344,8 @@ impl<'s> World<'s> {
     }
 
     fn turn(&mut self) {
-        self.engine.begin_turn(&mut self.program);
-        self.carry_out();
-        while self.engine.go_on(&mut self.program) {
-            self.carry_out();
-        }
-        for _ in 0..self.resumed.len() {
-            let Some(client) = self.resumed.pop_front() else { break };
-            self.read(client);
-            self.carry_out();
-        }
+        self.begin_turn();
+        self.network.take_events(&mut self.engine, &mut self.program);
         for step in std::mem::take(&mut self.mail) {
             match step {
                 Step::Call(action) => self.program.act(&mut self.engine, action, None),
@@ -379,56 +356,20 @@ impl<'s> World<'s> {
             }
             self.carry_out();
         }
-        self.engine.advance(self.engine.now(), &mut self.program);
-        self.carry_out();
+        self.network.end_turn(&mut self.engine, &mut self.program);
+        self.turn = Turn::Over;
         assert_eq!(self.engine.audit(), Ok(()));
         self.check();
     }
 
     fn carry_out(&mut self) {
-        for orders in 0.. {
-            assert!(orders < 100_000, "a turn without end");
-            let Some(order) = self.engine.next_order(&mut self.program) else { return };
-            match order {
-                Order::Probe(key) => {
-                    if let Some(client) = self.numbers.get(&key) {
-                        self.read(*client);
-                    }
-                }
-                Order::Write(key) => self.write(key),
-                Order::Read(key) => {
-                    if let Some(client) = self.numbers.get(&key) {
-                        self.clients[*client].paused = false;
-                        self.resumed.push_back(*client);
-                    }
-                }
-                Order::Shut(key) => {
-                    if let Some(client) = self.numbers.get(&key) {
-                        self.clients[*client].shut = true;
-                    }
-                }
-                Order::Drop(key) => {
-                    if let Some(client) = self.numbers.remove(&key) {
-                        self.clients[client].key = None;
-                    }
-                }
-            }
-        }
-    }
-
-    fn write(&mut self, key: Key<Connection>) {
-        let Some(client) = self.numbers.get(&key).copied() else { return };
-        let socket = &mut self.clients[client];
-        let written = self.engine.outgoing(key, |slices| socket.take(slices));
-        let (count, blocked) = written.unwrap_or_default();
-        socket.blocked = blocked;
-        self.engine.sent(key, count, blocked);
+        self.network.carry_out(&mut self.engine, &mut self.program);
     }
 
     /// What holds at the end of every turn.
     fn check(&self) {
         let counters = self.engine.counters();
-        assert_eq!(counters.connections, self.numbers.len());
+        assert_eq!(counters.connections, self.network.connections().count());
         let open = (counters.opened - counters.closed) as usize;
         assert!(open <= counters.sessions);
         // One for each connection and session, and the application's own: two of each open session and each endpoint.
@@ -438,17 +379,17 @@ impl<'s> World<'s> {
         let (held, limit) = (counters.buffered, self.engine.options().buffered_bytes);
         // The one read that reaches the bound may go beyond it.
         assert!(held <= 2 * (limit + BUFFER), "{held} bytes are held");
-        for (key, client) in &self.numbers {
-            let socket = &self.clients[*client];
+        for (key, socket) in self.network.connections() {
+            let is_blocked = self.network.is_blocked(socket);
             let sum = |slices: &[IoSlice<'_>]| slices.iter().map(|slice| slice.len()).sum::<usize>();
-            let waiting = self.engine.outgoing(*key, sum).unwrap_or_default();
+            let waiting = self.engine.outgoing(key, sum).unwrap_or_default();
             // The head of a download leaves with its first piece, in the next turn, which comes at once.
-            let goes_on = socket.blocked || self.engine.is_pending();
+            let goes_on = is_blocked || self.network.has_events() || self.engine.is_pending();
             assert!(waiting == 0 || goes_on, "{waiting} bytes wait, and the socket takes them");
             assert!(waiting < MOST_WAITING + LONGEST_ESCAPE * self.program.largest, "{waiting} bytes wait");
             // One that takes no bytes goes on when it does, though there may be room for what it sends already.
-            let goes_on = socket.blocked || self.resumed.contains(client);
-            let forgotten = socket.paused && !goes_on && self.engine.is_reading(*key);
+            let goes_on = is_blocked || self.network.is_readable(socket);
+            let forgotten = self.network.has_unread(socket) && !goes_on && self.engine.is_reading(key);
             assert!(!forgotten, "reading paused, and never goes on");
         }
     }
@@ -461,13 +402,15 @@ impl<'s> World<'s> {
         // What was left unread is read in the turns that follow.
         for turn in 0.. {
             self.end_turn();
-            if self.resumed.is_empty() {
+            if !self.network.has_events() {
                 break;
             }
             assert!(turn < 10_000, "there is always more to read");
         }
-        let is_there = |client: &Client| client.key.is_some() && !client.hung_up && !client.shut;
-        for (port, client) in self.clients.iter_mut().enumerate().filter(|(_, client)| is_there(client)) {
+        for (port, client) in self.clients.iter_mut().enumerate() {
+            if client.hung_up || self.network.has_ended(self.sockets[port]) {
+                continue;
+            }
             let answered = self.program.asked.get(&(port as u16)).map_or(0, Vec::len);
             let is_patient = !client.wrote_other && !client.left && !self.stopped && !self.program.terminated;
             assert!(
@@ -496,7 +439,8 @@ impl<'s> World<'s> {
                 self.feed(client, Some(0));
             } else {
                 self.clients[client].hung_up = true;
-                self.read(client);
+                self.network.finish(self.sockets[client]);
+                self.take_events();
                 self.feed(client, None);
             }
         }
@@ -504,7 +448,7 @@ impl<'s> World<'s> {
         for client in 0..self.clients.len() {
             // An end of stream behind more than is read ahead is not seen; what is written to who has gone is answered
             // with a reset.
-            if self.clients[client].hung_up && self.clients[client].paused {
+            if self.clients[client].hung_up && self.network.has_unread(self.sockets[client]) {
                 self.reset(client);
             }
         }
@@ -524,6 +468,10 @@ impl<'s> World<'s> {
         assert_eq!(counters.deferred, 0);
         self.program.pages.check_end(&self.engine);
         assert_eq!(counters.skipped, self.program.skipped, "skipped, and never told");
+        for (client, socket) in self.clients.iter_mut().zip(&self.sockets) {
+            client.received = self.network.received(*socket).to_vec();
+            client.shut = self.network.was_shut(*socket);
+        }
         let written = self.clients.iter().map(|client| client.received.len() as u64).sum::<u64>();
         assert_eq!(counters.bytes_out, written);
         for (session, port) in self.program.websockets.iter().enumerate() {
@@ -537,26 +485,11 @@ impl<'s> World<'s> {
         let Program { told, sent, full, terminated, .. } = self.program;
         // Who was invited to send a body, or not, has taken more, or less, of what followed.
         let invited = |client: &Client| client.was_hungry && client.shown().contains("100 Continue");
-        let throttled =
-            self.throttled || self.script.is_poor || terminated || self.clients.iter().any(invited);
+        let throttled = self.network.pauses() > 0
+            || self.script.is_poor
+            || terminated
+            || self.clients.iter().any(invited);
         let (parted, stopped) = (self.parted, self.stopped || terminated);
         Record { clients: self.clients, told, sent, throttled, parted, full, stopped }
-    }
-}
-
-impl Client {
-    /// Takes as much as it likes, and says whether that was less than there was.
-    fn take(&mut self, slices: &[IoSlice<'_>]) -> (usize, bool) {
-        let mut count = 0;
-        for slice in slices {
-            let likes = self.appetite.map_or(slice.len(), |appetite| appetite.min(slice.len()));
-            self.received.extend_from_slice(&slice[..likes]);
-            self.appetite = self.appetite.map(|appetite| appetite - likes);
-            count += likes;
-            if likes < slice.len() {
-                return (count, true);
-            }
-        }
-        (count, false)
     }
 }
