@@ -485,7 +485,10 @@ impl<'s> World<'s> {
         let Program { told, sent, full, terminated, .. } = self.program;
         // Who was invited to send a body, or not, has taken more, or less, of what followed.
         let invited = |client: &Client| client.was_hungry && client.shown().contains("100 Continue");
+        // Buffers count as they grow, and how they grow depends on where bytes are cut: so does what comes of it at the bound.
+        let reached_the_bound = self.script.is_modest && counters.refused.overloaded > 0;
         let throttled = self.network.pauses() > 0
+            || reached_the_bound
             || self.script.is_poor
             || terminated
             || self.clients.iter().any(invited);
