@@ -38,6 +38,8 @@ pub(super) struct Recorder {
     pub(super) page: usize,
     /// The statuses and close codes of refusals, as the observer hears them.
     pub(super) refusals: Vec<u16>,
+    /// The methods and paths of requests, as `admit` and `respond` are shown them.
+    pub(super) shown: Vec<String>,
     /// How the handlers refuse every session, if they do.
     pub(super) refuse: fn() -> Option<Refusal>,
     clock: ManualClock,
@@ -46,9 +48,9 @@ pub(super) struct Recorder {
 
 impl Recorder {
     fn new(behaviour: Behaviour, clock: ManualClock) -> Self {
-        let (log, names, work, page, refusals) = Default::default();
+        let (log, names, work, page, refusals, shown) = Default::default();
         let behaviours = vec![behaviour];
-        Self { log, names, work, page, skipped: 0, refusals, refuse: || None, clock, behaviours }
+        Self { log, names, work, page, skipped: 0, refusals, shown, refuse: || None, clock, behaviours }
     }
 
     fn hear(&mut self, engine: &mut Engine, key: Key<Session>, what: String, moment: Moment<'_>) {
@@ -73,7 +75,8 @@ impl Recorder {
 }
 
 impl Application for Recorder {
-    fn admit(&mut self, _: EndpointNumber, _: &Request<'_>) -> Result<(), Refusal> {
+    fn admit(&mut self, _: EndpointNumber, request: &Request<'_>) -> Result<(), Refusal> {
+        self.shown.push(format!("{} {}", request.method(), request.path()));
         (self.refuse)().map_or(Ok(()), Err)
     }
     fn opened(&mut self, engine: &mut Engine, key: Key<Session>, _: &Request<'_>) {
@@ -109,7 +112,8 @@ impl Application for Recorder {
             self.refusals.push(*status);
         }
     }
-    fn respond(&mut self, _: &mut Engine, _: &Request<'_>, _: &[u8]) -> Response {
+    fn respond(&mut self, _: &mut Engine, request: &Request<'_>, _: &[u8]) -> Response {
+        self.shown.push(format!("{} {}", request.method(), request.path()));
         match self.page {
             0 => Response::new(404),
             length => Response::new(200).body(vec![b'p'; length]),
