@@ -165,6 +165,7 @@ mod tests {
         for (note, cost) in [
             (Work::note_unit as fn(&mut Work), UNIT),
             (Work::note_message, 1),
+            (|work: &mut Work| work.note_memberships(3), 3),
             (Work::note_end, END),
             (Work::note_write, WRITE),
         ] {
