@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::containment::contain;
-use crate::engine::{Application, EndpointNumber, Engine, Event, Message, SessionId};
+use crate::engine::{Application, EndpointNumber, Engine, Event, Message, Response, SessionId, Ticket};
 use crate::handler::{Context, EndpointId};
+use crate::incoming::Incoming;
 use crate::mailbox::Mailbox;
 use crate::mounts::Mounts;
 
@@ -95,11 +96,20 @@ pub(crate) enum Command {
     PublishExcept(EndpointNumber, SessionId, Box<(String, String)>),
     PublishBinary(EndpointNumber, Box<(String, Vec<u8>)>),
     SendTo(Box<(Vec<SessionId>, String)>),
+    Answer(Ticket, Box<Response>),
     Run(Box<dyn FnOnce(&mut Context<'_>) + Send>),
+    Add(Box<(Incoming, Vec<u8>)>),
     End(Box<Ending>),
 }
 
-/// A command for the server, not for its engine: a part of the server's end.
+/// What a command asks of the server, not of its engine.
+pub(crate) enum ForServer {
+    /// To take in a connection, of which these bytes are read.
+    Add(Box<(Incoming, Vec<u8>)>),
+    End(Ending),
+}
+
+/// A part of the server's end.
 pub(crate) enum Ending {
     StopListening,
     RefuseSessions(bool),
@@ -248,6 +258,53 @@ impl Handle {
         self.mailbox.post(Command::Run(Box::new(task)))
     }
 
+    /// Answers a request that waits for it; see [`Reply::later`](crate::Reply::later). Nothing happens if it does not wait any more;
+    /// a task ([`Handle::run`]) can ask: [`Context::is_waiting`].
+    ///
+    /// In the mailbox an answer counts with its header fields, and a body that is owned; a reader counts by its size, and static and
+    /// shared bytes do not count.
+    ///
+    /// # Errors
+    /// As [`Handle::send`].
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use sockjs_server::{Reply, Response, Server};
+    ///
+    /// let mut server = Server::bind("127.0.0.1:0")?;
+    /// let handle = server.handle();
+    /// server.fallback(move |_, request, _| {
+    ///     let (reply, ticket) = Reply::later(request);
+    ///     let (handle, path) = (handle.clone(), request.path().to_owned());
+    ///     // Mostly there is a pool of threads for what would hold up the server.
+    ///     std::thread::spawn(move || {
+    ///         let report = format!("a long report about {path}");
+    ///         let _ = handle.answer(ticket, Response::new(200).body(report));
+    ///     });
+    ///     reply
+    /// });
+    /// # Ok(()) }
+    /// ```
+    pub fn answer(&self, ticket: Ticket, response: Response) -> Result<(), HandleError> {
+        self.mailbox.post(Command::Answer(ticket, Box::new(response)))
+    }
+
+    /// Hands a connection to the server; see [`Server::add_connection`](crate::Server::add_connection). This is how a thread with an
+    /// accept loop of its own does it. In the mailbox it counts with its bytes and its layer.
+    ///
+    /// Where the server cannot take it in its turn, the connection is closed: [`Event::Refused`](crate::Event::Refused) with
+    /// 503 says so where there are too many. A program that would rather answer such a client itself counts its connections.
+    ///
+    /// # Errors
+    /// As [`Handle::send`]; the connection is closed then.
+    pub fn add_connection(
+        &self,
+        connection: impl Into<Incoming>,
+        already_read: Vec<u8>,
+    ) -> Result<(), HandleError> {
+        self.mailbox.post(Command::Add(Box::new((connection.into(), already_read))))
+    }
+
     /// Closes the listening sockets, and serves on; see [`Server::stop_listening`](crate::Server::stop_listening).
     ///
     /// # Errors
@@ -334,8 +391,14 @@ impl Command {
                 let sessions = message.0.capacity() * size_of::<SessionId>();
                 size_of_val(&**message) + sessions + message.1.capacity()
             }
+            Command::Answer(_, response) => size_of::<Response>() + response.held(),
             Command::Terminate(_) => 0,
             Command::Run(task) => size_of_val(&**task),
+            Command::Add(connection) => {
+                let (incoming, bytes) = &**connection;
+                let layer = incoming.layer_memory().unwrap_or(0);
+                size_of_val(&**connection).saturating_add(bytes.capacity()).saturating_add(layer)
+            }
             Command::End(ending) => {
                 let reason = match &**ending {
                     Ending::StopListening | Ending::RefuseSessions(_) => 0,
@@ -346,8 +409,8 @@ impl Command {
         }
     }
 
-    /// Carries it out; a command for the server itself is handed back.
-    pub(crate) fn run(self, engine: &mut Engine, mounts: &mut Mounts) -> Option<Ending> {
+    /// Carries it out; what is for the server itself is handed back.
+    pub(crate) fn run(self, engine: &mut Engine, mounts: &mut Mounts) -> Option<ForServer> {
         match self {
             Command::Send(session, text) => {
                 engine.send_or_overflow(session.0, Message::Text(&text));
@@ -385,6 +448,9 @@ impl Command {
             Command::SendTo(message) => {
                 engine.send_to(None, &message.0, &message.1);
             }
+            Command::Answer(ticket, response) => {
+                let _ = engine.answer_later(ticket, *response);
+            }
             Command::Run(task) => {
                 let context = &mut Context::new(engine, mounts.all());
                 if contain(|| task(context)).is_none() {
@@ -393,7 +459,8 @@ impl Command {
                 // The task may have taken long.
                 engine.read_clock();
             }
-            Command::End(ending) => return Some(*ending),
+            Command::Add(connection) => return Some(ForServer::Add(connection)),
+            Command::End(ending) => return Some(ForServer::End(*ending)),
         }
         None
     }

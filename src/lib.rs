@@ -38,10 +38,12 @@
 //! 6. **From other threads**: a [`Handle`], from [`Server::handle`]; it says when it asks for more than the server can do.
 //!    The tasks that it takes run on the server's thread, with all states and handlers in reach: [`Context`].
 //! 7. **Timers**: [`Session::set_timer`] and [`Endpoint::set_timer`], as many as the program has numbers for.
-//! 8. **Other paths of the port**, a page or a health check: [`Server::fallback`].
+//! 8. **Other paths of the port**, a page or a health check: [`Server::fallback`]. A [`Body`] is bytes, shared or not, or a
+//!    reader that is asked for more as its client takes it; an answer may come later, by its [`Ticket`]: [`Reply::later`].
 //! 9. **A loop of one's own**: [`Server::turn`]; or, in a foreign poll loop, [`Server::next_timeout`] and the server's
 //!    descriptor. Between two turns [`Server::endpoint`] and [`Server::handler`] reach sessions, their states and handlers,
-//!    without a lock. Listening sockets from elsewhere: [`Server::add_listener`].
+//!    without a lock. Listening sockets from elsewhere: [`Server::add_listener`]; connections that another server of the
+//!    program has accepted: [`Server::add_connection`].
 //! 10. **The end**: [`Handle::shutdown`] or [`Server::shutdown`] closes every session; [`Server::drain`] lets them leave
 //!     first, for a restart that disturbs no client; [`Server::run_until_stopped`] reports what was left. In parts:
 //!     [`Server::stop_listening`], [`Server::refuse_sessions`]. One session: [`Session::close`], or at once
@@ -49,6 +51,7 @@
 //! 11. **Looking inside**: [`Server::counters`] and [`Server::observe`]. The library itself prints nothing.
 //! 12. **Raw WebSocket for programs**: binary messages ([`Handler::on_binary`], [`Session::send_binary`]) and
 //!     [`EndpointOptions::subprotocols`], of which [`Session::subprotocol`] is the chosen one.
+//! 13. **TLS in the process**, a cipher or a tunnel: a [`Layer`] between sockets and server, from [`ListenerOptions::layers`].
 //!
 //! # Limits
 //!
@@ -62,6 +65,7 @@
 //! | `header_section`, `header_count` | server | 16 KiB, 100 | 431, connection closes |
 //! | `body_size` (outside of endpoints) | server | 1 MiB | 413, connection closes |
 //! | `head_timeout`, `body_timeout` | server | 10 s, 30 s | 408, or a close where nothing was asked |
+//! | `answer_timeout` (answers that come later) | server | 60 s | 503 |
 //! | `keep_alive` | server | 75 s | connection closes |
 //! | `write_stall` | server | 30 s without a byte taken | connection is aborted, its session closes |
 //! | `slowest_client` | server | 16 KiB/s | waits for a client do not allow for slower reading |
@@ -83,9 +87,10 @@
 //!
 //! Fixed are 8 KiB for what surrounds a chunked body's data (400), 125 bytes for control frames (1002), 16 KiB of
 //! requests pipelined behind a response under way, and 64 KiB of answers that their client does not read: beyond these
-//! its requests stay unread. One turn of the loop has a budget of work over all clients together, some 20 ms: 200,000 messages
+//! its requests stay unread. At a [`Layer`], 32 KiB become wire bytes at once, and while more than 16 KiB of its own wait its client is
+//! not read. One turn of the loop has a budget of work over all clients together, some 20 ms: 200,000 messages
 //! that are queued for clients, or less of them beside requests, messages, ends of sessions and commands; and 256 requests
-//! and messages of one connection. What follows is first in the next turn, so that no client waits long for another.
+//! and messages of one connection; and 32 reads of connections whose layers are in their handshakes. What follows is first in the next turn, so that no client waits long for another.
 //!
 //! # What may change
 //!
@@ -93,10 +98,11 @@
 //!
 //! - The structs [`ServerOptions`], [`EndpointOptions`], [`Counters`], [`Refusals`], [`Close`], [`Pending`] and [`Report`] may
 //!   get fields. They are `#[non_exhaustive]`: options are made by `default()` and setters, and a pattern ends with `..`.
-//! - The enums [`Cause`], [`Event`], [`HandleError`], [`JoinError`], [`MountError`], [`Overflow`], [`Preamble`],
-//!   [`SendError`] and [`Transport`] may get cases. They are `#[non_exhaustive]`: a `match` has an arm `_`.
-//! - [`Handler`] may get methods with a default.
-//! - [`Refusal`], [`OptionError`], [`NetworkError`], [`Response`], [`Request`] and the ids are opaque.
+//! - The enums [`AnswerError`], [`Cause`], [`Event`], [`HandleError`], [`JoinError`], [`MountError`], [`Overflow`], [`Preamble`],
+//!   [`Received`], [`SendError`] and [`Transport`] may get cases. They are `#[non_exhaustive]`: a `match` has an arm `_`.
+//! - [`Handler`], [`Layer`] and [`LayerFactory`] may get methods with a default.
+//! - [`Refusal`], [`OptionError`], [`NetworkError`], [`Response`], [`Body`], [`Reply`], [`Request`],
+//!   the ids and [`Ticket`] are opaque.
 //!
 //! All of it is listed in `tests/surface/list.txt`, and a test compares the list with the code.
 //!
@@ -109,8 +115,8 @@
 //! What goes over the wire, rule by rule, is the module [`protocol`]; code and tests cite it by section.
 //!
 //! From the ground up, each floor using only those below it: `collections` (slab, lists, table, timer wheel); `http`,
-//! `websocket` and `sockjs`, the pure protocols; `engine`, the whole server without a socket or a clock; `reactor`, the
-//! only room with sockets; and on top what this page documents.
+//! `websocket` and `sockjs`, the pure protocols; `engine`, the whole server without a socket or a clock; `layer`, what
+//! may stand between sockets and engine; `reactor`, the only room with sockets; and on top what this page documents.
 #![forbid(unsafe_code, unused_must_use)]
 #![deny(missing_docs, unreachable_pub)]
 
@@ -129,6 +135,8 @@ pub mod websocket;
 mod containment;
 mod handle;
 mod handler;
+mod incoming;
+mod layer;
 mod mailbox;
 mod mounts;
 mod reactor;
@@ -141,13 +149,15 @@ pub mod guide {}
 pub mod protocol {}
 
 pub use engine::{
-    Cause, Close, Counters, EndpointOptions, Event, JoinError, OptionError, Overflow, Refusal, Refusals,
-    Request, Response, SendError, ServerOptions, SessionId,
+    AnswerError, Body, Cause, Close, Counters, EndpointOptions, Event, JoinError, OptionError, Overflow,
+    Refusal, Refusals, Reply, Request, Response, SendError, ServerOptions, SessionId, Ticket,
 };
 pub use handle::{Handle, HandleError, Pending};
 pub use handler::{Context, Endpoint, EndpointId, Handler, Session, handler_fn};
 pub use http::{Network, NetworkError};
-pub use server::{MountError, Preamble, Report, Server};
+pub use incoming::Incoming;
+pub use layer::{Layer, LayerError, LayerFactory, PLAIN_AT_ONCE, Received};
+pub use server::{ListenerOptions, MountError, Preamble, Report, Server};
 pub use sockjs::{Transport, Transports};
 
 /// The README's snippets compile as they stand.

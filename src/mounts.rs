@@ -6,13 +6,13 @@ use std::any::Any;
 use crate::collections::{Key, Slab, Values};
 use crate::containment::{contain, discard};
 use crate::engine::{
-    self, Application, Cause, Close, EndpointNumber, Engine, Event, Message, Refusal, Request, Response,
-    SessionId,
+    self, Application, Cause, Close, EndpointNumber, Engine, Event, Message, Refusal, Reply, Request,
+    Response, SessionId,
 };
 use crate::handler::{Context, Endpoint, EndpointId, Handler, Session};
 
 /// Answers requests outside of every endpoint.
-pub(crate) type Fallback = Box<dyn FnMut(&mut Context<'_>, &Request<'_>, &[u8]) -> Response + Send>;
+pub(crate) type Fallback = Box<dyn FnMut(&mut Context<'_>, &Request<'_>, &[u8]) -> Reply + Send>;
 
 /// Hears what happens.
 pub(crate) type Observer = Box<dyn FnMut(&Event<'_>) + Send>;
@@ -176,16 +176,17 @@ impl Application for Mounts {
         }
     }
 
-    fn respond(&mut self, engine: &mut Engine, request: &Request<'_>, body: &[u8]) -> Response {
+    fn respond(&mut self, engine: &mut Engine, request: &Request<'_>, body: &[u8]) -> Reply {
         let Some(fallback) = &mut self.fallback else {
             return Response::new(404)
                 .header("Content-Type", "text/plain; charset=UTF-8")
-                .body("Not Found\n");
+                .body("Not Found\n")
+                .into();
         };
         let context = &mut Context::new(engine, &mut self.mounts);
         contain(|| fallback(context, request, body)).unwrap_or_else(|| {
             self.observe(&Event::Panicked { session: None });
-            Response::new(500)
+            Response::new(500).into()
         })
     }
 }

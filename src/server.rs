@@ -1,26 +1,26 @@
 //! The server: endpoints are mounted on it, and it runs, or is turned by a program with a loop of its own.
 
+mod adding;
 mod ending;
 
 use std::fmt;
 use std::io;
-use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+use std::net::{SocketAddr, ToSocketAddrs};
 #[cfg(unix)]
 use std::os::fd::{AsRawFd, RawFd};
-#[cfg(unix)]
-use std::os::unix::net::UnixListener;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::engine::{
-    Counters, EndpointOptions, Engine, Event, OptionError, Request, Response, ServerOptions, sooner,
+    Counters, EndpointOptions, Engine, Event, OptionError, Reply, Request, ServerOptions, sooner,
 };
-use crate::handle::{Handle, Pending};
+use crate::handle::{ForServer, Handle, Pending};
 use crate::handler::{Context, Endpoint, EndpointId, Handler};
 use crate::http::is_normal_path;
 use crate::mailbox::{Blocks, Mailbox, weigh};
 use crate::mounts::{self, Mounts};
-use crate::reactor::{Acceptor, Reactor, calendar};
+use crate::reactor::{Reactor, calendar};
+pub use adding::{ListenerOptions, Preamble};
 
 /// A SockJS server: one thread, no runtime.
 ///
@@ -62,18 +62,6 @@ enum Stage {
         until: Instant,
     },
     Stopped(Report),
-}
-
-/// What the connections of a listener begin with.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Preamble {
-    /// The first request.
-    #[default]
-    None,
-    /// A PROXY header, version 1 or 2, in which a load balancer names its client. All of them must: a connection that
-    /// begins otherwise is dropped. Only for listeners that the balancer alone can reach.
-    Proxy,
 }
 
 /// Why nothing is added to a server that ends.
@@ -164,33 +152,6 @@ impl Server {
         })
     }
 
-    /// Listens on one more address, and says which: port 0 lets the system choose.
-    ///
-    /// # Errors
-    /// Those of the operating system, and [`io::ErrorKind::NotConnected`] once the shutdown has begun.
-    pub fn listen(&mut self, address: impl ToSocketAddrs) -> io::Result<SocketAddr> {
-        self.listen_with(address, Preamble::None)
-    }
-
-    /// Listens on one more address, for connections that begin with a preamble.
-    ///
-    /// As many as 128 connections wait to be accepted, which is what mio asks of the system; a client that comes when as
-    /// many wait tries again after a second. For a longer backlog see [`Server::add_listener`].
-    ///
-    /// # Errors
-    /// Those of the operating system, and [`io::ErrorKind::NotConnected`] once the shutdown has begun.
-    pub fn listen_with(&mut self, address: impl ToSocketAddrs, preamble: Preamble) -> io::Result<SocketAddr> {
-        self.check_running()?;
-        let mut failure = io::Error::new(io::ErrorKind::InvalidInput, "the name has no address");
-        for address in address.to_socket_addrs()? {
-            match mio::net::TcpListener::bind(address) {
-                Ok(listener) => return self.add_tcp(listener, preamble),
-                Err(error) => failure = error,
-            }
-        }
-        Err(failure)
-    }
-
     /// A socket that is added when the others were closed would take connections, and serve none.
     fn check_running(&self) -> io::Result<()> {
         match self.stage {
@@ -199,54 +160,6 @@ impl Server {
                 Err(io::Error::new(io::ErrorKind::NotConnected, SHUT_DOWN))
             }
         }
-    }
-
-    fn add_tcp(&mut self, listener: mio::net::TcpListener, preamble: Preamble) -> io::Result<SocketAddr> {
-        let address = listener.local_addr()?;
-        self.reactor.listen(Acceptor::Tcp(listener), preamble == Preamble::Proxy)?;
-        self.addresses.push(address);
-        Ok(address)
-    }
-
-    /// Takes a listening socket from elsewhere: inherited, or made with options of its own. A longer backlog needs a
-    /// second call of `listen(2)`, which a crate such as `rustix` or `socket2` has, or the service manager (systemd's
-    /// `Backlog=`):
-    ///
-    /// ```
-    /// # use sockjs_server::{Preamble, Server, ServerOptions};
-    /// # fn main() -> std::io::Result<()> {
-    /// let mut server = Server::new(ServerOptions::default())?;
-    /// let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
-    /// # #[cfg(unix)]
-    /// rustix::net::listen(&listener, 4096)?;
-    /// server.add_listener(listener, Preamble::None)?;
-    /// # Ok(()) }
-    /// ```
-    ///
-    /// # Errors
-    /// [`io::ErrorKind::InvalidInput`] if the socket does not listen for connections, [`io::ErrorKind::NotConnected`] once
-    /// the shutdown has begun, and those of the operating system.
-    pub fn add_listener(&mut self, listener: TcpListener, preamble: Preamble) -> io::Result<()> {
-        self.check_running()?;
-        listener.set_nonblocking(true)?;
-        self.add_tcp(mio::net::TcpListener::from_std(listener), preamble).map(drop)
-    }
-
-    /// Takes a listening Unix socket. Its clients have no address.
-    ///
-    /// # Errors
-    /// As [`Server::add_listener`].
-    #[cfg(unix)]
-    pub fn add_unix_listener(&mut self, listener: UnixListener, preamble: Preamble) -> io::Result<()> {
-        self.check_running()?;
-        listener.set_nonblocking(true)?;
-        let acceptor = Acceptor::Unix(mio::net::UnixListener::from_std(listener));
-        self.reactor.listen(acceptor, preamble == Preamble::Proxy)
-    }
-
-    /// The addresses it listens on, in the order in which they were added; Unix sockets have none.
-    pub fn addresses(&self) -> &[SocketAddr] {
-        &self.addresses
     }
 
     /// One of its endpoints, for a program that turns the server itself: what is sent leaves in the next turn, for which
@@ -349,11 +262,15 @@ impl Server {
     /// });
     /// # Ok(()) }
     /// ```
-    pub fn fallback<F>(&mut self, answer: F)
+    ///
+    /// An answer may come later: then the fallback returns a [`Reply`] in place of a [`Response`](crate::Response); see [`Reply::later`].
+    pub fn fallback<F, R>(&mut self, mut answer: F)
     where
-        F: FnMut(&mut Context<'_>, &Request<'_>, &[u8]) -> Response + Send + 'static,
+        F: FnMut(&mut Context<'_>, &Request<'_>, &[u8]) -> R + Send + 'static,
+        R: Into<Reply>,
     {
-        self.mounts.set_fallback(Box::new(answer));
+        self.mounts
+            .set_fallback(Box::new(move |context, request, body| answer(context, request, body).into()));
     }
 
     /// Hears everything that a log may want to hold. Without it nothing is printed anywhere.
@@ -384,11 +301,13 @@ impl Server {
     }
 
     /// The most memory in bytes that the options let this server use, whatever clients do; what handlers keep for
-    /// themselves is not in it. Smaller limits make it smaller: see [`ServerOptions::buffered_bytes`],
+    /// themselves is not in it. [Layers](crate::Layer) are in it when they are known: from the first listener or connection on that
+    /// has one. Smaller limits make it smaller: see [`ServerOptions::buffered_bytes`],
     /// [`ServerOptions::mailbox_bytes`], [`ServerOptions::connections`] and [`EndpointOptions::sessions`].
     pub fn memory_ceiling(&self) -> usize {
         let mailbox = self.engine.options().mailbox_bytes.saturating_add(Mailbox::MEMORY);
-        self.engine.memory_ceiling().saturating_add(Reactor::MEMORY).saturating_add(mailbox)
+        let reactor = self.reactor.memory(self.engine.options().connections);
+        self.engine.memory_ceiling().saturating_add(reactor).saturating_add(mailbox)
     }
 
     /// Runs until it was shut down, through a [`Handle`] or by [`Server::shutdown`].
@@ -454,8 +373,14 @@ impl Server {
             };
             let weight = weigh(&command);
             self.engine.note_command();
-            if let Some(ending) = command.run(&mut self.engine, &mut self.mounts) {
-                self.end(ending);
+            match command.run(&mut self.engine, &mut self.mounts) {
+                None => {}
+                Some(ForServer::Add(connection)) => {
+                    let (connection, already_read) = *connection;
+                    // The observer is told of one too many; otherwise the system has failed, and the client sees the close.
+                    let _ = self.add_connection(connection, already_read);
+                }
+                Some(ForServer::End(ending)) => self.end(ending),
             }
             done.note(weight);
             self.reactor.carry_out(&mut self.engine, &mut self.mounts);

@@ -4,6 +4,8 @@
 //! the first leaves screenshots there.
 
 mod support;
+#[path = "support/tls.rs"]
+mod tls;
 
 #[path = "browser/victim.rs"]
 mod victim;
@@ -15,9 +17,12 @@ use std::process::Command;
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use sockjs_server::{Context, EndpointOptions, Handler, Refusal, Request, Response, ServerOptions, Session};
+use sockjs_server::{
+    Context, EndpointOptions, Handler, Refusal, Request, Response, Server, ServerOptions, Session,
+};
 use support::TestServer;
 use support::programs::run;
+use tls::TlsServer;
 
 /// Installing needs the network, and is given time for it; a browser takes about a minute, and the scripts give up a
 /// little before theirs is over, to end what they started.
@@ -79,16 +84,19 @@ fn impatient(client: Vec<u8>) -> TestServer {
         server.mount_with("/refused", options.clone(), Refusing).expect("mount");
         let terminate = |session: &mut Session<'_>, _: &str| session.terminate();
         server.mount_with("/terminate", options, terminate).expect("mount");
-        server.fallback(move |context: &mut Context<'_>, request: &Request<'_>, _: &[u8]| {
-            match request.path() {
-                CLIENT_PATH => {
-                    Response::new(200).header("Content-Type", "application/javascript").body(&*client)
-                }
-                "/attempts" => Response::new(200).body(context.counters().refused.not_admitted.to_string()),
-                _ => Response::new(404),
-            }
-        });
+        serve_client(server, client);
     })
+}
+
+/// Answers with the client that iframe pages load, and with the number of refusals.
+fn serve_client(server: &mut Server, client: Vec<u8>) {
+    server.fallback(move |context: &mut Context<'_>, request: &Request<'_>, _: &[u8]| match request.path() {
+        CLIENT_PATH => {
+            Response::new(200).header("Content-Type", "application/javascript").body(client.clone())
+        }
+        "/attempts" => Response::new(200).body(context.counters().refused.not_admitted.to_string()),
+        _ => Response::new(404),
+    });
 }
 
 #[test]
@@ -100,6 +108,33 @@ fn a_browser_uses_every_transport_that_it_has() {
         vec![env!("CARGO_BIN_EXE_sockjs-echo").into(), format!("http://{}", server.address).into()];
     arguments.extend(std::env::var_os("PICTURES"));
     node("main.js", arguments);
+}
+
+/// The browser takes the certificate for good by the hash of its key.
+#[test]
+#[ignore = "needs Node, npm and Chromium; .ci/run runs it"]
+fn a_browser_uses_every_transport_over_tls() {
+    let library = folder().join(CLIENT);
+    let client = fs::read(&library).expect("the client");
+    let server = TlsServer::start(ServerOptions::default(), |server| {
+        let mut options = EndpointOptions::default();
+        options.client_url = CLIENT_PATH.to_owned();
+        support::endpoints::mount(server, &options).expect("mount");
+        serve_client(server, client);
+    });
+    let hash = Command::new("node")
+        .args([
+            "-p",
+            "require('crypto').createHash('sha256').update(process.argv[1], 'hex').digest('base64')",
+        ])
+        .arg(server.certificate.public_key().iter().map(|byte| format!("{byte:02x}")).collect::<String>())
+        .output()
+        .expect("node");
+    let hash = String::from_utf8(hash.stdout).expect("base64");
+    let url = format!("https://127.0.0.1:{}", server.secure.port());
+    node("secure.js", [OsStr::new(&url), OsStr::new(hash.trim()), library.as_os_str()]);
+    let counters = server.server.counters();
+    assert_eq!((counters.messages_in, counters.refused.total()), (8 * 1000 + 8, 0));
 }
 
 /// What hostile pages in this browser can do to an endpoint that lists its origins, and what a listed page can.

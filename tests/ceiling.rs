@@ -1,18 +1,26 @@
 //! `memory_ceiling` is the truth (rule 12.13): whatever clients do, the engine uses no more than it says. The
 //! engine is driven without sockets, every byte that it allocates is counted, and no client reads what it gets.
 
+#[path = "../examples/tls/layer.rs"]
+#[allow(dead_code, reason = "certificates are made here")]
+mod layer;
+#[path = "ceiling/tls.rs"]
+mod tls;
+
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
+use std::io::{self, Read};
 use std::net::{Ipv6Addr, SocketAddr};
 use std::sync::atomic::{AtomicIsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use sockjs_server::collections::Key;
 use sockjs_server::engine::{
     Application, Arrival, Close, Connection, EndpointNumber, Engine, Event, ManualClock, Message, Order,
-    Refusal, Request, Response, Session,
+    Refusal, Reply, Request, Response, Session,
 };
-use sockjs_server::{EndpointId, EndpointOptions, Handle, HandleError, Server, ServerOptions};
+use sockjs_server::{Body, EndpointId, EndpointOptions, Handle, HandleError, Server, ServerOptions};
 
 static IN_USE: AtomicIsize = AtomicIsize::new(0);
 static PEAK: AtomicIsize = AtomicIsize::new(0);
@@ -71,6 +79,22 @@ fn counted<T>(call: impl FnOnce() -> T) -> T {
 /// itself is not counted.
 struct Program;
 
+/// A large body whose bytes are made as they are asked for.
+struct Endless;
+
+impl Read for Endless {
+    fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+        room.fill(b'r');
+        Ok(room.len())
+    }
+}
+
+/// A page that the program holds, and all clients share.
+fn shared_page() -> Arc<[u8]> {
+    static PAGE: OnceLock<Arc<[u8]>> = OnceLock::new();
+    Arc::clone(PAGE.get_or_init(|| vec![b's'; 400_000].into()))
+}
+
 impl Application for Program {
     fn admit(&mut self, _: EndpointNumber, _: &Request<'_>) -> Result<(), Refusal> {
         Ok(())
@@ -91,8 +115,19 @@ impl Application for Program {
     fn session_timer(&mut self, _: &mut Engine, _: Key<Session>, _: u32) {}
     fn endpoint_timer(&mut self, _: &mut Engine, _: EndpointNumber, _: u32) {}
     fn observe(&mut self, _: &Event<'_>) {}
-    fn respond(&mut self, _: &mut Engine, _: &Request<'_>, _: &[u8]) -> Response {
-        Response::new(200).body(vec![b'p'; 100_000])
+    fn respond(&mut self, _: &mut Engine, request: &Request<'_>, _: &[u8]) -> Reply {
+        static STATIC: [u8; 100_000] = [b's'; 100_000];
+        let ok = Response::new(200);
+        match request.path() {
+            "/later" => Reply::later(request).0,
+            "/shared" => ok.body(shared_page()).into(),
+            // One of its own for each answer, which only the server holds.
+            "/handed-over" => ok.body(Arc::<[u8]>::from(vec![b's'; 50_000])).into(),
+            "/static" => ok.body(&STATIC).into(),
+            "/read" => ok.body(Body::reader(Endless)).into(),
+            "/sized" => ok.body(Body::sized_reader(Endless, u64::MAX)).into(),
+            _ => ok.body(vec![b'p'; 100_000]).into(),
+        }
     }
 }
 
@@ -296,6 +331,23 @@ fn the_ceiling_holds() {
             world.send(key, b"GET /page HTTP/1.1\r\nHost: h\r\n\r\n", true);
         }
     });
+    for path in ["shared", "handed-over", "static", "read", "sized"] {
+        for room in [0, 1000] {
+            check(&format!("a body of another kind: {path}, taking {room}"), 1000, room, |world| {
+                let request = format!("GET /{path} HTTP/1.1\r\nHost: h\r\n\r\n").repeat(3);
+                while let Some(key) = world.connect() {
+                    world.send(key, request.as_bytes(), true);
+                }
+                (0..20).for_each(|_| world.end_turn());
+            });
+        }
+    }
+    check("requests whose answers come later, with others behind them", 2000, 0, |world| {
+        let requests = [&b"GET /later HTTP/1.1\r\nHost: h\r\n\r\n"[..], &vec![b'x'; 100_000]].concat();
+        while let Some(key) = world.connect() {
+            world.send(key, &requests, true);
+        }
+    });
     check("OPTIONS in one turn whose answers no client reads", 1000, 0, |world| {
         let request =
             b"OPTIONS /e/0/s/xhr HTTP/1.1\r\nHost: h\r\nOrigin: http://a.example\r\n\r\n".repeat(100);
@@ -355,6 +407,7 @@ fn the_ceiling_holds() {
             world.send(key, &[&[0x81, 0x85, 0, 0, 0, 0][..], b"\"abc\""].concat(), false);
         }
     });
+    tls::check_all();
     for (what, post) in [
         ("a million commands from Handles: short texts", (|it, all| it.broadcast(all, "abc")) as Post),
         ("a million commands from Handles: texts", |it, all| it.broadcast(all, "x".repeat(300))),

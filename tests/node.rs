@@ -1,6 +1,8 @@
 //! The released `sockjs-client`, in Node, against this server: the one client that everybody uses.
 
 mod support;
+#[path = "support/tls.rs"]
+mod tls;
 
 #[path = "node/closes.rs"]
 mod closes;
@@ -11,9 +13,10 @@ use std::process::Command;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use sockjs_server::{Handler, Refusal, Request, ServerOptions, Session};
-use support::TestServer;
+use sockjs_server::{EndpointOptions, Handler, Refusal, Request, ServerOptions, Session};
 use support::programs::run;
+use support::{TestServer, endpoints};
+use tls::TlsServer;
 
 /// Installing needs the network, and is given time for it; the client itself takes seconds.
 const INSTALL: Duration = Duration::from_secs(180);
@@ -41,6 +44,22 @@ fn the_released_client_works_over_every_transport_that_node_has() {
     let base = format!("http://{}", server.address);
     run(Command::new("node").arg("released_client.js").arg(&base).current_dir(folder()), RUN);
     assert_eq!(server.counters().messages_in, 4 * 1000, "four transports");
+}
+
+#[test]
+#[ignore = "needs Node and npm, and installs sockjs-client; .ci/run runs it"]
+fn the_released_client_works_over_tls() {
+    let server = TlsServer::start(ServerOptions::default(), |server| {
+        endpoints::mount(server, &EndpointOptions::default()).expect("mount");
+    });
+    let file = folder().join("certificate.pem");
+    fs::write(&file, server.certificate.pem()).expect("a file");
+    let base = format!("https://127.0.0.1:{}", server.secure.port());
+    let mut node = Command::new("node");
+    node.arg("released_client.js").arg(&base).env("NODE_EXTRA_CA_CERTS", &file).current_dir(folder());
+    run(&mut node, RUN);
+    let counters = server.server.counters();
+    assert_eq!((counters.messages_in, counters.refused.total()), (4 * 1000, 0), "four transports");
 }
 
 /// Refuses everybody.

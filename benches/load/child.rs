@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use crate::counting::bytes_in_use;
 use crate::floor::{self, Duty};
+use crate::secure::Certificate;
 use crate::server;
 
 /// The first argument of a process that is to serve.
@@ -26,6 +27,11 @@ impl Child {
     /// Our server.
     pub(crate) fn server() -> io::Result<Self> {
         Self::start(&["server".into()])
+    }
+
+    /// The same behind TLS.
+    pub(crate) fn secure(certificate: &Certificate) -> io::Result<Self> {
+        Self::start(&["secure".into(), certificate.chain.clone(), certificate.key.clone()])
     }
 
     /// The floor.
@@ -110,7 +116,11 @@ pub(crate) fn serve(role: &[String]) -> io::Result<()> {
     let size = |index: usize| role.get(index).and_then(|size| size.parse().ok()).unwrap_or(0);
     let (request, response) = (size(1), size(2));
     match role.first().map(String::as_str) {
-        Some("server") => server::run(ready),
+        Some("server") => server::run(None, ready),
+        Some("secure") => {
+            let text = |index: usize| role.get(index).cloned().unwrap_or_default();
+            server::run(Some(&Certificate { chain: text(1), key: text(2) }), ready)
+        }
         Some("echo") => floor::run(Duty::Echo, ready),
         Some("answer") => floor::run(Duty::Answer { request, response }, ready),
         Some("spread") => floor::run(Duty::Spread { request, response }, ready),

@@ -20,6 +20,7 @@ mod floor;
 mod idle;
 mod lanes;
 mod measure;
+mod secure;
 mod server;
 mod settings;
 

@@ -6,8 +6,10 @@ use std::net::SocketAddr;
 
 use sockjs_server::{EndpointOptions, Handler, Request, Server, Session};
 
-/// Serves until the process ends; says on which port when it begins.
-pub(crate) fn run(ready: impl FnOnce(SocketAddr)) -> io::Result<()> {
+use crate::secure::Certificate;
+
+/// Serves until the process ends, through TLS if it has a certificate; says on which port when it begins.
+pub(crate) fn run(certificate: Option<&Certificate>, ready: impl FnOnce(SocketAddr)) -> io::Result<()> {
     let mut server = Server::new(sockjs_server::ServerOptions::default())?;
     let mut options = EndpointOptions::default();
     // Streams measure messages, not how often a response is opened anew.
@@ -24,7 +26,10 @@ pub(crate) fn run(ready: impl FnOnce(SocketAddr)) -> io::Result<()> {
         })?;
     }
     server.mount_with("/group", options, Group)?;
-    ready(server.listen("127.0.0.1:0")?);
+    ready(match certificate {
+        None => server.listen("127.0.0.1:0")?,
+        Some(certificate) => certificate.listen(&mut server)?,
+    });
     server.run()
 }
 

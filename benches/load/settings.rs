@@ -12,6 +12,7 @@ use crate::floor::Duty;
 use crate::idle;
 use crate::lanes::{Crowd, Fan, Lane, Pipe, TwoWay, Visit};
 use crate::measure::{Contestant, Effort, Target, compete};
+use crate::secure::{Certificate, Secure};
 
 /// A message as people write them.
 const SIZE: usize = 125;
@@ -19,6 +20,7 @@ const SIZE: usize = 125;
 const FLOOR: &str = "floor";
 const RAW: &str = "raw";
 const SOCKJS: &str = "SockJS";
+const TLS: &str = "TLS";
 
 /// A setting with its name.
 pub(crate) struct Setting {
@@ -37,6 +39,11 @@ pub(crate) fn all() -> Vec<Setting> {
             let name = format!("websocket echo, {words}, depth {depth}");
             add(name, Box::new(move |name, effort| websocket_echo(name, size, depth, effort)));
         }
+    }
+    // Beyond these sizes client and server, which encrypt on a core each, measure the cipher.
+    for (size, words, depth) in [(SIZE, "125 B", 1), (SIZE, "125 B", 16), (16 << 10, "16 KiB", 1)] {
+        let name = format!("TLS echo, {words}, depth {depth}");
+        add(name, Box::new(move |name, effort| secure_echo(name, size, depth, effort)));
     }
     add("xhr-streaming echo".into(), Box::new(|name, effort| http_echo(name, "xhr_streaming", 2.0, effort)));
     add("xhr-polling echo".into(), Box::new(|name, effort| http_echo(name, "xhr", 2.5, effort)));
@@ -104,6 +111,19 @@ fn raw_echo(name: &'static str, text: &str, depth: usize) -> io::Result<Contesta
         depth,
     };
     Ok(Contestant { name, child, lane: Box::new(lane) })
+}
+
+/// The same bytes without TLS and with it.
+fn secure_echo(name: &str, size: usize, depth: usize, effort: Effort) -> io::Result<()> {
+    let text = text(size);
+    let raw = raw_echo(RAW, &text, depth)?;
+    let certificate = Certificate::new()?;
+    let child = Child::secure(&certificate)?;
+    let request = client_frame(Opcode::Text, text.as_bytes());
+    let reply = server_frame(Opcode::Text, text.as_bytes());
+    let lane = Secure::open(child.address, &certificate, (&request, &reply), depth)?;
+    let secure = Contestant { name: TLS, child, lane: Box::new(lane) };
+    compete(name, vec![raw, secure], &[], effort)
 }
 
 /// Up by `xhr_send`, down by the receiver. The floor answers a request as large as the `xhr_send` with as many bytes as

@@ -23,12 +23,12 @@ use crate::http::required_field;
 ///     }
 /// }
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 #[must_use = "it refuses nothing before `admit` has returned it"]
 pub struct Refusal(pub(super) Outcome);
 
 /// What becomes of the request.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) enum Outcome {
     /// No session opens.
     Answer(Answer),
@@ -37,7 +37,7 @@ pub(super) enum Outcome {
 }
 
 /// What is answered in place of a session.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) enum Answer {
     /// This status, and its customary words as the body.
     Status(u16),

@@ -1,13 +1,12 @@
 //! Response heads by the rules of the contract, and whole answers.
 
-use super::admission::Answer;
-use super::application::{Response, is_the_programs};
-use super::budget::Purpose;
+use super::application::is_the_programs;
 use super::connection::Connection;
 use super::endpoint::EndpointNumber;
 use super::endpoint::Endpoints;
 use super::reading::Reading;
 use super::session::Session;
+use super::writing::Form;
 use super::{Engine, Stage};
 use crate::collections::Key;
 use crate::http::{self, Date, HeaderStorage, HttpError, Loading, Method, ResponseHead, Version, http_date};
@@ -35,6 +34,11 @@ impl<'r> Exchange<'r> {
 
     pub(super) fn is_http11(&self) -> bool {
         self.request.version() == Version::Http11
+    }
+
+    /// What its answer depends on when the request is gone.
+    pub(super) fn form(&self) -> Form {
+        Form { is_head: self.is_head(), is_http11: self.is_http11(), keep_alive: self.keep_alive }
     }
 }
 
@@ -86,7 +90,7 @@ impl Label {
     };
 
     /// Whether a field of this name is the program's to set: two that say different things of one matter are worse than none.
-    fn leaves(self, name: &str) -> bool {
+    pub(super) fn leaves(self, name: &str) -> bool {
         let is_cache = name.eq_ignore_ascii_case("cache-control") && self.cache != Cache::Unsaid;
         let allows = name.get(..ALLOW.len()).is_some_and(|start| start.eq_ignore_ascii_case(ALLOW));
         is_the_programs(name) && !is_cache && !(allows && self.cors)
@@ -132,13 +136,20 @@ impl Label {
         if self.upgrade {
             head = head.header("Upgrade", "websocket");
         }
-        match (exchange.keep_alive, exchange.is_http11()) {
+        match self.upgrade {
             // The bytes behind a refused handshake may be frames: the connection ends.
-            _ if self.upgrade => head.header("Connection", "close, Upgrade"),
-            (true, true) => head,
-            (true, false) => head.header("Connection", "keep-alive"),
-            (false, _) => head.header("Connection", "close"),
+            true => head.header("Connection", "close, Upgrade"),
+            false => connection_field(head, exchange.form()),
         }
+    }
+}
+
+/// Says whether the connection goes on, where the version alone does not.
+pub(super) fn connection_field(head: ResponseHead<'_>, form: Form) -> ResponseHead<'_> {
+    match (form.keep_alive, form.is_http11) {
+        (true, true) => head,
+        (true, false) => head.header("Connection", "keep-alive"),
+        (false, _) => head.header("Connection", "close"),
     }
 }
 
@@ -237,39 +248,6 @@ impl Engine {
     /// A plain answer to a request that went wrong, labelled as the route's good answers are.
     pub(super) fn answer_error(&mut self, exchange: &Exchange<'_>, status: u16, text: &str) {
         self.answer(exchange, status, self.error_label(exchange), text.as_bytes());
-    }
-
-    /// Answers a request that may not open a session.
-    pub(super) fn answer_refusal(&mut self, exchange: &Exchange<'_>, answer: &Answer) {
-        match answer {
-            Answer::Status(status) => self.answer_error(exchange, *status, http::reason_phrase(*status)),
-            // It was counted as a refusal when the program gave it.
-            Answer::Response(response) if !self.make_room(Purpose::Page, response.body.len()) => {
-                self.answer_error(exchange, 503, http::reason_phrase(503));
-            }
-            Answer::Response(response) => {
-                self.write_response(exchange, response, self.error_label(exchange));
-            }
-        }
-    }
-
-    /// Answers with what the program made, beside what the label says, if there is room for it.
-    pub(super) fn answer_response(&mut self, exchange: &Exchange<'_>, response: &Response, label: Label) {
-        if !self.make_room(Purpose::Page, response.body.len()) {
-            self.note_refusal(exchange.key, 503);
-            return self.answer_error(exchange, 503, http::reason_phrase(503));
-        }
-        self.write_response(exchange, response, label);
-    }
-
-    fn write_response(&mut self, exchange: &Exchange<'_>, response: &Response, label: Label) {
-        let label = Label { content_type: None, ..label };
-        self.answer_with(exchange, response.status, label, |mut head| {
-            for (name, value) in response.headers.iter().filter(|(name, _)| label.leaves(name)) {
-                head = head.header(name, value);
-            }
-            end_answer(head, exchange, response.status, &response.body);
-        });
     }
 
     pub(super) fn error_label(&self, exchange: &Exchange<'_>) -> Label {

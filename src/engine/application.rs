@@ -1,16 +1,19 @@
 //! The door between the engine and the handlers: what they are asked, and what they are shown.
 
 use std::borrow::Cow;
+use std::error::Error;
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use super::Engine;
 use super::admission::Refusal;
 use super::answers::Exchange;
+use super::body::Body;
 use super::endpoint::EndpointNumber;
+use super::reply::{Reply, Ticket};
 use super::session::{Close, Session, SessionId};
-use super::{Connection, Engine};
 use crate::collections::Key;
 use crate::http::{self, Network};
 use crate::sockjs::{Transport, form};
@@ -38,7 +41,7 @@ pub trait Application {
     /// Something happened that a log may want to hold.
     fn observe(&mut self, event: &Event<'_>);
     /// A request for a path under no prefix.
-    fn respond(&mut self, engine: &mut Engine, request: &Request<'_>, body: &[u8]) -> Response;
+    fn respond(&mut self, engine: &mut Engine, request: &Request<'_>, body: &[u8]) -> Reply;
 }
 
 /// A message from a client.
@@ -109,9 +112,33 @@ pub enum Event<'e> {
         /// Otherwise it is tried again.
         is_final: bool,
     },
-    /// A handler panicked.
+    /// A request whose answer was to [come later](crate::Reply::later) got none from the program: its client is gone, its time was
+    /// over, or the server has ended.
+    Unanswered {
+        /// Its ticket.
+        ticket: Ticket,
+    },
+    /// A [reader](crate::Body::reader) failed, had fewer bytes than were announced, or had more: its client was cut off in the middle of
+    /// the body.
+    BodyFailed {
+        /// The client's end of the connection; `None` on a Unix socket.
+        peer: Option<SocketAddr>,
+        /// The reader's error; [`UnexpectedEof`](io::ErrorKind::UnexpectedEof) for too few bytes,
+        /// [`InvalidData`](io::ErrorKind::InvalidData) for too many.
+        error: &'e io::Error,
+    },
+    /// The layer of a connection gave it up, and it is closed: the client does not speak what the layer does, its handshake
+    /// failed, or its bytes were changed on the way.
+    LayerFailed {
+        /// From where; `None` on a Unix socket.
+        peer: Option<SocketAddr>,
+        /// What the layer says.
+        error: &'e (dyn Error + Send + Sync),
+    },
+    /// A handler panicked, a layer, or a reader.
     Panicked {
-        /// In the hands of which session's callback; that session is closed.
+        /// In the hands of which session's callback; that session is closed. `None` for a task of a handle, for instance, or a
+        /// layer, whose connection is closed.
         session: Option<SessionId>,
     },
 }
@@ -123,6 +150,10 @@ pub struct Request<'r> {
     peer: Option<SocketAddr>,
     transport: Option<Transport>,
     trusted: Arc<[Network]>,
+    /// By which it can be answered later.
+    pub(super) ticket: Ticket,
+    /// The connection itself is https.
+    is_https: bool,
 }
 
 impl fmt::Debug for Request<'_> {
@@ -190,10 +221,11 @@ impl<'r> Request<'r> {
         self.forwarded().client
     }
 
-    /// Whether the client speaks HTTPS to a trusted proxy in front. `X-Forwarded-Proto` says so, in the entry that belongs
-    /// to the one of `X-Forwarded-For` from which [`Request::client`] is.
+    /// Whether the client speaks HTTPS: to this server, through a [layer](crate::LayerFactory::is_https), or to a trusted proxy in
+    /// front. `X-Forwarded-Proto` says so, in the entry that belongs to the one of `X-Forwarded-For` from which
+    /// [`Request::client`] is; where a trusted proxy says nothing of it, its own connection counts.
     pub fn is_https(&self) -> bool {
-        self.forwarded().is_https(self.http.header_values("x-forwarded-proto"))
+        self.forwarded().is_https(self.http.header_values("x-forwarded-proto")).unwrap_or(self.is_https)
     }
 
     fn forwarded(&self) -> http::forwarded::Origin {
@@ -221,8 +253,18 @@ impl Engine {
         path: &'r str,
         transport: Option<Transport>,
     ) -> Request<'r> {
-        let peer = self.connections.get(exchange.key).and_then(Connection::peer);
-        Request { http: exchange.request, path, peer, transport, trusted: self.clients.trusted() }
+        let connection = self.connections.get(exchange.key);
+        let (peer, is_https) = connection.map_or((None, false), |it| (it.peer(), it.in_layer.is_https()));
+        let ticket = Ticket { connection: exchange.key, number: self.counters.requests as u32 };
+        Request {
+            http: exchange.request,
+            path,
+            peer,
+            transport,
+            trusted: self.clients.trusted(),
+            ticket,
+            is_https,
+        }
     }
 }
 
@@ -234,11 +276,11 @@ impl Engine {
 ///
 /// let page = Response::new(200).header("Content-Type", "text/html; charset=UTF-8").body("<h1>Hello</h1>");
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Response {
     pub(super) status: u16,
     pub(super) headers: Vec<(String, String)>,
-    pub(super) body: Vec<u8>,
+    pub(super) body: Body,
 }
 
 impl Response {
@@ -249,7 +291,7 @@ impl Response {
     /// case: its `Upgrade` would promise a protocol, and none but HTTP is spoken outside of endpoints.
     pub fn new(status: u16) -> Self {
         let status = if (200..=599).contains(&status) { status } else { 500 };
-        Self { status, headers: Vec::new(), body: Vec::new() }
+        Self { status, headers: Vec::new(), body: Body::default() }
     }
 
     /// Adds a header field. What says how the answer is framed (`Content-Length`, `Transfer-Encoding`, `Connection`,
@@ -260,9 +302,10 @@ impl Response {
         self
     }
 
-    /// Sets the body. Its length is announced; for HEAD it is not sent. 204, 205 and 304 have none: it is dropped.
+    /// Sets the body: bytes, text, or what [`Body`] can be made of besides. Its length is announced, if it is known; for HEAD it is
+    /// not sent. 204, 205 and 304 have none: it is dropped.
     #[must_use]
-    pub fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
+    pub fn body(mut self, body: impl Into<Body>) -> Self {
         self.body = body.into();
         self
     }
@@ -270,6 +313,13 @@ impl Response {
     /// The status.
     pub fn status(&self) -> u16 {
         self.status
+    }
+
+    /// Bytes of memory that it holds beside itself, but for bytes that others may hold too.
+    pub(crate) fn held(&self) -> usize {
+        let texts = |(name, value): &(String, String)| name.capacity() + value.capacity();
+        let fields = self.headers.capacity() * size_of::<(String, String)>();
+        fields + self.headers.iter().map(texts).sum::<usize>() + self.body.held()
     }
 
     /// The answer to a request for a session, with an error's status.
@@ -291,7 +341,7 @@ impl Response {
         }
         if self.status == 205 {
             // It has an end, `Content-Length: 0`, but no content (RFC 9110 §15.3.6); 204 and 304 have neither.
-            self.body.clear();
+            self.body = Body::default();
         }
         self
     }
@@ -330,6 +380,6 @@ mod tests {
         assert_eq!(status(405, "Allow", ""), 405);
         // The server does not send this field for a program, so that it is missing.
         assert_eq!(status(426, "Upgrade", "websocket"), 403);
-        assert_eq!(Response::new(205).body("x").valid().body, b"");
+        assert_eq!(Response::new(205).body("x").valid().body.length(), Some(0));
     }
 }

@@ -140,6 +140,7 @@ impl Engine {
             Writing::Poll(_) | Writing::Stream(_) | Writing::Last { .. } => {
                 connection.inbox.len() < READ_AHEAD
             }
+            Writing::Deferred { .. } | Writing::Download(_) => connection.inbox.len() < READ_AHEAD,
             Writing::Closing | Writing::Shut => true,
             Writing::Owed(_) | Writing::Abandoned | Writing::Gone => false,
             Writing::Idle | Writing::Frames(_) => {

@@ -4,8 +4,9 @@
 //! it was touched the difference to what is booked for it is booked. Bytes that several hold are counted once, when they
 //! are made, until the last of them lets go. Before anything that a client causes is stored, [`Budget::admit`] is asked.
 
-use std::sync::Arc;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
 
 /// What a connection or a session holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -52,13 +53,15 @@ pub(super) struct Budget {
     input: usize,
     output: usize,
     shared: Arc<AtomicUsize>,
+    /// What is shared of the program's own, by its address: each of them counts once. An entry may be of bytes that are gone.
+    programs: HashMap<usize, Weak<SharedBytes>>,
     /// Bytes that were added to the output since the last flush.
     grown: usize,
 }
 
 impl Budget {
     pub(super) fn new(limit: usize) -> Self {
-        Self { limit, input: 0, output: 0, shared: Arc::default(), grown: 0 }
+        Self { limit, input: 0, output: 0, shared: Arc::default(), programs: HashMap::new(), grown: 0 }
     }
 
     /// Bytes in use for what clients sent.
@@ -92,7 +95,33 @@ impl Budget {
     /// Bytes that several will hold.
     pub(super) fn share(&mut self, bytes: Vec<u8>) -> Shared {
         self.grown += bytes.len();
-        Shared(Arc::new(SharedBytes::new(bytes, Arc::clone(&self.shared))))
+        Shared(Arc::new(SharedBytes::new(Bytes::Own(bytes), Arc::clone(&self.shared))))
+    }
+
+    /// The same for bytes that the program shares too. They count once, whatever number of answers needs them.
+    pub(super) fn share_of_program(&mut self, bytes: Arc<[u8]>) -> Shared {
+        if let Some(known) = self.known_of_program(&bytes) {
+            return known;
+        }
+        if self.programs.len() == self.programs.capacity() {
+            // In place of a larger table: most of them may be gone.
+            self.programs.retain(|_, bytes| bytes.strong_count() > 0);
+        }
+        self.grown += bytes.len();
+        let address = bytes.as_ptr().addr();
+        let shared = Arc::new(SharedBytes::new(Bytes::OfProgram(bytes), Arc::clone(&self.shared)));
+        self.programs.insert(address, Arc::downgrade(&shared));
+        Shared(shared)
+    }
+
+    /// Bytes of memory by which [`share_of_program`](Self::share_of_program) adds to what is in use.
+    pub(super) fn cost_of_program(&self, bytes: &Arc<[u8]>) -> usize {
+        if self.known_of_program(bytes).is_some() { 0 } else { bytes.len() + SharedBytes::OVERHEAD }
+    }
+
+    /// While these bytes are shared here no others can have their address.
+    fn known_of_program(&self, bytes: &Arc<[u8]>) -> Option<Shared> {
+        self.programs.get(&bytes.as_ptr().addr()).and_then(Weak::upgrade).map(Shared)
     }
 
     /// Whether so many bytes more may be stored for this purpose.
@@ -138,26 +167,47 @@ pub(super) struct Shared(Arc<SharedBytes>);
 
 /// The bytes, and the account that is credited when the last queue lets go of them.
 struct SharedBytes {
-    bytes: Vec<u8>,
+    bytes: Bytes,
     account: Arc<AtomicUsize>,
+}
+
+enum Bytes {
+    Own(Vec<u8>),
+    /// The program may hold them too, and may have let go of them by now.
+    OfProgram(Arc<[u8]>),
 }
 
 impl Shared {
     pub(super) fn bytes(&self) -> &[u8] {
-        &self.0.bytes
+        match &self.0.bytes {
+            Bytes::Own(bytes) => bytes,
+            Bytes::OfProgram(bytes) => bytes,
+        }
     }
 }
 
 impl SharedBytes {
-    fn new(bytes: Vec<u8>, account: Arc<AtomicUsize>) -> Self {
-        account.fetch_add(bytes.capacity() + size_of::<Self>(), Ordering::Relaxed);
-        Self { bytes, account }
+    /// What bytes of the program cost beside themselves: this, its counts, and an entry in a table that may be half empty.
+    const OVERHEAD: usize = size_of::<Self>() + 4 * size_of::<(usize, Weak<Self>)>();
+
+    fn new(bytes: Bytes, account: Arc<AtomicUsize>) -> Self {
+        let it = Self { bytes, account };
+        it.account.fetch_add(it.footprint(), Ordering::Relaxed);
+        it
+    }
+
+    /// Bytes of memory that it holds.
+    fn footprint(&self) -> usize {
+        match &self.bytes {
+            Bytes::Own(bytes) => bytes.capacity() + size_of::<Self>(),
+            Bytes::OfProgram(bytes) => bytes.len() + Self::OVERHEAD,
+        }
     }
 }
 
 impl Drop for SharedBytes {
     fn drop(&mut self) {
-        self.account.fetch_sub(self.bytes.capacity() + size_of::<Self>(), Ordering::Relaxed);
+        self.account.fetch_sub(self.footprint(), Ordering::Relaxed);
     }
 }
 
@@ -227,6 +277,37 @@ mod tests {
         drop((shared, one));
         assert_eq!(budget.held(), held);
         drop(other);
+        assert_eq!(budget.held(), 0);
+    }
+
+    #[test]
+    fn bytes_of_the_program_are_counted_once_while_an_answer_needs_them() {
+        let mut budget = Budget::new(LIMIT);
+        let page: Arc<[u8]> = vec![7; 500].into();
+        let cost = budget.cost_of_program(&page);
+        let one = budget.share_of_program(Arc::clone(&page));
+        assert_eq!(budget.held(), cost);
+        assert!((500..700).contains(&cost), "{cost}");
+        assert_eq!(budget.cost_of_program(&page), 0);
+        let other = budget.share_of_program(Arc::clone(&page));
+        assert_eq!((other.bytes(), budget.held()), (&page[..], cost));
+        // The program has a new page, and lets go of the old one: answers still hold that.
+        drop(page);
+        drop(one);
+        assert_eq!(budget.held(), cost);
+        drop(other);
+        assert_eq!(budget.held(), 0);
+    }
+
+    #[test]
+    fn pages_that_come_and_go_leave_no_table_behind() {
+        let mut budget = Budget::new(LIMIT);
+        for _ in 0..10_000 {
+            let page: Arc<[u8]> = vec![7; 10].into();
+            assert!(budget.cost_of_program(&page) > 0, "it may have the address of one that is gone");
+            drop(budget.share_of_program(page));
+        }
+        assert!(budget.programs.capacity() < 16, "{}", budget.programs.capacity());
         assert_eq!(budget.held(), 0);
     }
 

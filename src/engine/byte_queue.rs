@@ -21,6 +21,7 @@ const WORTH_SHRINKING: usize = 1024;
 enum Piece {
     Owned(Vec<u8>),
     Shared(Shared),
+    Static(&'static [u8]),
 }
 
 impl Piece {
@@ -28,6 +29,7 @@ impl Piece {
         match self {
             Piece::Owned(bytes) => bytes,
             Piece::Shared(bytes) => bytes.bytes(),
+            Piece::Static(bytes) => bytes,
         }
     }
 
@@ -35,7 +37,7 @@ impl Piece {
     fn owned_capacity(&self) -> usize {
         match self {
             Piece::Owned(bytes) => bytes.capacity(),
-            Piece::Shared(_) => 0,
+            Piece::Shared(_) | Piece::Static(_) => 0,
         }
     }
 
@@ -103,6 +105,24 @@ impl ByteQueue {
             self.write(pool, |tail| tail.extend_from_slice(bytes.bytes()));
         } else {
             self.push_piece(Piece::Shared(bytes.clone()));
+        }
+    }
+
+    /// Appends bytes that are there for ever.
+    pub(super) fn push_static(&mut self, bytes: &'static [u8], pool: &mut Pool) {
+        if bytes.len() < WORTH_SHARING {
+            self.write(pool, |tail| tail.extend_from_slice(bytes));
+        } else {
+            self.push_piece(Piece::Static(bytes));
+        }
+    }
+
+    /// Appends bytes that nobody else has: large ones without a copy, unless much of their memory is unused.
+    pub(super) fn push_owned(&mut self, bytes: Vec<u8>, pool: &mut Pool) {
+        if moves(&bytes) {
+            self.push_piece(Piece::Owned(bytes));
+        } else {
+            self.write_long(bytes.len(), pool, |tail| tail.extend_from_slice(&bytes));
         }
     }
 
@@ -204,10 +224,33 @@ impl ByteQueue {
     }
 }
 
+/// Whether bytes that a queue takes over stay where they are.
+fn moves(bytes: &Vec<u8>) -> bool {
+    bytes.len() >= WORTH_MOVING && bytes.capacity() - bytes.len() <= bytes.len() / 4
+}
+
+/// Bytes of memory that a queue takes for these.
+pub(super) fn memory_of(bytes: &Vec<u8>) -> usize {
+    if moves(bytes) { bytes.capacity() } else { bytes.len() }
+}
+
+/// Whether a queue refers to bytes of this length that others hold too, in place of a copy.
+pub(super) fn is_worth_sharing(length: usize) -> bool {
+    length >= WORTH_SHARING
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::engine::budget::Budget;
+
+    impl ByteQueue {
+        /// Bytes in it that cost no memory.
+        fn static_length(&self) -> usize {
+            let pieces = self.pieces.iter().flat_map(|pieces| pieces.queue.iter());
+            pieces.map(|piece| if let Piece::Static(bytes) = piece { bytes.len() } else { 0 }).sum()
+        }
+    }
 
     fn flat(queue: &ByteQueue) -> Vec<u8> {
         let mut out = Vec::new();
@@ -236,6 +279,22 @@ mod tests {
     }
 
     #[test]
+    fn pieces_that_have_left_are_in_no_footprint() {
+        let mut pool = Pool::default();
+        let mut queue = ByteQueue::default();
+        let mut budget = Budget::new(1 << 20);
+        let shared = budget.share(vec![b'x'; WORTH_SHARING]);
+        for _ in 0..10 {
+            queue.write(&mut pool, |out| out.extend_from_slice(&[b'y'; 3000]));
+            queue.push_shared(&shared, &mut pool);
+        }
+        let before = queue.footprint();
+        queue.advance(queue.len() - 1, &mut pool);
+        assert_eq!(flat(&queue), b"x");
+        assert!(queue.footprint() + 9 * 3000 <= before, "{} of {before}", queue.footprint());
+    }
+
+    #[test]
     fn small_shared_pieces_are_copied_and_large_ones_referenced() {
         let mut pool = Pool::default();
         let mut queue = ByteQueue::default();
@@ -254,6 +313,28 @@ mod tests {
         assert!(budget.held() >= WORTH_SHARING, "the queue still holds it");
         queue.give_back(&mut pool);
         assert_eq!(budget.held(), 0);
+    }
+
+    #[test]
+    fn static_bytes_and_large_owned_ones_are_not_copied() {
+        let mut pool = Pool::default();
+        let mut queue = ByteQueue::default();
+        queue.write(&mut pool, |tail| tail.extend_from_slice(b"head"));
+        queue.push_static(&[1; 1 << 20], &mut pool);
+        queue.push_static(b"small", &mut pool);
+        assert!(queue.footprint() < 1000, "{}", queue.footprint());
+        let owned = vec![2; WORTH_MOVING];
+        let place = owned.as_ptr();
+        queue.push_owned(owned, &mut pool);
+        // Most of the memory of this one is unused: a copy of what is in it holds less.
+        let mut roomy = Vec::with_capacity(1 << 20);
+        roomy.resize(WORTH_MOVING, 3);
+        queue.push_owned(roomy, &mut pool);
+        assert!(queue.slices().any(|slice| slice.as_ptr() == place));
+        assert!(queue.footprint() < 3 * WORTH_MOVING, "{}", queue.footprint());
+        assert_eq!(queue.len(), 4 + (1 << 20) + 5 + 2 * WORTH_MOVING);
+        queue.give_back(&mut pool);
+        assert_eq!(queue.footprint(), 0);
     }
 
     #[test]
@@ -283,7 +364,16 @@ mod tests {
             let length = [0, 1, 100, WORTH_SHARING - 1, WORTH_SHARING, 5000][random(6)];
             next = next.wrapping_add(1);
             let bytes = vec![next; length];
-            match random(5) {
+            match random(7) {
+                3 => queue.push_static(bytes.clone().leak(), &mut pool),
+                4 => {
+                    let mut owned = bytes.repeat(8);
+                    owned.reserve_exact([0, owned.len() / 8, owned.len()][random(3)]);
+                    model.extend_from_slice(&owned);
+                    queue.push_owned(owned, &mut pool);
+                    assert_eq!(queue.len(), model.len());
+                    continue;
+                }
                 0 => queue.write(&mut pool, |tail| tail.extend_from_slice(&bytes)),
                 1 => queue.push_shared(&budget.share(bytes.clone()), &mut pool),
                 2 => {
@@ -299,10 +389,8 @@ mod tests {
                     queue.advance(count, &mut pool);
                     model.drain(..count);
                     assert_eq!(queue.len(), model.len());
-                    assert!(
-                        queue.footprint() + budget.held() >= queue.len(),
-                        "all that waits is accounted for"
-                    );
+                    let counted = queue.footprint() + budget.held() + queue.static_length();
+                    assert!(counted >= queue.len(), "all that waits is accounted for");
                     continue;
                 }
             }

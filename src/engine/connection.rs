@@ -9,6 +9,8 @@
 //!                                            └─► Frames ─► Discarded       WebSocket, and behind our close frame
 //! writing  Idle ─┬─► Owed ─► Idle                                          behind the messages of a request
 //!                ├─► Poll, Stream ─► Last ─► Idle                          a session's receiver over HTTP
+//!                ├─► Deferred ─► Idle, Download                            an answer that comes later from the program
+//!                ├─► Download ─► Last ─► Idle                              a body that is read piece by piece
 //!                └─► Frames ─► Idle                                        and over WebSocket
 //! both     Ignored and Closing ─► Shut ─► Gone                             from any state: the last response, a close frame
 //! ```
@@ -17,15 +19,17 @@ use std::mem::{Discriminant, discriminant};
 use std::net::{IpAddr, SocketAddr};
 
 use super::Millis;
+use super::body::{BodyEnd, Download, Reader};
 use super::budget::Footprint;
 use super::byte_queue::ByteQueue;
+use super::in_layer::InLayer;
 use super::pace::Pace;
 use super::pool::Pool;
 use super::reading::{Partial, PartialBody, Reading, Rest};
 use super::session::Session;
 use super::source::Source;
 use super::writing::Frame;
-use super::writing::{Owed, Ping, Poll, Socket, Stream, Writing};
+use super::writing::{Form, Owed, Ping, Poll, Socket, Stream, Writing};
 use crate::collections::{Key, Link, Linked, Timer};
 use crate::http::{self, HeadScanner};
 use crate::websocket::WebSocketError;
@@ -53,6 +57,8 @@ pub struct Connection {
     pub(super) booked: Footprint,
     /// It counts as one of its client's connections.
     pub(super) is_counted: bool,
+    /// What is between the outbox and the socket, in the hands of the driver.
+    pub(super) in_layer: InLayer,
     pub(super) timer: Timer,
     pub(super) unsent: Link,
     /// `None` for Unix sockets.
@@ -93,7 +99,9 @@ pub(super) enum Following {
     ClientsTurn,
     /// A receiver takes more.
     Receiver(Key<Session>),
-    /// A receiver's response has left whole.
+    /// The client has taken all that was read of a body.
+    NextPiece,
+    /// The response of a receiver, or a download, has left whole.
     Response {
         session: Option<Key<Session>>,
         keep_alive: bool,
@@ -142,6 +150,7 @@ impl Connection {
             pace: Pace::new(),
             booked: Footprint::default(),
             is_counted: false,
+            in_layer: InLayer::default(),
             timer: Timer::default(),
             unsent: Link::default(),
             peer: peer.map(canonical),
@@ -164,7 +173,8 @@ impl Connection {
     /// What it holds: see `budget`.
     pub(super) fn footprint(&self) -> Footprint {
         let input = self.inbox.capacity() + self.reading.footprint();
-        Footprint::new(input, self.outbox.footprint() + self.writing.footprint())
+        let in_layer = self.in_layer.footprint();
+        Footprint::new(input, self.outbox.footprint() + self.writing.footprint() + in_layer)
     }
 
     /// The session whose receiver this connection is, or whose last frame it still holds.
@@ -195,6 +205,7 @@ impl Connection {
             (Writing::Closing | Writing::Shut | Writing::Gone, _) | (_, Reading::Ignored) => Unit::Ignored,
             (Writing::Owed(_) | Writing::Abandoned, _) | (_, Reading::Delivering { .. }) => Unit::Later,
             (Writing::Poll(_) | Writing::Stream(_) | Writing::Last { .. }, _) => Unit::Later,
+            (Writing::Deferred { .. } | Writing::Download(_), _) => Unit::Later,
             (Writing::Idle | Writing::Frames(_), Reading::Proxied) => Unit::ProxyHeader,
             (Writing::Idle | Writing::Frames(_), Reading::Discarded(_)) => Unit::Discarded,
             (Writing::Idle | Writing::Frames(_), Reading::Frames { .. }) => Unit::Frame,
@@ -213,6 +224,7 @@ impl Connection {
             Writing::Frames(_) => self.has_rest() || !self.inbox.is_empty(),
             Writing::Last { .. } => self.source.has_ended(),
             Writing::Owed(_) | Writing::Abandoned | Writing::Poll(_) | Writing::Stream(_) => false,
+            Writing::Deferred { .. } | Writing::Download(_) => false,
             Writing::Closing | Writing::Shut | Writing::Gone => false,
         }
     }
@@ -229,6 +241,7 @@ impl Connection {
             Writing::Poll(poll) => Following::Receiver(poll.session),
             Writing::Stream(stream) => Following::Receiver(stream.session),
             Writing::Frames(socket) => Following::Receiver(socket.session),
+            Writing::Download(_) => Following::NextPiece,
             Writing::Last { session, keep_alive } => {
                 Following::Response { session: *session, keep_alive: *keep_alive }
             }
@@ -237,7 +250,8 @@ impl Connection {
                 self.writing = Writing::Shut;
                 Following::Shut
             }
-            Writing::Owed(_) | Writing::Abandoned | Writing::Shut | Writing::Gone => Following::Nothing,
+            Writing::Owed(_) | Writing::Abandoned | Writing::Deferred { .. } => Following::Nothing,
+            Writing::Shut | Writing::Gone => Following::Nothing,
         }
     }
 
@@ -246,6 +260,9 @@ impl Connection {
     pub(super) fn end_must_wait(&self, is_backed_up: bool) -> bool {
         match &self.writing {
             Writing::Owed(_) | Writing::Abandoned | Writing::Last { .. } => true,
+            // The client asked for all of it, and may have only shut its sending side.
+            Writing::Download(_) => true,
+            Writing::Deferred { .. } => self.is_postponed,
             Writing::Poll(_) | Writing::Stream(_) | Writing::Closing | Writing::Shut | Writing::Gone => {
                 self.is_postponed
             }
@@ -377,8 +394,83 @@ impl Connection {
                 Delivered::Abandoned
             }
             Writing::Frames(_) | Writing::Idle | Writing::Poll(_) | Writing::Stream(_) => Delivered::Frame,
-            Writing::Last { .. } | Writing::Closing | Writing::Shut | Writing::Gone => Delivered::Frame,
+            Writing::Deferred { .. } | Writing::Download(_) | Writing::Last { .. } => Delivered::Frame,
+            Writing::Closing | Writing::Shut | Writing::Gone => Delivered::Frame,
         }
+    }
+}
+
+/// Answers that come later, and bodies that are read piece by piece.
+impl Connection {
+    /// The answer to the request of this number comes later.
+    pub(super) fn defer(&mut self, number: u32, form: Form, now: Millis) {
+        self.writing = Writing::Deferred { number, form };
+        self.since = now;
+    }
+
+    /// The number of the request that waits for its answer, and the form of that.
+    pub(super) fn deferred(&self) -> Option<(u32, Form)> {
+        if let Writing::Deferred { number, form } = self.writing { Some((number, form)) } else { None }
+    }
+
+    /// The request waits no longer: its answer is made now, or the connection is about to end.
+    pub(super) fn end_deferral(&mut self) -> Option<(u32, Form)> {
+        let deferred = self.deferred();
+        if deferred.is_some() {
+            self.writing = Writing::Idle;
+        }
+        deferred
+    }
+
+    /// The head of the answer is in the outbox.
+    pub(super) fn begin_download(&mut self, download: Download, now: Millis) {
+        self.writing = Writing::Download(Box::new(download));
+        self.since = now;
+    }
+
+    pub(super) fn is_downloading(&self) -> bool {
+        matches!(self.writing, Writing::Download(_))
+    }
+
+    pub(super) fn download_mut(&mut self) -> Option<&mut Download> {
+        if let Writing::Download(download) = &mut self.writing { Some(download) } else { None }
+    }
+
+    /// Puts a piece of the body into the outbox, on HTTP/1.1 as a chunk if the length of all is unknown.
+    pub(super) fn write_piece(&mut self, bytes: &[u8], pool: &mut Pool) {
+        let Writing::Download(download) = &self.writing else { return };
+        if bytes.is_empty() {
+            return;
+        }
+        let length = http::CHUNK_FRAMING + bytes.len();
+        self.outbox.write_long(length, pool, |out| {
+            // Behind the head there may be no room: a buffer that grows by itself would be twice as large.
+            out.reserve_exact(length);
+            match download.end {
+                BodyEnd::LastChunk => http::write_chunk(out, &[bytes]),
+                BodyEnd::Behind(_) | BodyEnd::Close => out.extend_from_slice(bytes),
+            }
+        });
+    }
+
+    /// The last piece is in the outbox: writes what is behind it, and hands the reader back.
+    pub(super) fn end_download(&mut self, pool: &mut Pool) -> Option<Reader> {
+        let Writing::Download(download) = &self.writing else { return None };
+        let keep_alive = download.keep_alive;
+        if download.end == BodyEnd::LastChunk {
+            self.outbox.write(pool, |out| out.extend_from_slice(http::LAST_CHUNK));
+        }
+        let before = std::mem::replace(&mut self.writing, Writing::Last { session: None, keep_alive });
+        if let Writing::Download(download) = before { Some(download.reader) } else { None }
+    }
+
+    /// Takes the reader out of a connection that is about to end.
+    pub(super) fn take_reader(&mut self) -> Option<Reader> {
+        if !self.is_downloading() {
+            return None;
+        }
+        let before = std::mem::replace(&mut self.writing, Writing::Closing);
+        if let Writing::Download(download) = before { Some(download.reader) } else { None }
     }
 }
 
@@ -418,7 +510,8 @@ impl Connection {
                 (stream.session, stream.keep_alive)
             }
             Writing::Idle | Writing::Owed(_) | Writing::Abandoned | Writing::Frames(_) => return false,
-            Writing::Last { .. } | Writing::Closing | Writing::Shut | Writing::Gone => return false,
+            Writing::Deferred { .. } | Writing::Download(_) | Writing::Last { .. } => return false,
+            Writing::Closing | Writing::Shut | Writing::Gone => return false,
         };
         self.writing = Writing::Last { session: Some(session), keep_alive };
         true

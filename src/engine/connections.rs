@@ -2,13 +2,17 @@
 
 use std::net::SocketAddr;
 
+use super::body::Reader;
 use super::budget::Purpose;
 use super::connection::Connection;
+use super::in_layer::InLayer;
 use super::pace::Flow;
 use super::queues::Notice;
 use super::reading::Rest;
+use super::reply::Ticket;
 use super::session::{Cause, Close, Session};
 use super::turn::Order;
+use super::writing::{Form, Writing};
 use super::{Engine, Stage};
 use crate::collections::Key;
 use crate::websocket::close;
@@ -16,8 +20,16 @@ use crate::websocket::close;
 /// The status under which a log sees a connection that its client has one too many of (RFC 6585 §4). It is not sent.
 const TOO_MANY: u16 = 429;
 
+/// The status under which a log sees a connection that the server has no room for. It is not sent.
+const FULL: u16 = 503;
+
 /// The head of an answer at most, with what it echoes.
 const HEAD: usize = 3 << 10;
+
+/// The end of a session whose client does not read, where its memory is needed.
+fn out_of_memory() -> Close {
+    Close::new(close::TRY_AGAIN_LATER, "The server is out of memory", Cause::Unresponsive)
+}
 
 impl Engine {
     /// Whether there is room for one more connection.
@@ -48,6 +60,45 @@ impl Engine {
             connection.expect_proxy_header();
         }
         key
+    }
+
+    /// Refuses a connection that the program hands in, since there are as many as there may be.
+    pub fn refuse_connection(&mut self, peer: Option<SocketAddr>) {
+        self.counters.refused.overloaded += 1;
+        self.queues.notices.push_back(Notice::Refused(peer, FULL));
+    }
+
+    /// Clients name this connection `https`: TLS ends in the driver.
+    pub fn note_https(&mut self, key: Key<Connection>) {
+        if let Some(connection) = self.connections.get_mut(key) {
+            connection.in_layer.note_https();
+        }
+    }
+
+    /// The layer of a connection has failed: its client broke a protocol below HTTP. Returns where it comes from.
+    pub fn note_layer_failure(&mut self, key: Key<Connection>) -> Option<SocketAddr> {
+        self.counters.refused.malformed += 1;
+        self.connections.get(key).and_then(Connection::peer)
+    }
+
+    /// The driver holds so many bytes between the outbox of a connection and its socket, which takes none at present. Where the
+    /// server has no room for them the connection ends: bytes that a layer has made cannot be given back to it.
+    pub fn hold_in_layer(&mut self, key: Key<Connection>, bytes: usize) {
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        if let Writing::Gone = connection.writing() {
+            return;
+        }
+        let more = bytes.saturating_sub(connection.in_layer.footprint());
+        if more > 0 && (bytes > InLayer::MOST || !self.make_room(Purpose::Control, more)) {
+            if let Some(session) = self.connections.get(key).and_then(Connection::session) {
+                self.close_session(session, out_of_memory());
+            }
+            return self.drop_connection(key);
+        }
+        if let Some(connection) = self.connections.get_mut(key) {
+            connection.in_layer.set(bytes);
+        }
+        self.book_connection(key);
     }
 
     /// It is known which client a connection is of: it counts as one of that client's, or ends where they are as many as
@@ -93,6 +144,27 @@ impl Engine {
         self.queues.notices.push_back(Notice::Refused(peer, status));
     }
 
+    /// The request of a connection that ends waits for no answer any more.
+    fn abandon_request(&mut self, key: Key<Connection>) {
+        if let Some((ticket, _)) = self.take_deferred(key) {
+            self.queues.notices.push_back(Notice::Unanswered(ticket));
+        }
+    }
+
+    /// Takes out the request that waits for its answer: that is made now, or never.
+    pub(super) fn take_deferred(&mut self, key: Key<Connection>) -> Option<(Ticket, Form)> {
+        let (number, form) = self.connections.get_mut(key)?.end_deferral()?;
+        self.counters.deferred -= 1;
+        Some((Ticket { connection: key, number }, form))
+    }
+
+    /// Drops a reader of the program's, and notes for the observer if that panicked.
+    pub(super) fn discard_reader(&mut self, reader: Option<Reader>) {
+        if !reader.is_none_or(Reader::close) {
+            self.queues.notices.push_back(Notice::Panicked);
+        }
+    }
+
     /// Books what a connection holds, after it was touched.
     pub(super) fn book_connection(&mut self, key: Key<Connection>) {
         if let Some(connection) = self.connections.get_mut(key) {
@@ -127,6 +199,7 @@ impl Engine {
         if let Some(session) = self.connections.get(key).and_then(Connection::session) {
             self.receiver_broke_off(session, key);
         }
+        self.abandon_request(key);
         let Some(connection) = self.connections.get_mut(key) else { return };
         if connection.source.has_ended() && connection.outbox.is_empty() {
             return self.drop_connection(key);
@@ -156,8 +229,7 @@ impl Engine {
             && let Some((_, key)) = stalled.pop()
         {
             if let Some(session) = self.connections.get(key).and_then(Connection::session) {
-                let reason = "The server is out of memory";
-                self.close_session(session, Close::new(close::TRY_AGAIN_LATER, reason, Cause::Unresponsive));
+                self.close_session(session, out_of_memory());
             }
             self.drop_connection(key);
         }
@@ -180,9 +252,13 @@ impl Engine {
     /// told, their session lives on and gets them all, and the answer is dropped. Messages of a WebSocket that the application
     /// has not heard are lost with it, like bytes that are still in the socket.
     pub(super) fn drop_connection(&mut self, key: Key<Connection>) {
+        self.abandon_request(key);
+        let reader = self.connections.get_mut(key).and_then(Connection::take_reader);
+        self.discard_reader(reader);
         let Some(connection) = self.connections.get_mut(key) else { return };
         connection.pace.flow = Flow::Open;
         connection.outbox.give_back(&mut self.memory.pool);
+        connection.in_layer.set(0);
         let session = connection.session();
         let delivering = connection.delivering().and_then(|session| self.sessions.get(session));
         if !connection.fail(delivering.is_some_and(Session::is_open)) {

@@ -3,6 +3,7 @@
 use super::clients::Clients;
 use super::endpoint::Endpoint;
 use super::groups;
+use super::pages::PIECE;
 use super::pool::kept_assembly;
 use super::{Close, Connection, Engine, Session, pool};
 use crate::sockjs::Transport;
@@ -17,6 +18,8 @@ pub struct Counters {
     pub connections: usize,
     /// Sessions now, closed ones that linger for a late receiver included.
     pub sessions: usize,
+    /// Requests now whose answers [come later](crate::Reply::later).
+    pub deferred: usize,
     /// Timers now: the server's own and the application's.
     pub timers: usize,
     /// Bytes that wait now: for the rest of a request or message, or to be sent.
@@ -121,6 +124,7 @@ impl Engine {
             .saturating_add(self.options.buffered_bytes.saturating_mul(2))
             .saturating_add(pool::RETAINED)
             .saturating_add(kept_assembly(&self.options))
+            .saturating_add(PIECE)
             .saturating_add(self.endpoints.count() * (size_of::<Endpoint>() + ENDPOINT))
             .saturating_add(self.largest_message().saturating_mul(3))
     }

@@ -220,6 +220,8 @@ impl Engine {
                 Notice::Accepted(peer) => application.observe(&Event::Accepted { peer }),
                 Notice::Refused(peer, status) => application.observe(&Event::Refused { peer, status }),
                 Notice::Closed(key) => self.notify_closed(key, application),
+                Notice::Unanswered(ticket) => application.observe(&Event::Unanswered { ticket }),
+                Notice::Panicked => application.observe(&Event::Panicked { session: None }),
                 Notice::Group(number, key) => self.notify_group(number, key, application),
             }
         }

@@ -1,5 +1,6 @@
 //! What happens when a wait is over: a heartbeat, a ping, or the end of a connection or a session.
 
+use super::body::Share;
 use super::connection::Connection;
 use super::pace::Flow;
 use super::reading::Reading;
@@ -26,6 +27,14 @@ impl Engine {
         }
         if patience(&self.options, self.stage, connection).is_none_or(|patience| waited < patience) {
             return self.arm_connection(key);
+        }
+        if let Writing::Download(download) = connection.writing()
+            && download.share == Share::Pages
+        {
+            return self.press_on_with_download(key);
+        }
+        if let Writing::Deferred { .. } = connection.writing() {
+            return self.answer_unanswered(key);
         }
         match connection.reading() {
             Reading::Head(_) | Reading::Body(_) => self.refuse_unfinished(key, 408),

@@ -1,10 +1,11 @@
 //! The memory of connections and sessions: the account, and the spare buffers.
 
 use super::Engine;
-use super::budget::{Budget, Footprint};
+use super::budget::{Budget, Footprint, Purpose};
 use super::connection::Connection;
 use super::pool::Pool;
-use super::session::Session;
+use super::session::{Close, Session};
+use crate::websocket::close::{REASON_LIMIT, truncate_reason};
 
 /// The account of memory and the spare buffers.
 pub(super) struct Memory {
@@ -26,9 +27,27 @@ impl Memory {
         self.budget.book(&mut connection.booked, now);
     }
 
+    /// A close as it can be kept for its session: a program's reason that is longer than a WebSocket carries (RFC 6455 §5.5) is
+    /// cut to that where there is no room for it.
+    pub(super) fn fitting(&self, mut close: Close) -> Close {
+        let length = close.reason.len();
+        if length > REASON_LIMIT && !self.budget.admit(Purpose::Queued, length) {
+            close.reason = truncate_reason(&close.reason).to_owned();
+        }
+        close
+    }
+
     /// Books what a session holds now, in place of what was booked for it before.
     pub(super) fn book_session(&mut self, session: &mut Session) {
-        let now = session.footprint();
+        self.book_for_session(session, session.footprint());
+    }
+
+    /// A session is about to be forgotten: nothing stays booked for it.
+    pub(super) fn unbook_session(&mut self, session: &mut Session) {
+        self.book_for_session(session, 0);
+    }
+
+    fn book_for_session(&mut self, session: &mut Session, now: u32) {
         let mut booked = Footprint { input: 0, output: std::mem::replace(&mut session.booked, now) };
         self.budget.book(&mut booked, Footprint { input: 0, output: now });
     }
@@ -49,6 +68,10 @@ impl Engine {
             endpoint.groups.audit_groups(|slot| {
                 self.sessions.at(slot).is_some_and(|it| it.is_open() && it.endpoint == number)
             })?;
+        }
+        let deferred = self.connections.iter().filter(|(_, it)| it.deferred().is_some()).count();
+        if deferred != self.counters.deferred {
+            return Err(format!("{deferred} requests wait, and {} are counted", self.counters.deferred));
         }
         let mut sum = 0;
         for (index, booked, held) in connections.chain(sessions) {

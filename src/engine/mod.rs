@@ -26,6 +26,7 @@
 //! | `dispatch` | the only caller of the application: messages, openings, closes, its timers, each within the turn's budget |
 //! | `expiry` | a wait is over: a heartbeat, a ping, an end |
 //! | `receivers` | the messages of a session → one frame → the receiver's outbox; which receiver a session keeps |
+//! | `pages` | answers of the program's own, now or later, and bodies that are read piece by piece |
 //! | `answers` | response heads, and whole answers |
 //! | `sending` | messages from the application: to one session, to some, to a group, or to all of an endpoint |
 //! | `output` | outboxes → the driver, and what follows the last byte |
@@ -36,10 +37,10 @@
 //! | `waits` | when each wait is over, and the timers for them |
 //! | `app_timers` | the timers of the application |
 //! | `memory`, `queues`, `counters` | the account of memory with the spare buffers; deferred work; figures |
-//! | `application`, `admission`, `endpoint` | the interface of the handlers; refusals; one mounted service |
+//! | `reply`, `application`, `admission`, `endpoint` | answers now or later; the interface of the handlers; refusals; one mounted service |
 //! | `connection`, `reading`, `writing` | a connection: its two halves, and the rules that couple them |
 //! | `session` | a session |
-//! | `source`, `pace`, `byte_queue` | the parts of both: where input comes from, how the client reads, queued bytes |
+//! | `source`, `pace`, `body`, `byte_queue`, `in_layer` | their parts: where input comes from, how the client reads, bodies, queued bytes, a layer below |
 //! | `clients` | how many connections each client has, and which addresses are trusted proxies |
 //! | `pool`, `budget`, `options`, `work`, `time` | values: spare buffers, limits of memory, options, the budget of a turn, the clock |
 //!
@@ -53,6 +54,7 @@ mod answers;
 mod app_timers;
 mod application;
 mod backpressure;
+mod body;
 mod budget;
 mod byte_queue;
 mod clients;
@@ -63,17 +65,20 @@ mod dispatch;
 mod endpoint;
 mod expiry;
 mod groups;
+mod in_layer;
 mod input;
 mod membership;
 mod memory;
 mod options;
 mod output;
 mod pace;
+mod pages;
 mod pool;
 mod queues;
 mod reading;
 mod receivers;
 mod registry;
+mod reply;
 mod routing;
 mod sending;
 mod session;
@@ -90,11 +95,13 @@ mod writing;
 
 pub use admission::Refusal;
 pub use application::{Application, Event, Message, Request, Response};
+pub use body::Body;
 pub use connection::Connection;
 pub use counters::{Counters, Refusals};
 pub use endpoint::EndpointNumber;
 pub use groups::JoinError;
 pub use options::{EndpointOptions, OptionError, Overflow, ServerOptions};
+pub use reply::{AnswerError, Reply, Ticket};
 pub use session::{Cause, Close, SendError, Session, SessionId};
 pub use time::{ManualClock, Millis, TimeSource};
 

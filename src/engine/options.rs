@@ -38,6 +38,9 @@ pub struct ServerOptions {
     pub head_timeout: Duration,
     /// How long a request's body may take, from the end of the head; default 30 s. Then: 408.
     pub body_timeout: Duration,
+    /// How long the program may take for an answer that [comes later](crate::Reply::later), from when its fallback has returned;
+    /// default 60 s, and half a second at most while the server stops. Then: 503.
+    pub answer_timeout: Duration,
     /// How long a connection may idle between two requests; default 75 s. Then it is closed.
     pub keep_alive: Duration,
     /// How long a client may take no byte of what waits for it; default 30 s, and 1 s at most while the server stops. Then
@@ -92,6 +95,7 @@ impl Default for ServerOptions {
             header_count: 100,
             head_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(30),
+            answer_timeout: Duration::from_secs(60),
             keep_alive: Duration::from_secs(75),
             write_stall: Duration::from_secs(30),
             slowest_client: 16 << 10,
@@ -115,6 +119,7 @@ impl ServerOptions {
         count("header_count", self.header_count, 1..=MAX_HEADERS)?;
         wait("head_timeout", self.head_timeout)?;
         wait("body_timeout", self.body_timeout)?;
+        wait("answer_timeout", self.answer_timeout)?;
         wait("keep_alive", self.keep_alive)?;
         wait("write_stall", self.write_stall)?;
         size("slowest_client", self.slowest_client, 1..=1 << 30)?;

@@ -78,6 +78,10 @@ impl Engine {
                 self.queues.orders.push_back(Order::Shut(key));
                 self.begin_wait(key);
             }
+            Following::NextPiece => {
+                connection.since = self.time.now();
+                self.postpone(key);
+            }
             Following::ClientsTurn => {
                 self.begin_wait(key);
             }

@@ -32,6 +32,8 @@ pub(super) fn kept_assembly(options: &ServerOptions) -> usize {
 pub(super) struct Buffers {
     /// For answers that are put together before it is known how long they are.
     pub(super) scratch: Vec<u8>,
+    /// For bodies that are read from the program, one piece of them.
+    pub(super) piece: Vec<u8>,
     /// For strings decoded from payloads.
     pub(super) decoded: String,
     /// For the next WebSocket that begins a message which does not arrive whole.

@@ -7,6 +7,7 @@ use super::Engine;
 use super::connection::{Connection, Unsent};
 use super::endpoint::EndpointNumber;
 use super::groups::Group;
+use super::reply::Ticket;
 use super::session::{Session, Unflushed};
 use super::turn::Order;
 use crate::collections::{Key, List};
@@ -35,6 +36,8 @@ pub(super) struct Queues {
     /// Sessions whose queue has drained. Their handlers are told in the next turn, so that one that fills its queue again does
     /// not hold this turn.
     pub(super) drained: VecDeque<Key<Session>>,
+    /// Downloads that have no memory for their next piece.
+    pub(super) waiting_downloads: VecDeque<Key<Connection>>,
     /// Sessions that were refused room because the whole server had none. Their handlers are told when it has.
     pub(super) waiting_for_memory: VecDeque<Key<Session>>,
 }
@@ -44,6 +47,10 @@ pub(super) enum Notice {
     Accepted(Option<SocketAddr>),
     Refused(Option<SocketAddr>, u16),
     Closed(Key<Session>),
+    /// A request whose answer was to come later ended without it.
+    Unanswered(Ticket),
+    /// Something of the program's panicked as it was dropped.
+    Panicked,
     /// A group of this endpoint got its first member, or lost its last one.
     Group(EndpointNumber, Key<Group>),
 }

@@ -61,11 +61,10 @@ impl Engine {
             }
         });
         let keep_alive = exchange.keep_alive;
-        // From here on the timer of the session watches over the wait.
-        self.time.timers.cancel(&mut connection.timer);
         let left = u32::try_from(limit).unwrap_or(u32::MAX);
         let stream = Stream { session, transport, chunked, keep_alive, left };
         connection.begin_stream(stream, self.time.now());
+        self.hand_wait_over(exchange.key);
         self.send_later(exchange.key);
     }
 
@@ -149,7 +148,8 @@ impl Engine {
             }
             Writing::Stream(_) => self.end_response(receiver),
             Writing::Idle | Writing::Owed(_) | Writing::Abandoned | Writing::Poll(_) => {}
-            Writing::Last { .. } | Writing::Closing | Writing::Shut | Writing::Gone => {}
+            Writing::Deferred { .. } | Writing::Download(_) | Writing::Last { .. } => {}
+            Writing::Closing | Writing::Shut | Writing::Gone => {}
         }
     }
 
@@ -260,8 +260,10 @@ impl Engine {
     /// The same where the end stands behind bytes that are not welcome now: a response that is under way cannot reach its client
     /// any more. For all other connections the end is dealt with behind those bytes.
     pub(super) fn end_behind_unread(&mut self, key: Key<Connection>) {
-        if self.connections.get(key).is_some_and(|it| it.writing().is_http_receiver()) {
-            self.end_receiver(key);
+        match self.connections.get(key).map(Connection::writing) {
+            Some(writing) if writing.is_http_receiver() => self.end_receiver(key),
+            Some(Writing::Deferred { .. }) => self.end_behind_output(key),
+            _ => {}
         }
     }
 

@@ -107,7 +107,8 @@ impl Engine {
         let mut session = Session::new(number, transport, id, self.time.now());
         let is_open = refused.is_none();
         if let Some(close) = refused {
-            session.refuse(close);
+            session.refuse(self.memory.fitting(close));
+            self.memory.book_session(&mut session);
         }
         let key = self.sessions.insert(session);
         if let Some(endpoint) = self.endpoints.of_mut(number) {
@@ -143,10 +144,12 @@ impl Engine {
     /// Ends a session. Its queue goes out, then the close frame; the application hears of it once. `false`: it was closed
     /// already.
     pub fn close_session(&mut self, key: Key<Session>, close: Close) -> bool {
+        let close = self.memory.fitting(close);
         let Some(session) = self.sessions.get_mut(key) else { return false };
         if !session.close(close) {
             return false;
         }
+        self.memory.book_session(session);
         session.app_timers.cancel_all(&mut self.time.app_timers);
         let number = session.endpoint;
         // Its close is told before the ends of the groups of which it was the last member.
@@ -206,7 +209,7 @@ impl Engine {
             return;
         }
         session.queue.give_back(&mut self.memory.pool);
-        self.memory.book_session(session);
+        self.memory.unbook_session(session);
         self.time.timers.cancel(&mut session.timer);
         let (number, has_id, transport) = (session.endpoint, session.id().is_some(), session.transport);
         if let Some(count) = self.counters.session_by(transport) {

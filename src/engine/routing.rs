@@ -6,6 +6,7 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
 
 use super::answers::{Cache, Exchange, Label, PLAIN_TEXT, end_answer};
+use super::reply::When;
 use super::{Application, Engine, Event};
 use crate::http::{self, Loading, Method};
 use crate::sockjs::{
@@ -139,8 +140,13 @@ impl Engine {
     fn handle_other(&mut self, exchange: &Exchange<'_>, body: &[u8], application: &mut dyn Application) {
         let request = self.show(exchange, exchange.request.path(), None);
         application.observe(&Event::Request(&request));
-        let response = application.respond(self, &request, body).valid();
-        self.answer_response(exchange, &response, Label::TEXT);
+        let ticket = request.ticket;
+        match application.respond(self, &request, body).0 {
+            When::Now(response) => self.answer_page(exchange.key, exchange.form(), response.valid()),
+            When::Later(named) if named == ticket => self.defer(exchange, ticket),
+            // It is the reply to another request.
+            When::Later(_) => self.answer_page_error(exchange.key, exchange.form(), 500),
+        }
     }
 
     /// `xhr_send` and `jsonp_send`: all messages of the body, or none.
@@ -215,7 +221,7 @@ impl Engine {
                     self.begin_receiver(exchange, session, transport, label, callback);
                     self.open_session(session, exchange, application);
                 }
-                Err(answer) => self.answer_refusal(exchange, &answer),
+                Err(answer) => self.answer_refusal(exchange, answer),
             },
         }
     }

@@ -10,7 +10,7 @@ use super::connection::Connection;
 use super::endpoint::EndpointNumber;
 use crate::collections::{Hashed, Key, Link, Linked, Timer};
 use crate::sockjs::Transport;
-use crate::websocket::close::truncate_reason;
+use crate::websocket::close::REASON_LIMIT;
 
 /// The state of one session.
 pub struct Session {
@@ -194,9 +194,13 @@ impl Session {
         if let Origin::Socket(round_trip) = &mut self.origin { Some(round_trip) } else { None }
     }
 
-    /// What it holds: see `budget`.
+    /// What it holds: see `budget`. Every session has memory for a reason as long as a WebSocket carries.
     pub(super) fn footprint(&self) -> u32 {
-        u32::try_from(self.queue.footprint()).unwrap_or(u32::MAX)
+        let reason = match &self.state {
+            State::Closed { close, .. } if close.reason.len() > REASON_LIMIT => close.reason.capacity(),
+            State::Closed { .. } | State::Open { .. } => 0,
+        };
+        u32::try_from(self.queue.footprint() + reason).unwrap_or(u32::MAX)
     }
 
     pub(super) fn is_open(&self) -> bool {
@@ -272,7 +276,7 @@ impl fmt::Display for SessionId {
 pub struct Close {
     /// The code that went to the client, or came from it (RFC 6455 §7.4; 1006 where nothing could be said).
     pub code: u16,
-    /// The reason beside the code: 123 bytes at most (RFC 6455 §5.5).
+    /// The reason beside the code.
     pub reason: String,
     /// The cause of the end.
     pub cause: Cause,
@@ -315,9 +319,8 @@ impl fmt::Display for Close {
 }
 
 impl Close {
-    /// A reason is kept for as long as its session, beside the account of memory: no more of it than a WebSocket carries.
     pub(super) fn new(code: u16, reason: &str, cause: Cause) -> Self {
-        Self { code, reason: truncate_reason(reason).to_owned(), cause, skipped: 0 }
+        Self { code, reason: reason.to_owned(), cause, skipped: 0 }
     }
 }
 

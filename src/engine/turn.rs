@@ -184,9 +184,11 @@ impl Engine {
         connection.is_postponed = false;
         let rest = connection.rest_mut().and_then(|(session, place)| Some((session, place.take()?)));
         let before = connection.progress();
+        let is_downloading = connection.is_downloading();
         self.turn.work.begin_connection();
         match rest {
             Some((session, rest)) => self.deliver_rest(key, session, rest, application),
+            None if is_downloading => self.go_on_with_download(key, application),
             None => self.consume_inbox(key, application),
         }
         if self.connections.get(key).is_some_and(|connection| connection.progress() != before) {
@@ -279,6 +281,7 @@ impl Engine {
             }
         }
         self.settle_waiting_for_memory();
+        self.settle_waiting_downloads();
     }
 
     /// Whether this turn has nothing more to frame, to tell or to send.
@@ -286,6 +289,7 @@ impl Engine {
         let is_sent = self.queues.unsent.is_empty() && self.queues.unflushed.is_empty();
         let is_told =
             (self.queues.notices.is_empty() || self.turn.work.is_done()) && !self.has_room_for_waiting();
+        let is_told = is_told && !self.can_resume_downloads();
         is_sent && is_told && self.queues.second_receivers.is_empty() && self.queues.orders.is_empty()
     }
 }

@@ -38,7 +38,7 @@ impl Engine {
         }
         let refused = match self.admit(exchange, number, transport, application) {
             Ok(refused) => refused,
-            Err(answer) => return self.answer_refusal(exchange, &answer),
+            Err(answer) => return self.answer_refusal(exchange, answer),
         };
         let Some(connection) = self.connections.get_mut(exchange.key) else { return };
         let spoken = self.endpoints.of(number).map(|endpoint| &endpoint.options.subprotocols);
@@ -59,9 +59,8 @@ impl Engine {
         }
         if let Some(connection) = self.connections.get_mut(exchange.key) {
             connection.begin_websocket(session, self.time.now());
-            // From here on the timer of the session watches over the wait.
-            self.time.timers.cancel(&mut connection.timer);
         }
+        self.hand_wait_over(exchange.key);
         self.send_later(exchange.key);
         self.open_session(session, exchange, application);
     }

@@ -3,6 +3,9 @@
 //! Timers are lazy. A wait that moves back (activity on a connection, a frame on a receiver) only notes the time; the
 //! timer runs out as it was armed, finds that it is early, and is armed for the rest of the wait.
 
+use std::time::Duration;
+
+use super::body::Share;
 use super::connection::Connection;
 use super::endpoint::{Endpoint, millis};
 use super::pace::Flow;
@@ -33,6 +36,15 @@ impl Engine {
         if self.time.timers.deadline(&connection.timer).is_none_or(|armed| armed > deadline) {
             self.time.timers.arm(&mut connection.timer, Owner::Connection(key), deadline);
         }
+    }
+
+    /// From here on the timer of the session watches over the wait for the client; but not over answers in front of this one that are
+    /// stuck in the outbox.
+    pub(super) fn hand_wait_over(&mut self, key: Key<Connection>) {
+        if let Some(connection) = self.connections.get_mut(key) {
+            self.time.timers.cancel(&mut connection.timer);
+        }
+        self.arm_connection(key);
     }
 
     /// How long a client may take no byte of its outbox.
@@ -71,6 +83,12 @@ pub(super) fn patience(options: &ServerOptions, stage: Stage, connection: &Conne
         (Writing::Idle, Reading::Next) if connection.outbox.is_empty() => options.keep_alive,
         (Writing::Idle, Reading::Discarded(_)) if connection.outbox.is_empty() => options.close_timeout,
         (Writing::Idle, _) => return None,
+        (Writing::Deferred { .. }, _) => options.answer_timeout,
+        (Writing::Download(download), _) if connection.outbox.is_empty() => match download.share {
+            Share::Pages => LONGEST_WAIT_FOR_MEMORY.min(options.write_stall),
+            Share::Readers => options.write_stall,
+        },
+        (Writing::Download(_), _) => return None,
         (Writing::Poll(_) | Writing::Stream(_) | Writing::Last { .. } | Writing::Frames(_), _) => {
             return None;
         }
@@ -78,6 +96,9 @@ pub(super) fn patience(options: &ServerOptions, stage: Stage, connection: &Conne
     };
     Some(hurried(millis(patience), stage))
 }
+
+/// How long a download waits for memory before it may take what is kept for clients that read.
+const LONGEST_WAIT_FOR_MEMORY: Duration = Duration::from_secs(1);
 
 /// A server that stops waits for no client for long.
 pub(super) fn hurried(wait: Millis, stage: Stage) -> Millis {
@@ -112,6 +133,7 @@ pub(super) fn deadline(
         Writing::Stream(_) => return Some(heartbeat.min(end_of_silence(session, connection, endpoint))),
         Writing::Last { .. } => return last_byte_deadline(connection, endpoint, stage),
         Writing::Poll(_) | Writing::Idle | Writing::Owed(_) | Writing::Abandoned => return Some(heartbeat),
+        Writing::Deferred { .. } | Writing::Download(_) => return Some(heartbeat),
         Writing::Closing | Writing::Shut | Writing::Gone => return Some(heartbeat),
     };
     let liveness = match socket.ping {

@@ -25,6 +25,12 @@ const END: u64 = 16;
 /// A write to a socket.
 const WRITE: u64 = 32;
 
+/// A piece of a body that is read from the program, and copied.
+const PIECE: u64 = 128;
+
+/// A millisecond that the program took for a piece.
+const MILLISECOND: u64 = 16 << 10;
+
 /// The state of the turn that is under way.
 #[derive(Default)]
 pub(super) struct Turn {
@@ -96,6 +102,11 @@ impl Work {
         self.done += WRITE;
     }
 
+    /// A piece of a body was read, in so many milliseconds.
+    pub(super) fn note_piece(&mut self, took: u64) {
+        self.done += PIECE + took.saturating_mul(MILLISECOND);
+    }
+
     /// All that arrived was dealt with; commands, or waits that are over, come next.
     pub(super) fn begin_ends(&mut self) {
         self.share_end = self.done + ENDS;
@@ -161,6 +172,18 @@ mod tests {
     }
 
     #[test]
+    fn a_flush_goes_on_in_the_next_turn_where_two_turns_are_full() {
+        let mut work = Work::default();
+        for _ in 0..2 * TURN / WRITE {
+            assert!(!work.is_overdone());
+            work.note_write();
+        }
+        assert!(work.is_overdone());
+        work.begin_turn();
+        assert!(!work.is_overdone());
+    }
+
+    #[test]
     fn every_kind_of_work_ends_the_turn() {
         for (note, cost) in [
             (Work::note_unit as fn(&mut Work), UNIT),
@@ -168,9 +191,11 @@ mod tests {
             (|work: &mut Work| work.note_memberships(3), 3),
             (Work::note_end, END),
             (Work::note_write, WRITE),
+            (|work| work.note_piece(0), PIECE),
+            (|work| work.note_piece(1), PIECE + MILLISECOND),
         ] {
             let mut work = Work::default();
-            for _ in 0..TURN / cost {
+            for _ in 0..TURN.div_ceil(cost) {
                 assert!(!work.is_done());
                 note(&mut work);
                 work.begin_connection();

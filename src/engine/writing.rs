@@ -2,6 +2,7 @@
 
 use std::iter::once;
 
+use super::body::{Body, Download};
 use super::byte_queue::ByteQueue;
 use super::pool::Pool;
 use super::session::Session;
@@ -23,8 +24,12 @@ pub(super) enum Writing {
     Poll(Box<Poll>),
     /// A streaming response is under way.
     Stream(Stream),
-    /// The last byte of a receiver's response is in the outbox: until it has left, the client may yet miss what the session gave
-    /// it. A receiver that was turned away had nothing of a session's.
+    /// The answer to the request of this number comes later from the program.
+    Deferred { number: u32, form: Form },
+    /// An answer of the program's whose body is read piece by piece.
+    Download(Box<Download>),
+    /// The last byte of a receiver's response, or of a download, is in the outbox: until it has left, the client may yet miss what the session gave
+    /// it. A receiver that was turned away, and a download, had nothing of a session's.
     Last { session: Option<Key<Session>>, keep_alive: bool },
     /// WebSocket frames.
     Frames(Socket),
@@ -34,6 +39,23 @@ pub(super) enum Writing {
     Shut,
     /// The connection has ended: the driver has yet to drop the socket.
     Gone,
+}
+
+/// What an answer depends on that is made when its request is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Form {
+    pub(super) is_head: bool,
+    pub(super) is_http11: bool,
+    /// The connection goes on behind the answer.
+    pub(super) keep_alive: bool,
+}
+
+impl Form {
+    /// The same for this body: on HTTP/1.0, one whose length is not known ends with the connection.
+    pub(super) fn for_body(self, status: u16, body: &Body) -> Self {
+        let says_its_end = body.length().is_some() || self.is_http11 || matches!(status, 204 | 304);
+        Self { keep_alive: self.keep_alive && says_its_end, ..self }
+    }
 }
 
 /// The answer to a request whose messages are being told.
@@ -90,8 +112,10 @@ impl Writing {
         match self {
             Writing::Owed(owed) => size_of::<Owed>() + owed.answer.len(),
             Writing::Poll(poll) => size_of::<Poll>() + poll.head.len(),
+            Writing::Download(download) => size_of::<Download>() + download.reader.footprint(),
             Writing::Idle
             | Writing::Abandoned
+            | Writing::Deferred { .. }
             | Writing::Stream(_)
             | Writing::Last { .. }
             | Writing::Frames(_)
@@ -111,6 +135,8 @@ impl Writing {
             Writing::Idle
             | Writing::Owed(_)
             | Writing::Abandoned
+            | Writing::Deferred { .. }
+            | Writing::Download(_)
             | Writing::Closing
             | Writing::Shut
             | Writing::Gone => None,
@@ -144,6 +170,8 @@ impl Writing {
             Writing::Idle
             | Writing::Owed(_)
             | Writing::Abandoned
+            | Writing::Deferred { .. }
+            | Writing::Download(_)
             | Writing::Last { .. }
             | Writing::Closing
             | Writing::Shut

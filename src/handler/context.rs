@@ -1,7 +1,7 @@
 //! The server, in the hands of a fallback or of a task.
 
 use super::{Endpoint, EndpointId, Handler};
-use crate::engine::{Counters, Engine};
+use crate::engine::{AnswerError, Counters, Engine, Response, Ticket};
 use crate::mounts::{self, Mount};
 
 /// The server, in the hands of a fallback, or of a task that [`Handle::run`](crate::Handle::run) brought to it.
@@ -54,6 +54,19 @@ impl<'a> Context<'a> {
         S: 'static,
     {
         mounts::handler_and_endpoint(self.mounts, self.engine, endpoint)
+    }
+
+    /// Answers a request that waits for it; see [`Reply::later`](crate::Reply::later).
+    ///
+    /// # Errors
+    /// [`AnswerError::Gone`]: the request does not wait, or its client has left.
+    pub fn answer(&mut self, ticket: Ticket, response: Response) -> Result<(), AnswerError> {
+        self.engine.answer_later(ticket, response)
+    }
+
+    /// Whether a request waits for its answer, and its client for that.
+    pub fn is_waiting(&self, ticket: Ticket) -> bool {
+        self.engine.is_waiting(ticket)
     }
 
     /// What happened so far, and what there is now.

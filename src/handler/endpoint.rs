@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::millis;
 use crate::collections::Values;
-use crate::engine::{EndpointNumber, Engine, SendError, SessionId};
+use crate::engine::{AnswerError, EndpointNumber, Engine, Response, SendError, SessionId, Ticket};
 
 /// The server's name of a mounted endpoint, whose sessions have the state `S`. It names nothing in another server.
 pub struct EndpointId<S = ()> {
@@ -113,6 +113,19 @@ impl<'a, S> Endpoint<'a, S> {
     /// endpoint.
     pub fn terminate(&mut self, session: SessionId) -> bool {
         self.check(session).is_ok() && self.engine.terminate(session.0)
+    }
+
+    /// Answers a request that waits for it, for whatever path; see [`Reply::later`](crate::Reply::later).
+    ///
+    /// # Errors
+    /// [`AnswerError::Gone`]: the request does not wait, or its client has left.
+    pub fn answer(&mut self, ticket: Ticket, response: Response) -> Result<(), AnswerError> {
+        self.engine.answer_later(ticket, response)
+    }
+
+    /// Whether a request waits for its answer, and its client for that.
+    pub fn is_waiting(&self, ticket: Ticket) -> bool {
+        self.engine.is_waiting(ticket)
     }
 
     /// Its open sessions, oldest first.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Endpoint, millis};
 use crate::collections::{Key, Values};
-use crate::engine::{self, SendError, SessionId};
+use crate::engine::{self, AnswerError, Response, SendError, SessionId, Ticket};
 use crate::sockjs::Transport;
 
 /// A session, in the hands of one of its callbacks.
@@ -87,9 +87,18 @@ impl<'a, S> Session<'a, S> {
     /// Closes it: queued messages go out first, then the code and the reason. Nothing happens if it is closed already.
     ///
     /// Codes are those of RFC 6455 §7.4; programs use 3000 to 4999. On a raw WebSocket a code that must not be sent
-    /// goes out as 1000. On every transport a reason is cut to 123 bytes (RFC 6455 §5.5), between characters.
+    /// goes out as 1000, and a reason is cut to 123 bytes (RFC 6455 §5.5). On SockJS it is cut only where the server has no
+    /// room for the whole of it: it is kept until the session is forgotten.
     pub fn close(&mut self, code: u16, reason: &str) {
         self.endpoint.close(SessionId(self.key), code, reason);
+    }
+
+    /// Answers a request outside of every endpoint that waits for it; see [`Reply::later`](crate::Reply::later).
+    ///
+    /// # Errors
+    /// [`AnswerError::Gone`]: the request does not wait, or its client has left.
+    pub fn answer(&mut self, ticket: Ticket, response: Response) -> Result<(), AnswerError> {
+        self.endpoint.answer(ticket, response)
     }
 
     /// Ends it at once: messages that wait for its client are dropped, no closing handshake is awaited, and the connection that

@@ -109,20 +109,20 @@ impl Origin {
         Origin { client, entry }
     }
 
-    /// Whether the client speaks TLS, by the fields `X-Forwarded-Proto`, of which several are one list. Its entry is as far
+    /// Whether the client speaks TLS, by the fields `X-Forwarded-Proto`, of which several are one list; `None`: no trusted proxy
+    /// says. Its entry is as far
     /// from the end as the client's is in `X-Forwarded-For`; where a proxy overwrites the field instead of appending to it
     /// the list is shorter, and its first entry counts. (Where one proxy appends and the next one behind it does not, an entry
     /// that the client forged cannot be told from a proxy's.)
-    pub fn is_https<'v>(&self, fields: impl Iterator<Item = &'v [u8]>) -> bool {
+    pub fn is_https<'v>(&self, fields: impl Iterator<Item = &'v [u8]>) -> Option<bool> {
         if self.entry == 0 {
-            return false;
+            return None;
         }
         let schemes: Vec<&[u8]> = entries(fields).collect();
         let scheme = schemes.get(schemes.len().saturating_sub(self.entry)).map(|entry| entry.trim_ascii());
+        let scheme = scheme.filter(|scheme| !scheme.is_empty());
         // Some proxies (Traefik) name the scheme of an upgrade after WebSocket.
-        scheme.is_some_and(|scheme| {
-            scheme.eq_ignore_ascii_case(b"https") || scheme.eq_ignore_ascii_case(b"wss")
-        })
+        scheme.map(|scheme| scheme.eq_ignore_ascii_case(b"https") || scheme.eq_ignore_ascii_case(b"wss"))
     }
 }
 
@@ -242,37 +242,37 @@ mod tests {
     fn the_scheme_is_the_entry_of_the_hop_that_names_the_client() {
         let trusted = networks(&["10.0.0.0/8"]);
         let (proxy, stranger) = (Some("10.0.0.1"), Some("203.0.113.9"));
-        // The connection, `X-Forwarded-For`, `X-Forwarded-Proto`, and whether that is HTTPS.
-        type Case<'c> = (Option<&'c str>, &'c [&'c str], &'c [&'c str], bool);
+        // The connection, `X-Forwarded-For`, `X-Forwarded-Proto`, and whether that is HTTPS, if it is known.
+        type Case<'c> = (Option<&'c str>, &'c [&'c str], &'c [&'c str], Option<bool>);
         let cases: [Case<'_>; 24] = [
-            (proxy, &["198.51.100.1"], &["https"], true),
-            (proxy, &["198.51.100.1"], &["HTTPS"], true),
-            (proxy, &["198.51.100.1"], &["wss"], true),
-            (proxy, &["198.51.100.1"], &["http"], false),
-            (proxy, &["198.51.100.1"], &["ws"], false),
-            (proxy, &["198.51.100.1"], &[""], false),
-            (proxy, &["198.51.100.1"], &[], false),
-            (stranger, &["198.51.100.1"], &["https"], false),
-            (stranger, &[], &["https"], false),
-            (None, &["198.51.100.1"], &["https"], true),
-            (None, &[], &["https"], true),
+            (proxy, &["198.51.100.1"], &["https"], Some(true)),
+            (proxy, &["198.51.100.1"], &["HTTPS"], Some(true)),
+            (proxy, &["198.51.100.1"], &["wss"], Some(true)),
+            (proxy, &["198.51.100.1"], &["http"], Some(false)),
+            (proxy, &["198.51.100.1"], &["ws"], Some(false)),
+            (proxy, &["198.51.100.1"], &[""], None),
+            (proxy, &["198.51.100.1"], &[], None),
+            (stranger, &["198.51.100.1"], &["https"], None),
+            (stranger, &[], &["https"], None),
+            (None, &["198.51.100.1"], &["https"], Some(true)),
+            (None, &[], &["https"], Some(true)),
             // One proxy appends to what its client forged, in one field or in two.
-            (proxy, &["6.6.6.6, 198.51.100.1"], &["https, http"], false),
-            (proxy, &["198.51.100.1"], &["https", "http"], false),
-            (proxy, &["6.6.6.6", "198.51.100.1"], &["http", "https"], true),
-            (proxy, &["198.51.100.1"], &["https, http, http"], false),
+            (proxy, &["6.6.6.6, 198.51.100.1"], &["https, http"], Some(false)),
+            (proxy, &["198.51.100.1"], &["https", "http"], Some(false)),
+            (proxy, &["6.6.6.6", "198.51.100.1"], &["http", "https"], Some(true)),
+            (proxy, &["198.51.100.1"], &["https, http, http"], Some(false)),
             // Two proxies: the outer one says how the client came, the inner one how the outer one came.
-            (proxy, &["198.51.100.1, 10.0.0.2"], &["https, http"], true),
-            (proxy, &["198.51.100.1, 10.0.0.2"], &["http, https"], false),
-            (proxy, &["198.51.100.1", "10.0.0.2"], &["https", "http"], true),
-            (proxy, &["6.6.6.6, 198.51.100.1, 10.0.0.2"], &["https, http, https"], false),
+            (proxy, &["198.51.100.1, 10.0.0.2"], &["https, http"], Some(true)),
+            (proxy, &["198.51.100.1, 10.0.0.2"], &["http, https"], Some(false)),
+            (proxy, &["198.51.100.1", "10.0.0.2"], &["https", "http"], Some(true)),
+            (proxy, &["6.6.6.6, 198.51.100.1, 10.0.0.2"], &["https, http, https"], Some(false)),
             // One that overwrites the field, or leaves it as it came from the outer one.
-            (proxy, &["198.51.100.1, 10.0.0.2"], &["https"], true),
-            (proxy, &["198.51.100.1, 10.0.0.3, 10.0.0.2"], &["https, http"], true),
+            (proxy, &["198.51.100.1, 10.0.0.2"], &["https"], Some(true)),
+            (proxy, &["198.51.100.1, 10.0.0.3, 10.0.0.2"], &["https, http"], Some(true)),
             // A proxy that names no client, or none that can be read.
-            (proxy, &[], &["https"], true),
-            (proxy, &[], &["https, http"], false),
-            (proxy, &["unknown"], &["http, https"], true),
+            (proxy, &[], &["https"], Some(true)),
+            (proxy, &[], &["https, http"], Some(false)),
+            (proxy, &["unknown"], &["http, https"], Some(true)),
         ];
         for (peer, addresses, schemes, expected) in cases {
             let peer = peer.map(|text| text.parse().unwrap());

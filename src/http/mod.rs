@@ -36,8 +36,8 @@ pub use head::{HeadLimits, HeadScanner};
 pub use origins::{Loading, OriginError, Origins};
 pub use request::{HeaderStorage, MAX_HEADERS, Method, Request, Version};
 pub use response::{
-    CHUNK_END, CONTINUE, LAST_CHUNK, ResponseHead, reason_phrase, required_field, write_chunk,
-    write_chunk_size, write_content_length, write_decimal,
+    CHUNK_END, CHUNK_FRAMING, CHUNKED, CONTINUE, LAST_CHUNK, ResponseHead, reason_phrase, required_field,
+    write_chunk, write_chunk_size, write_content_length, write_decimal, write_long_content_length,
 };
 pub use target::{is_authority, is_normal_path};
 

@@ -5,11 +5,17 @@
 
 use super::Date;
 
+/// The end of a head behind which chunks follow (RFC 9112 §6.1).
+pub const CHUNKED: &[u8] = b"Transfer-Encoding: chunked\r\n\r\n";
+
 /// The end of a chunk's data (RFC 9112 §7.1).
 pub const CHUNK_END: &[u8] = b"\r\n";
 
 /// The end of a chunked body, without trailers (RFC 9112 §7.1).
 pub const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
+
+/// The most bytes around the data of one chunk: 16 digits of its size, and two ends of lines (RFC 9112 §7.1).
+pub const CHUNK_FRAMING: usize = 20;
 
 /// The interim response that a client with `Expect: 100-continue` waits for (RFC 9110 §15.2.1).
 pub const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
@@ -74,7 +80,7 @@ impl<'o> ResponseHead<'o> {
 
     /// Ends the head; chunks follow.
     pub fn chunked(self) {
-        self.out.extend_from_slice(b"Transfer-Encoding: chunked\r\n\r\n");
+        self.out.extend_from_slice(CHUNKED);
     }
 
     /// Ends the head without saying where a body ends: for 101, 204 and 304, which have none, and for one
@@ -94,8 +100,13 @@ impl<'o> ResponseHead<'o> {
 
 /// Ends a head that was left open; as many bytes of body must follow.
 pub fn write_content_length(out: &mut Vec<u8>, length: usize) {
+    write_long_content_length(out, length as u64);
+}
+
+/// The same for a body that may be larger than memory.
+pub fn write_long_content_length(out: &mut Vec<u8>, length: u64) {
     out.extend_from_slice(b"Content-Length: ");
-    write_decimal(out, length as u64);
+    write_decimal(out, length);
     out.extend_from_slice(b"\r\n\r\n");
 }
 

@@ -9,8 +9,11 @@ use mio::net::TcpListener;
 use mio::net::UnixListener;
 use mio::{Interest, Registry, Token};
 
+use super::layered::Fault;
 use super::socket::Stream;
+use crate::containment::{contain, discard};
 use crate::engine::{Millis, sooner};
+use crate::layer::{Layer, LayerFactory};
 
 /// How long a listener rests after it failed for want of descriptors or memory: no event tells when they are back.
 const PAUSE: Millis = 100;
@@ -23,12 +26,80 @@ pub(crate) enum Acceptor {
 }
 
 /// A connection that came in.
-pub(super) struct Accepted {
-    pub(super) stream: Stream,
+pub(crate) struct Accepted {
+    pub(crate) stream: Stream,
     /// `None` on a Unix socket.
-    pub(super) peer: Option<SocketAddr>,
+    pub(crate) peer: Option<SocketAddr>,
     /// It begins with a PROXY header.
-    pub(super) proxied: bool,
+    pub(crate) proxied: bool,
+    pub(crate) layer: Option<NewLayer>,
+}
+
+/// The layer of a connection, fresh from its factory, or why there is none.
+pub(crate) struct NewLayer {
+    /// `None` while it is dropped.
+    layer: Option<Result<Box<dyn Layer>, Fault>>,
+    is_https: bool,
+}
+
+/// What the connections of a listener begin with.
+pub(crate) struct Begins {
+    /// A PROXY header.
+    pub(crate) proxied: bool,
+    /// Behind that, the bytes of a layer.
+    pub(crate) layers: Option<Factory>,
+}
+
+/// Makes layers, and stops their panics.
+pub(crate) struct Factory {
+    /// `None` while it is dropped.
+    factory: Option<Box<dyn LayerFactory>>,
+    is_https: bool,
+}
+
+impl NewLayer {
+    pub(crate) fn made(layer: Box<dyn Layer>, is_https: bool) -> Self {
+        Self { layer: Some(Ok(layer)), is_https }
+    }
+
+    /// The layer, or why there is none; and whether clients name it `https`.
+    pub(super) fn take(mut self) -> (Result<Box<dyn Layer>, Fault>, bool) {
+        (self.layer.take().unwrap_or(Err(Fault::Panic)), self.is_https)
+    }
+}
+
+impl Drop for NewLayer {
+    fn drop(&mut self) {
+        discard(self.layer.take());
+    }
+}
+
+impl Factory {
+    pub(crate) fn new(factory: Box<dyn LayerFactory>) -> Self {
+        Self { is_https: factory.is_https(), factory: Some(factory) }
+    }
+
+    fn layer(&mut self, peer: Option<SocketAddr>) -> Option<NewLayer> {
+        let factory = self.factory.as_mut()?;
+        let layer = match contain(|| factory.layer(peer)) {
+            Some(layer) => layer.map_err(Fault::Error),
+            None => Err(Fault::Panic),
+        };
+        Some(NewLayer { layer: Some(layer), is_https: self.is_https })
+    }
+}
+
+impl Begins {
+    fn accepted(&mut self, stream: Stream, peer: Option<SocketAddr>) -> Accepted {
+        let layer = self.layers.as_mut().and_then(|layers| layers.layer(peer));
+        Accepted { stream, peer, proxied: self.proxied, layer }
+    }
+}
+
+impl Drop for Factory {
+    fn drop(&mut self) {
+        discard(self.factory.take());
+    }
 }
 
 /// A listener that failed.
@@ -50,7 +121,7 @@ pub(super) struct Listeners {
 
 struct Listener {
     acceptor: Acceptor,
-    proxied: bool,
+    begins: Begins,
     backlog: Backlog,
     /// That accepting fails was told, and has not been over since then: not all that waited were accepted.
     fails: bool,
@@ -77,7 +148,7 @@ impl Listeners {
     pub(super) fn add(
         &mut self,
         mut acceptor: Acceptor,
-        proxied: bool,
+        begins: Begins,
         registry: &Registry,
         token: impl FnOnce(usize) -> Token,
     ) -> io::Result<()> {
@@ -85,7 +156,7 @@ impl Listeners {
         acceptor.source().register(registry, token(self.listeners.len()), Interest::READABLE)?;
         self.listeners.push(Some(Listener {
             acceptor,
-            proxied,
+            begins,
             backlog: Backlog::Waiting,
             fails: false,
             first,
@@ -177,9 +248,8 @@ impl Listeners {
 impl Listener {
     /// The next connection, if one waits. A failure is told once, not at every try that follows.
     fn accept(&mut self, now: Millis) -> Result<Option<Accepted>, Failure> {
-        let proxied = self.proxied;
         if let Some((stream, peer)) = self.first.take() {
-            return Ok(Some(Accepted { stream, peer, proxied }));
+            return Ok(Some(self.begins.accepted(stream, peer)));
         }
         match self.backlog {
             Backlog::Empty => return Ok(None),
@@ -190,7 +260,7 @@ impl Listener {
             let error = match self.acceptor.accept() {
                 Ok((stream, peer)) => {
                     self.backlog = Backlog::Waiting;
-                    return Ok(Some(Accepted { stream, peer, proxied }));
+                    return Ok(Some(self.begins.accepted(stream, peer)));
                 }
                 Err(error) => error,
             };

@@ -5,6 +5,8 @@
 //! that did not fill the buffer has drained the socket, with the exceptions that `socket.rs` names. Work per turn is bounded: one buffer from each connection, a
 //! share of the waiting accepts; work that is left over makes the next sleep zero.
 
+mod layered;
+mod layers;
 mod listener;
 mod round;
 mod socket;
@@ -17,10 +19,13 @@ use mio::{Events, Poll, Token, Waker};
 
 use crate::collections::Key;
 use crate::engine::{Application, Arrival, Connection, Engine, Event, Millis, Order, TimeSource, sooner};
-pub(crate) use listener::Acceptor;
-use listener::{Accepted, Failure, Listeners};
+use layered::Layered;
+use layers::Layers;
+pub(crate) use listener::{Accepted, Acceptor, Begins, Factory, NewLayer};
+use listener::{Failure, Listeners};
 use round::{Round, Told};
-use socket::{Reading, Socket, Stream};
+pub(crate) use socket::Stream;
+use socket::{Reading, Socket};
 
 /// The shared read buffer.
 const BUFFER: usize = 64 << 10;
@@ -64,6 +69,8 @@ pub(crate) struct Reactor {
     /// By the index of the connection's key.
     sockets: Vec<Option<Socket>>,
     buffer: Box<[u8]>,
+    /// Those of connections that have one.
+    layers: Layers,
     /// Sockets with bytes unread whose turn is over.
     unread: VecDeque<Key<Connection>>,
     clock: SystemClock,
@@ -92,7 +99,18 @@ pub(crate) fn calendar() -> u64 {
 
 impl Reactor {
     /// Bytes of memory that do not depend on what connects: the read buffer and the events.
-    pub(crate) const MEMORY: usize = BUFFER + EVENTS * 16;
+    const MEMORY: usize = BUFFER + EVENTS * 16;
+
+    /// Bytes of memory that it uses at most beside its sockets, which the engine counts: its own, and that of the layers of so
+    /// many connections.
+    pub(crate) fn memory(&self, connections: usize) -> usize {
+        self.layers.memory(connections).saturating_add(Self::MEMORY)
+    }
+
+    /// Connections will have layers of this size.
+    pub(crate) fn expect_layers(&mut self, memory: usize) {
+        self.layers.expect(memory);
+    }
 
     pub(crate) fn new() -> io::Result<Self> {
         Ok(Self {
@@ -101,6 +119,7 @@ impl Reactor {
             listeners: Listeners::default(),
             sockets: Vec::new(),
             buffer: vec![0; BUFFER].into_boxed_slice(),
+            layers: Layers::default(),
             unread: VecDeque::new(),
             clock: SystemClock(Instant::now()),
             dated: 0,
@@ -126,9 +145,9 @@ impl Reactor {
         std::os::fd::AsRawFd::as_raw_fd(&self.poll)
     }
 
-    pub(crate) fn listen(&mut self, acceptor: Acceptor, proxied: bool) -> io::Result<()> {
+    pub(crate) fn listen(&mut self, acceptor: Acceptor, begins: Begins) -> io::Result<()> {
         let token = |number| Token(usize::MAX - 1 - number);
-        self.listeners.add(acceptor, proxied, self.poll.registry(), token)
+        self.listeners.add(acceptor, begins, self.poll.registry(), token)
     }
 
     /// Takes in the connections that wait in the listening sockets, as far as the limits allow, and no more than backlogs
@@ -178,6 +197,7 @@ impl Reactor {
         engine.begin_turn(application);
         self.carry_out(engine, application);
         self.woken = false;
+        self.layers.begin_turn();
         self.round.begin_turn(before, told);
         let left_over = self.unread.len();
         while engine.go_on(application) {
@@ -244,6 +264,7 @@ impl Reactor {
         }
         let Some(key) = self.key(token) else { return };
         if event.is_writable() {
+            self.write_own(key, engine, application);
             engine.writable(key);
         }
         if event.is_readable() || event.is_read_closed() || event.is_error() {
@@ -274,6 +295,9 @@ impl Reactor {
     ) {
         for reads in 1.. {
             let Some(socket) = find(&mut self.sockets, key) else { return };
+            if socket.is_layered {
+                return self.read_layered(key, extent, engine, application);
+            }
             if !engine.may_read(key) {
                 socket.reading = Reading::Paused;
                 if socket.hung_up {
@@ -314,19 +338,17 @@ impl Reactor {
                 Order::Probe(key) => self.read(key, Extent::ToTheEnd, engine, application),
                 Order::Write(key) => self.write(key, engine, application),
                 Order::Read(key) => self.read_later(key),
-                Order::Shut(key) => {
-                    if let Some(socket) = find(&mut self.sockets, key) {
-                        // Whatever fails here fails the next read too.
-                        let _ = socket.stream.shut();
-                    }
-                }
-                Order::Drop(key) => self.remove(key),
+                Order::Shut(key) => self.shut(key, engine, application),
+                Order::Drop(key) => self.remove(key, application),
             }
         }
     }
 
     fn write(&mut self, key: Key<Connection>, engine: &mut Engine, application: &mut dyn Application) {
         let Some(socket) = find(&mut self.sockets, key) else { return };
+        if socket.is_layered {
+            return self.write_layered(key, engine, application);
+        }
         let written = loop {
             let written = engine.outgoing(key, |slices| {
                 let waiting = slices.iter().map(|slice| slice.len()).sum::<usize>();
@@ -343,6 +365,15 @@ impl Reactor {
             Some(Err(error)) if error.kind() == io::ErrorKind::WouldBlock => engine.sent(key, 0, true),
             Some(Err(_)) => engine.receive(key, Arrival::Failure, application),
         }
+    }
+
+    fn shut(&mut self, key: Key<Connection>, engine: &mut Engine, application: &mut dyn Application) {
+        let Some(socket) = find(&mut self.sockets, key) else { return };
+        if socket.is_layered {
+            return self.close_layer(key, engine, application);
+        }
+        // Whatever fails here fails the next read too.
+        let _ = socket.stream.shut();
     }
 
     /// There may be more to read: in the next turn.
@@ -362,10 +393,9 @@ impl Reactor {
             left -= 1;
             match self.listeners.accept(engine.now(), self.poll.registry()) {
                 None => return accepts,
-                Some(Ok(Accepted { stream, peer, proxied })) => {
+                Some(Ok(accepted)) => {
                     accepts = true;
-                    let key = if proxied { engine.accept_proxied(peer) } else { engine.accept(peer) };
-                    self.add(key, stream, engine, application);
+                    self.add(accepted, engine, application);
                 }
                 Some(Err(Failure { address, error, is_final })) => {
                     let event = Event::ListenerFailed { address, error: &error, is_final };
@@ -376,17 +406,45 @@ impl Reactor {
         accepts || (engine.can_accept() && self.listeners.are_waiting())
     }
 
-    fn add(
+    /// Takes in a connection from elsewhere, of which these bytes are read already.
+    pub(crate) fn adopt(
         &mut self,
-        key: Key<Connection>,
-        mut stream: Stream,
+        accepted: Accepted,
+        mut already_read: Vec<u8>,
         engine: &mut Engine,
         application: &mut dyn Application,
     ) {
+        let is_layered = accepted.layer.is_some();
+        let key = self.add(accepted, engine, application);
+        if is_layered {
+            self.replay(key, &already_read, engine, application);
+        } else if !already_read.is_empty() {
+            engine.receive(key, Arrival::Bytes(&mut already_read), application);
+        }
+    }
+
+    fn add(
+        &mut self,
+        accepted: Accepted,
+        engine: &mut Engine,
+        application: &mut dyn Application,
+    ) -> Key<Connection> {
+        let Accepted { mut stream, peer, proxied, layer } = accepted;
+        let key = if proxied { engine.accept_proxied(peer) } else { engine.accept(peer) };
         let index = key.index() as usize;
         if stream.register(self.poll.registry(), token(key)).is_err() {
             // Dropped at the end of the turn, like any other.
             engine.receive(key, Arrival::Failure, application);
+        }
+        let layered = layer.map(NewLayer::take).and_then(|(layer, is_https)| {
+            if is_https {
+                engine.note_https(key);
+            }
+            layer.map_err(|fault| layers::fail(key, fault, engine, application)).ok()
+        });
+        let is_layered = layered.is_some();
+        if let Some(layer) = layered {
+            self.layers.put(index, Box::new(Layered::new(layer, proxied)));
         }
         if index >= self.sockets.capacity() {
             // By an eighth, not to twice as much: most of it would stay unused.
@@ -397,13 +455,17 @@ impl Reactor {
             self.sockets.resize_with(index + 1, || None);
         }
         if let Some(slot) = self.sockets.get_mut(index) {
-            *slot = Some(Socket::new(key.generation(), stream));
+            *slot = Some(Socket::new(key.generation(), stream, is_layered));
         }
+        key
     }
 
-    fn remove(&mut self, key: Key<Connection>) {
+    fn remove(&mut self, key: Key<Connection>, application: &mut dyn Application) {
         let Some(slot) = self.sockets.get_mut(key.index() as usize) else { return };
         if let Some(mut socket) = slot.take_if(|socket| socket.generation == key.generation()) {
+            if socket.is_layered {
+                self.layers.part(key.index() as usize, &mut socket, application);
+            }
             // Closing it would do, but the documented order is this.
             let _ = socket.stream.deregister(self.poll.registry());
         }

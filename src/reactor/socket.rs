@@ -1,7 +1,7 @@
 //! The two kinds of stream that a listener accepts, as one.
 
 use std::io::{self, IoSlice, Read, Write};
-use std::net::Shutdown;
+use std::net::{self, Shutdown};
 
 use mio::event::Source;
 use mio::net::TcpStream;
@@ -10,7 +10,7 @@ use mio::net::UnixStream;
 use mio::{Interest, Registry, Token};
 
 /// A connected socket.
-pub(super) enum Stream {
+pub(crate) enum Stream {
     Tcp(TcpStream),
     #[cfg(unix)]
     Unix(UnixStream),
@@ -27,6 +27,8 @@ pub(super) struct Socket {
     /// A read may leave room in the buffer and bytes in the socket: on a Unix socket it stops where a client attached
     /// descriptors or its credentials (unix(7)), on TCP in front of a byte that was marked as urgent (tcp(7)).
     pub(super) stops_short: bool,
+    /// A layer stands between the socket and the engine.
+    pub(super) is_layered: bool,
 }
 
 /// What is known of the bytes in a socket.
@@ -53,17 +55,31 @@ fn interests() -> Interest {
 }
 
 impl Socket {
-    pub(super) fn new(generation: u32, stream: Stream) -> Self {
+    pub(super) fn new(generation: u32, stream: Stream, is_layered: bool) -> Self {
         let stops_short = match &stream {
             Stream::Tcp(_) => !TELLS_OF_URGENT,
             #[cfg(unix)]
             Stream::Unix(_) => true,
         };
-        Self { generation, stream, reading: Reading::Drained, hung_up: false, stops_short }
+        Self { generation, stream, reading: Reading::Drained, hung_up: false, stops_short, is_layered }
     }
 }
 
 impl Stream {
+    /// A socket of the program's, which may block so far.
+    pub(crate) fn from_tcp(stream: net::TcpStream) -> io::Result<Self> {
+        stream.set_nonblocking(true)?;
+        // A client that has gone already will be noticed at the first read.
+        let _ = stream.set_nodelay(true);
+        Ok(Stream::Tcp(TcpStream::from_std(stream)))
+    }
+
+    #[cfg(unix)]
+    pub(crate) fn from_unix(stream: std::os::unix::net::UnixStream) -> io::Result<Self> {
+        stream.set_nonblocking(true)?;
+        Ok(Stream::Unix(UnixStream::from_std(stream)))
+    }
+
     pub(super) fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
             Stream::Tcp(stream) => stream.read(buffer),

@@ -364,3 +364,104 @@ fn feed_leaves_ticks_out_that_find_the_server_busy() {
         assert_eq!(tick(&reader.text()), number);
     }
 }
+
+/// TLS itself is tested in `tests/tls`, with the layer of this example.
+#[test]
+fn tls() {
+    let example = Example::start_with("tls", &["127.0.0.1:0"]);
+    let mut plain = Client::connect(example.address);
+    let certificate = plain.ask("GET", "/certificate.pem", "", b"");
+    assert!(certificate.text().starts_with("-----BEGIN CERTIFICATE-----"), "{certificate:?}");
+    assert!(plain.ask("GET", "/", "", b"").text().contains("https://"));
+    let secure = example.line.split("https://").nth(1).and_then(|rest| rest.split('/').next());
+    let mut client = Client::connect(secure.and_then(|it| it.parse().ok()).expect("an address"));
+    // No TLS: an alert, or nothing, and the end.
+    client.send("GET / HTTP/1.1\r\n\r\n");
+    let answer = client.rest();
+    assert!(answer.first().is_none_or(|first| *first == 21), "{}", answer.escape_ascii());
+}
+
+/// Types, tags, HEAD; and whatever is asked, nothing outside of the folder is served.
+#[cfg(unix)]
+#[test]
+fn files() {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    let around = std::env::temp_dir().join(format!("sockjs-server-files-{}", std::process::id()));
+    let folder = around.join("folder");
+    fs::create_dir_all(folder.join("sub")).expect("a folder");
+    let large: Vec<u8> = (0..3_000_000).map(|place| (place % 253) as u8).collect();
+    for (name, content) in [
+        ("secret.txt", &b"secret"[..]),
+        ("folder/index.html", b"<h1>Hello</h1>"),
+        ("folder/sub/a b.txt", b"with a space"),
+        ("folder/.hidden", b"secret"),
+        ("folder/large.bin", &large),
+        ("folder/empty.css", b""),
+    ] {
+        fs::write(around.join(name), content).expect("a file");
+    }
+    symlink("../secret.txt", folder.join("out.txt")).expect("a link");
+    symlink("..", folder.join("up")).expect("a link");
+    symlink("index.html", folder.join("in.html")).expect("a link");
+    let mut mkfifo = Command::new("mkfifo");
+    assert!(mkfifo.arg(folder.join("pipe")).status().is_ok_and(|status| status.success()));
+
+    let example = Example::start_with("files", &[folder.to_str().expect("text")]);
+    let mut client = Client::connect(example.address);
+    for (path, kind, body) in [
+        ("/", "text/html; charset=UTF-8", &b"<h1>Hello</h1>"[..]),
+        ("/index.html?query", "text/html; charset=UTF-8", b"<h1>Hello</h1>"),
+        ("/in.html", "text/html; charset=UTF-8", b"<h1>Hello</h1>"),
+        ("/sub/a%20b.txt", "text/plain; charset=UTF-8", b"with a space"),
+        ("/%6carge.bin", "application/octet-stream", &large),
+        ("/empty.css", "text/css; charset=UTF-8", b""),
+    ] {
+        let answer = client.ask("GET", path, "", b"").expect(200);
+        assert_eq!(answer.header("Content-Type"), Some(kind), "{path}");
+        assert!(answer.body == body, "{path}");
+        let etag = answer.header("ETag").expect("a tag").to_owned();
+        let head = client.ask("HEAD", path, "", b"").expect(200);
+        assert_eq!(head.header("Content-Length"), Some(&*body.len().to_string()));
+        for list in [etag.clone(), format!("\"a\", W/{etag}"), "*".to_owned()] {
+            let known = client.ask("GET", path, &format!("If-None-Match: {list}\r\n"), b"").expect(304);
+            assert_eq!((known.header("ETag"), known.header("Content-Length")), (Some(&*etag), None));
+        }
+        client.ask("GET", path, "If-None-Match: \"another\"\r\n", b"").expect(200);
+    }
+    for path in [
+        "/../secret.txt",
+        "/sub/../../secret.txt",
+        "/%2e%2e/secret.txt",
+        "/.%2e/secret.txt",
+        "/..%2fsecret.txt",
+        "/%2e%2e%2fsecret.txt",
+        "/sub/..%5c..%5csecret.txt",
+        "/%2fetc/passwd",
+        "//etc/passwd",
+        "/out.txt",
+        "/up/secret.txt",
+        "/up/folder/index.html/",
+        "/index.html%00.txt",
+        "/.hidden",
+        "/./index.html",
+        "/pipe",
+        "/sub",
+        "/sub/",
+        "/missing",
+        "/%zz",
+        "/%",
+        "/%ff",
+        "/index.html/x",
+        "/large.bin/..",
+    ] {
+        let answer = client.ask("GET", path, "", b"").expect(404);
+        assert_eq!(answer.text(), "Not Found\n", "{path}");
+    }
+    client.ask("POST", "/index.html", "", b"x").expect(405).expect_header("Allow", "GET, HEAD");
+    let mut socket = WebSocket::raw(example.address, "/echo");
+    assert_eq!(socket.send("still here").text(), "still here");
+    drop(example);
+    fs::remove_dir_all(around).expect("it is ours");
+}

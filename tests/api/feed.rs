@@ -4,12 +4,12 @@
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc;
+use std::sync::{OnceLock, mpsc};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sockjs_server::{
-    EndpointId, EndpointOptions, Event, Handle, Handler, Overflow, Request, ServerOptions, Session,
+    EndpointId, EndpointOptions, Event, Handle, Handler, Overflow, Request, ServerOptions, Session, Transport,
 };
 
 use crate::support::frames::handshake;
@@ -18,8 +18,16 @@ use crate::support::{PATIENCE, TestServer};
 
 const READERS: usize = 100;
 
-/// Messages of the feed, 102 bytes each as a frame: twice as much as the queue of a session that is not read.
-const MESSAGES: usize = 20_000;
+/// Messages of the feed, 102 bytes each as a frame: twice as much as the queue of a session that is not read. For a
+/// measurement, `FEED_SECONDS=30 cargo test --release --test api feed -- --nocapture` has as many as that takes.
+fn messages() -> usize {
+    static COUNT: OnceLock<usize> = OnceLock::new();
+    *COUNT.get_or_init(|| {
+        let seconds = std::env::var("FEED_SECONDS").ok();
+        seconds.map_or(20_000, |seconds| 1000 * PACE * seconds.parse::<usize>().expect("a number of seconds"))
+    })
+}
+
 const LENGTH: usize = 100;
 
 /// So many messages in each millisecond.
@@ -88,7 +96,7 @@ impl Socket {
         let mut sequence = Sequence::default();
         let mut buffer = vec![0; 64 << 10];
         let mut filled = 0;
-        while sequence.next < MESSAGES {
+        while sequence.next < messages() {
             let count = self.0.read(&mut buffer[filled..]).expect("more of the feed");
             assert!(count > 0, "the server hung up at {}", sequence.next);
             filled += count;
@@ -107,26 +115,34 @@ impl Socket {
 }
 
 fn feed(handle: &Handle, endpoint: EndpointId, progress: &[AtomicUsize]) {
-    for first in (0..MESSAGES).step_by(PACE) {
+    let start = Instant::now();
+    for (round, first) in (0..messages()).step_by(PACE).enumerate() {
         for number in first..first + PACE {
             handle.publish(endpoint, "feed", format!("{number:0>LENGTH$}")).expect("room");
         }
         let slowest = || progress.iter().map(|it| it.load(Ordering::Relaxed)).min().unwrap_or(0);
-        thread::sleep(Duration::from_millis(1));
+        let next = Duration::from_millis(round as u64 + 1);
+        thread::sleep(next.saturating_sub(start.elapsed()));
         while slowest() + LEAD < first {
             thread::yield_now();
         }
     }
+    let took = start.elapsed();
+    println!("{} messages in {took:.1?}: {:.0}/s", messages(), messages() as f64 / took.as_secs_f64());
 }
 
 #[test]
 fn clients_that_do_not_read_cost_those_that_do_nothing() {
     let (told, observed) = mpsc::channel();
     let mut endpoint = None;
-    let server = TestServer::start(ServerOptions::default(), |server| {
+    // None of the waits for clients is over before the end.
+    let long = Duration::from_secs(3600);
+    let server = TestServer::start(ServerOptions::default().write_stall(long), |server| {
         let mut options = EndpointOptions::default();
         options.overflow = Overflow::Skip;
-        options.disconnect_delay = Duration::from_secs(3600);
+        options.disconnect_delay = long;
+        options.heartbeat_delay = long;
+        options.transports = options.transports.without(Transport::JsonpPolling);
         server.observe(move |event| {
             if let Event::Skipped { endpoint, messages, .. } = event {
                 assert_eq!(*endpoint, "/feed");
@@ -153,29 +169,34 @@ fn clients_that_do_not_read_cost_those_that_do_nothing() {
         feed(&server.handle, endpoint, &progress);
         threads.into_iter().map(|thread| thread.join().expect("a reader")).collect()
     });
-    assert!(read.iter().all(|sequence| (sequence.next, sequence.skipped) == (MESSAGES, 0)));
+    assert!(read.iter().all(|sequence| (sequence.next, sequence.skipped) == (messages(), 0)));
 
     let (mut skipped, mut gaps) = (0, 0);
     for socket in stalled {
         let sequence = socket.read(&AtomicUsize::new(0));
-        assert_eq!(sequence.next, MESSAGES, "delivered and skipped are what was sent");
+        assert_eq!(sequence.next, messages(), "delivered and skipped are what was sent");
         skipped += sequence.skipped;
         gaps += sequence.gaps;
     }
     for polling in &mut away {
         let mut sequence = Sequence::default();
-        while sequence.next < MESSAGES {
+        while sequence.next < messages() {
             let frame = polling.frame();
             for text in frame[2..].split('"').filter(|text| text.len() == LENGTH) {
                 sequence.take(text);
             }
         }
-        assert_eq!(sequence.next, MESSAGES, "delivered and skipped are what was sent");
-        assert!(sequence.skipped > MESSAGES / 4, "its queue is not as large as that");
+        assert_eq!(sequence.next, messages(), "delivered and skipped are what was sent");
+        assert!(sequence.skipped > messages() / 4, "its queue is not as large as that");
         skipped += sequence.skipped;
         gaps += sequence.gaps;
     }
-    assert_eq!(server.counters().skipped, skipped as u64);
+    let counters = server.counters();
+    println!(
+        "to {READERS} readers all, to 5 stalled ones {skipped} of {} skipped in {gaps} gaps",
+        5 * messages()
+    );
+    assert_eq!(counters.skipped, skipped as u64);
     let observed: Vec<_> = observed.try_iter().collect();
     assert_eq!((observed.len(), observed.iter().sum()), (gaps, skipped as u64), "once for each gap");
 }

@@ -3,7 +3,9 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod adding;
 mod building;
+mod downloads;
 mod embedding;
 mod ending;
 mod examples;
@@ -12,6 +14,8 @@ mod groups;
 mod handlers;
 mod handles;
 mod idle;
+mod later;
+mod layered;
 mod listeners;
 mod origins;
 mod pages;

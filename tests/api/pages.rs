@@ -27,7 +27,7 @@ fn answer(context: &mut Context<'_>, request: &Request<'_>, body: &[u8], news: E
             .header("Transfer-Encoding", "chunked")
             .header("Connection", "upgrade")
             .header("not a name", "x")
-            .body(body),
+            .body(body.to_vec()),
         ("GET", "/nothing") => Response::new(204).body("dropped"),
         ("GET", "/absurd") => Response::new(99),
         ("GET", "/query") => {
@@ -98,7 +98,7 @@ fn bodies_have_a_limit() {
     let mut options = ServerOptions::default();
     options.body_size = 10;
     let server = TestServer::start(options, |server| {
-        server.fallback(|_, _, body| Response::new(200).body(body));
+        server.fallback(|_, _, body| Response::new(200).body(body.to_vec()));
     });
     let mut client = Client::connect(server.address);
     assert_eq!(client.ask("POST", "/", "", b"0123456789").text(), "0123456789");

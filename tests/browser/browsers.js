@@ -27,10 +27,10 @@ async function within(time, work) {
   }
 }
 
-// Of its own, and removed with the browser. These names lead to this machine.
-function launchChromium(names = []) {
+// Of its own, and removed with the browser. These names lead to this machine; further arguments are given as they are.
+function launchChromium(names = [], more = []) {
   const rules = names.map(name => `MAP ${name} 127.0.0.1`).join(', ');
-  const args = names.length ? [...ARGUMENTS, `--host-resolver-rules=${rules}`] : ARGUMENTS;
+  const args = [...ARGUMENTS, ...more, ...(names.length ? [`--host-resolver-rules=${rules}`] : [])];
   return chromium.launch({ executablePath: CHROMIUM, args, timeout: PATIENCE });
 }
 

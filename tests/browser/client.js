@@ -9,7 +9,7 @@ const AWKWARD = [
   '\u200c\u206f\ufff0\uffff', '\u65e5\u672c', '\u{1f600}', '</script><!--', '[]', 'c[3000,"x"]', 'a+b&d=1;',
   '\ud800', '\udc00 \ud83d', '\udc00\ud800',
 ];
-const COUNT = 200;
+let COUNT = 200;
 
 const message = number =>
   number % 50 === 49 ? `${number} ${'\u20acx'.repeat(1 << 14)}` : `${number} ${AWKWARD[number % AWKWARD.length]}`;

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use sockjs_server::{EndpointOptions, Handler, Request, Response, Server, ServerOptions, Session};
+use sockjs_server::{Body, EndpointOptions, Handler, Request, Response, Server, ServerOptions, Session};
 
 use super::RUN;
 use crate::support::TestServer;
@@ -96,7 +96,7 @@ impl Files {
         let query = request.query().unwrap_or_default();
         let path = request.path();
         if let Some(script) = self.0.get(path) {
-            return Response::new(200).header("Content-Type", "application/javascript").body(&**script);
+            return Response::new(200).header("Content-Type", "application/javascript").body(script.clone());
         }
         // The server of a page can send on whatever is asked of it.
         if path == "/redirect" {
@@ -109,14 +109,14 @@ impl Files {
             return Response::new(200).header("Content-Type", "application/json").body(info.to_string());
         }
         match path {
-            "/page" => html(&page(query)),
+            "/page" => html(page(query)),
             "/login" => html("<!doctype html>").header("Set-Cookie", LOGIN),
             _ => Response::new(404),
         }
     }
 }
 
-fn html(body: &str) -> Response {
+fn html(body: impl Into<Body>) -> Response {
     Response::new(200).header("Content-Type", "text/html; charset=UTF-8").body(body)
 }
 

@@ -61,7 +61,7 @@ fn a_body_is_never_read_as_a_request() {
         server.mount_with("/friends", options, recorder().0).expect("mount");
         server.fallback(|_, request, body| match request.path() {
             "/panic" => panic!("on purpose"),
-            _ => Response::new(200).body(body),
+            _ => Response::new(200).body(body.to_vec()),
         });
     });
     let smuggled = "POST /echo/000/smuggled/xhr HTTP/1.1\r\nHost: a\r\n\r\n";

@@ -15,6 +15,7 @@ mod counts;
 mod crowds;
 mod descriptors;
 mod disconnects;
+mod downloads;
 mod flooding;
 mod large_packets;
 mod queues;

@@ -5,12 +5,14 @@
 //!   bytes make a message of up to 2 MiB, and one byte a hundred connections: what is large costs the fuzzer little.
 //! - [`world`]: plays them as the reactor would, with clients that read as much as the script lets them.
 //! - [`program`]: the application; it does in each callback what the script says next, and watches what it is told.
+//! - [`pages`]: its pages, of which some are read piece by piece, and some are answered later.
 //! - [`wire`]: reads what came out with a reader of its own.
 //!
 //! Each script is played with its bytes whole, and cut at other places within the turn, and cut with a turn for each
 //! piece. After every step what is booked is what is held. Then everything hangs up, or goes silent, and time passes:
 //! nothing may be left.
 
+pub mod pages;
 pub mod program;
 pub mod script;
 pub mod wire;

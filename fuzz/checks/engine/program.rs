@@ -6,10 +6,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use sockjs_server::collections::Key;
 use sockjs_server::engine::{
-    Application, Cause, Close, EndpointNumber, Engine, Event, JoinError, Message, Refusal, Request, Response,
-    SendError, Session,
+    Application, Cause, Close, EndpointNumber, Engine, Event, JoinError, Message, Refusal, Reply, Request,
+    Response, SendError, Session,
 };
 use sockjs_server::{Transport, engine};
+
+use super::pages::Pages;
 
 /// What the application was told, with sessions by the order in which they opened.
 #[derive(Debug, Clone, PartialEq)]
@@ -67,6 +69,7 @@ pub struct Program {
     started: BTreeSet<(EndpointNumber, String)>,
     /// Messages that were skipped, as drains and closes told.
     pub skipped: u64,
+    pub pages: Pages,
     /// A request was admitted: its session opens now, since its state is there.
     is_admitted: bool,
 }
@@ -249,6 +252,9 @@ impl Program {
                 self.terminated = true;
             }
             20..25 => self.change_groups(engine, action, key),
+            28 => self.pages.answer(engine, false),
+            29 => self.pages.answer(engine, true),
+            30 => self.pages.answer_all(engine),
             25 => self.send_from_afar(engine, key, 1),
             26 => (0..9).for_each(|_| self.send_from_afar(engine, key, 1000)),
             _ => {}
@@ -365,6 +371,9 @@ impl Application for Program {
     }
 
     fn observe(&mut self, event: &Event<'_>) {
+        if let Event::Unanswered { .. } = event {
+            self.pages.note_unanswered();
+        }
         if let Event::Request(request) = event {
             let port = request.peer().expect("all come by TCP").port();
             // A path that names a session is not shown: one that is can only be the raw WebSocket's.
@@ -374,14 +383,20 @@ impl Application for Program {
         }
     }
 
-    fn respond(&mut self, engine: &mut Engine, request: &Request<'_>, body: &[u8]) -> Response {
+    fn respond(&mut self, engine: &mut Engine, request: &Request<'_>, body: &[u8]) -> Reply {
         self.next(engine, None);
+        if request.path() != "/elsewhere" {
+            let port = request.peer().expect("all come by TCP").port();
+            let number = self.asked.get(&port).map_or(0, Vec::len) - 1;
+            return self.pages.reply(request, number, body);
+        }
         let status = [200, 204, 304, 404, 101, 999][body.len() % 6];
         Response::new(status)
             .header("X-Path", request.path())
             .header("X-Body", &String::from_utf8_lossy(body))
             .header("Content-Length", "7")
             .header("bad name", "x")
-            .body(request.method())
+            .body(request.method().to_owned())
+            .into()
     }
 }

@@ -206,7 +206,19 @@ fn request(input: &mut Input<'_>, client: usize) -> Step {
         11 => ("GET", format!("{prefix}/websocket")),
         12 => ("GET", format!("{prefix}/iframe.html")),
         13 => ("OPTIONS", format!("{prefix}/0/{session}/xhr")),
-        14 => ("POST", "/elsewhere".to_owned()),
+        14 => {
+            let paths = [
+                "/elsewhere",
+                "/read",
+                "/later",
+                "/later/read",
+                "/elsewhere",
+                "/shared",
+                "/broken",
+                "/later/broken",
+            ];
+            ("POST", paths[usize::from(flags & 7)].to_owned())
+        }
         _ => ("HEAD", format!("{prefix}/0/{session}/eventsource")),
     };
     let version = if flags & 0x38 == 0x38 { "1.0" } else { "1.1" };
@@ -220,7 +232,10 @@ fn request(input: &mut Input<'_>, client: usize) -> Step {
     if (9..12).contains(&(kind & 15)) {
         head.push_str(HANDSHAKE);
     }
+    // Answers that come later, or never, cannot be counted on.
+    let is_late = path.starts_with("/later") || path == "/broken";
     let is_plain = version == "1.1" && kind & 0x10 == 0 && matches!(kind & 15, 0 | 3 | 4 | 8 | 12..15);
+    let is_plain = is_plain && !is_late;
     // Many at once are more than what may wait for the client.
     let times = if is_plain && flags & 0x80 != 0 { 200 } else { 1 };
     let step = |wire: Vec<u8>| match is_plain {

@@ -1,6 +1,7 @@
 //! Reads what a client received, strictly, and with none of the server's code: responses one after the other, then
 //! perhaps WebSocket frames. The last may be cut off, for connections end anywhere; everything before it is whole.
 
+use super::pages::{self, LENGTH, NUMBER};
 use super::world::{Client, RESPONSE_LIMIT};
 
 #[derive(Debug, Default)]
@@ -33,6 +34,7 @@ pub fn read(client: &Client) -> Wire {
         if head.status == 100 {
             continue;
         }
+        let number = client.asked.len() - asked.len();
         let asked = asked.next();
         if head.status == 101 {
             let is_raw = asked.expect("an upgrade was asked for").is_raw_websocket;
@@ -42,8 +44,12 @@ pub fn read(client: &Client) -> Wire {
         let has_no_body = matches!(head.status, 204 | 304) || asked.is_none_or(|asked| asked.is_head);
         // A refused request is not told of: whether it was a HEAD shows in that nothing follows.
         let has_no_body = has_no_body && (asked.is_some() || rest.is_empty());
-        let body = if has_no_body { Some(Vec::new()) } else { read_body(&head, &mut rest) };
-        let Some(body) = body else { return wire };
+        let body = if has_no_body { Some((Vec::new(), true)) } else { read_body(&head, &mut rest) };
+        let Some((body, is_whole)) = body else { return wire };
+        let field = |name| head.field(name).map(|value| value.parse().expect("a number"));
+        if let (Some(claimed), Some(length), false) = (field(NUMBER), field(LENGTH), has_no_body) {
+            pages::check(number, claimed, length, &body, is_whole);
+        }
         read_frames(&head, &body, &mut wire);
         wire.answers += 1;
         if head.field("connection") == Some("close") {
@@ -88,17 +94,18 @@ fn split_at<'b>(bytes: &'b [u8], mark: &[u8]) -> Option<(&'b [u8], &'b [u8])> {
     Some((&bytes[..at], &bytes[at + mark.len()..]))
 }
 
-/// Every answer says where it ends (protocol.md, section 10). `None`: it was cut off.
-fn read_body(head: &Head, rest: &mut &[u8]) -> Option<Vec<u8>> {
+/// Every answer says where it ends (protocol.md, section 10). `None`: it was cut
+/// off. `false`: it may have been, and this is known from its chunks alone.
+fn read_body(head: &Head, rest: &mut &[u8]) -> Option<(Vec<u8>, bool)> {
     if let Some(length) = head.field("content-length") {
         assert_eq!(head.field("transfer-encoding"), None);
         let (body, behind) = rest.split_at_checked(length.parse().expect("a length"))?;
         *rest = behind;
-        return Some(body.to_vec());
+        return Some((body.to_vec(), true));
     }
     if head.field("transfer-encoding").is_none() {
         assert_eq!(head.field("connection"), Some("close"));
-        return Some(std::mem::take(rest).to_vec());
+        return Some((std::mem::take(rest).to_vec(), false));
     }
     let mut body = Vec::new();
     while let Some((size, behind)) = split_at(rest, b"\r\n") {
@@ -111,12 +118,12 @@ fn read_body(head: &Head, rest: &mut &[u8]) -> Option<Vec<u8>> {
             b""
         });
         if size == 0 {
-            return Some(body);
+            return Some((body, true));
         }
     }
     // Cut off, but what came of it counts.
     *rest = b"";
-    Some(body)
+    Some((body, false))
 }
 
 /// The frames of a receiver's response, none behind a close.

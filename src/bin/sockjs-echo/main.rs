@@ -10,10 +10,13 @@ mod output;
 use std::fs;
 use std::io;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use arguments::{Arguments, Command, QUEUED_MESSAGES};
-use sockjs_server::{Context, EndpointOptions, Event, Handle, Request, Response, Server, ServerOptions};
+use sockjs_server::{
+    Body, Context, EndpointOptions, Event, Handle, Request, Response, Server, ServerOptions,
+};
 
 /// How long stopping may take: the user, or the service manager, waits for it.
 const GRACE: Duration = Duration::from_secs(3);
@@ -85,11 +88,14 @@ fn serve(arguments: &Arguments) -> io::Result<()> {
 
 /// The page at `/`, and the client library if it is ours to serve.
 fn serve_page(server: &mut Server, client_url: &str, client_js: Option<Vec<u8>>) {
-    let page = PAGE.replace("{{CLIENT_URL}}", client_url);
+    let page: Arc<str> = PAGE.replace("{{CLIENT_URL}}", client_url).into();
+    let client_js: Option<Arc<[u8]>> = client_js.map(Arc::from);
     server.fallback(move |_: &mut Context<'_>, request: &Request<'_>, _: &[u8]| {
         let (kind, body) = match (request.path(), &client_js) {
-            ("/", _) => ("text/html; charset=UTF-8", page.as_bytes()),
-            (CLIENT_PATH, Some(script)) => ("application/javascript; charset=UTF-8", script.as_slice()),
+            ("/", _) => ("text/html; charset=UTF-8", Body::from(Arc::clone(&page))),
+            (CLIENT_PATH, Some(script)) => {
+                ("application/javascript; charset=UTF-8", Body::from(Arc::clone(script)))
+            }
             _ => {
                 return Response::new(404)
                     .header("Content-Type", "text/plain; charset=UTF-8")

@@ -1,4 +1,5 @@
 use super::*;
+use crate::engine::body::{Body, Content};
 use crate::http::{BodyDecoder, Framing};
 use crate::sockjs::Transport;
 
@@ -51,6 +52,25 @@ fn delivering(keep_alive: bool) -> Connection {
 fn last(keep_alive: bool) -> Connection {
     let mut it = streaming(keep_alive);
     assert!(it.end_response(&mut Pool::default()));
+    it
+}
+
+fn deferred() -> Connection {
+    let mut it = connection();
+    it.take_partial(0);
+    it.defer(7, Form { is_head: false, is_http11: true, keep_alive: true }, 0);
+    it
+}
+
+fn downloading(length: Option<u64>, is_http11: bool) -> Connection {
+    let mut it = connection();
+    it.take_partial(0);
+    let body = match length {
+        Some(length) => Body::sized_reader(std::io::empty(), length),
+        None => Body::reader(std::io::empty()),
+    };
+    let Content::Read(reader) = body.0 else { unreachable!("a reader") };
+    it.begin_download(Download::new(reader, is_http11, true), 0);
     it
 }
 
@@ -110,7 +130,7 @@ fn each_state_says_what_comes_next() {
     let response = |keep_alive| Following::Response { session: Some(session()), keep_alive };
     let receiver = Following::Receiver(session());
     type Row = (&'static str, fn() -> Connection, Unit, Following, [bool; 2]);
-    let table: [Row; 15] = [
+    let table: [Row; 17] = [
         ("proxied", proxied, Unit::ProxyHeader, Following::Nothing, [false, false]),
         ("first", connection, Unit::Request, Following::Nothing, [false, true]),
         ("head", in_head, Unit::Request, Following::Nothing, [false, true]),
@@ -119,6 +139,8 @@ fn each_state_says_what_comes_next() {
         ("delivering", || delivering(true), Unit::Later, Following::Nothing, [true, true]),
         ("poll", || polling(true), Unit::Later, receiver, [false, false]),
         ("stream", || streaming(true), Unit::Later, receiver, [false, false]),
+        ("deferred", deferred, Unit::Later, Following::Nothing, [false, false]),
+        ("download", || downloading(None, true), Unit::Later, Following::NextPiece, [true, true]),
         ("last", || last(true), Unit::Later, response(true), [true, true]),
         ("last of all", || last(false), Unit::Later, response(false), [true, true]),
         ("websocket", websocket, Unit::Frame, receiver, [false, true]),
@@ -186,6 +208,54 @@ fn a_response_that_is_disowned_ends_as_any_other() {
     it.disown();
     assert_eq!(it.session(), None);
     assert_eq!(it.last_byte_left(), Following::Response { session: None, keep_alive: true });
+}
+
+#[test]
+fn a_request_waits_for_one_answer() {
+    let mut it = deferred();
+    let form = Form { is_head: false, is_http11: true, keep_alive: true };
+    assert_eq!(it.deferred(), Some((7, form)));
+    assert_eq!(it.end_deferral(), Some((7, form)));
+    assert_eq!((it.deferred(), it.end_deferral()), (None, None));
+    assert_eq!(it.next_unit(), Unit::Request);
+    for make in [connection, || polling(true), || downloading(None, true), closing, gone] {
+        let mut it = make();
+        let before = it.progress();
+        assert_eq!(it.end_deferral(), None);
+        assert_eq!(it.progress(), before, "nothing has changed");
+    }
+}
+
+#[test]
+fn pieces_of_a_body_are_framed_as_its_end_wants_it() {
+    let mut pool = Pool::default();
+    for (length, is_http11, wire) in [
+        (Some(6), true, "piece!"),
+        (Some(6), false, "piece!"),
+        (None, true, "5\r\npiece\r\n1\r\n!\r\n0\r\n\r\n"),
+        (None, false, "piece!"),
+    ] {
+        let mut it = downloading(length, is_http11);
+        assert!(it.footprint().output > 0);
+        it.write_piece(b"piece", &mut pool);
+        it.write_piece(b"", &mut pool);
+        it.write_piece(b"!", &mut pool);
+        assert!(it.end_download(&mut pool).is_some_and(Reader::close));
+        assert_eq!(it.outbox.as_slice(), Some(wire.as_bytes()));
+        assert_eq!(it.last_byte_left(), Following::Response { session: None, keep_alive: true });
+        it.write_piece(b"more", &mut pool);
+        assert!(it.end_download(&mut pool).is_none() && it.take_reader().is_none());
+        assert_eq!(it.outbox.len(), wire.len(), "it has ended");
+    }
+}
+
+#[test]
+fn a_download_that_is_cut_off_hands_its_reader_back() {
+    let mut it = downloading(Some(6), true);
+    assert!(it.take_reader().is_some());
+    assert!(it.take_reader().is_none());
+    assert!(it.fail(false));
+    assert_eq!(it.footprint(), Footprint::default());
 }
 
 #[test]

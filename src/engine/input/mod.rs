@@ -73,8 +73,10 @@ impl Engine {
         let Some(connection) = self.connections.get(key) else { return };
         let decoder =
             if let Reading::Frames { decoder, .. } = connection.reading() { decoder.buffered() } else { 0 };
-        // The units of a connection that is postponed are whole, and wait for the next turn only.
-        if connection.is_postponed || connection.inbox.len() + decoder == 0 {
+        // The units of a connection that is postponed are whole, and wait for the next turn only; but behind a download they wait
+        // for its end.
+        let waits_for_turn = connection.is_postponed && !connection.is_downloading();
+        if waits_for_turn || connection.inbox.len() + decoder == 0 {
             return;
         }
         match connection.reading() {

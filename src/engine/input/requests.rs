@@ -31,6 +31,15 @@ impl Engine {
         }
     }
 
+    /// How many of these bytes, the next of a connection, belong to the PROXY header with which it must begin: what follows them
+    /// is not for the engine yet, but for a layer in front of it. `None`: all of them do, and more are to come; or they are no such
+    /// header, and the engine refuses them.
+    pub fn end_of_proxy_header(&self, key: Key<Connection>, bytes: &[u8]) -> Option<usize> {
+        let inbox = &self.connections.get(key)?.inbox;
+        let (_, length) = http::proxy::parse(&[inbox, bytes].concat()).ok()??;
+        length.checked_sub(inbox.len())
+    }
+
     /// Reads a request, as far as it has arrived.
     pub(super) fn consume_request(
         &mut self,

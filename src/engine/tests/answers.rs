@@ -115,6 +115,19 @@ fn errors_of_an_endpoint() {
     expect(request, "400 Bad Request", &fields, "");
 }
 
+/// Clients take the entropy for their random numbers.
+#[test]
+fn entropy_of_an_endpoint() {
+    let entropy = || {
+        let answered = answer(&mut World::new(echo), "GET /e/info HTTP/1.1");
+        let (_, number) = answered.split_once("\"entropy\":").expect("it is told");
+        let number: String = number.chars().take_while(char::is_ascii_digit).collect();
+        number.parse::<u32>().expect("of 32 bits")
+    };
+    let first = entropy();
+    assert!((0..10).any(|_| entropy() != first));
+}
+
 /// A cookie that is none, or could break a line, is not handed back.
 #[test]
 fn cookies_for_balancers() {

@@ -2,7 +2,7 @@
 
 use super::world::{FIRST, Moment, World, echo};
 use crate::collections::Key;
-use crate::engine::{Cause, Close, Connection, EndpointOptions, SendError, ServerOptions, Session};
+use crate::engine::{Cause, Close, Connection, EndpointOptions, Engine, SendError, ServerOptions, Session};
 
 fn small() -> ServerOptions {
     ServerOptions { buffered_bytes: 1 << 20, ..ServerOptions::default() }
@@ -25,21 +25,27 @@ fn an_unfinished_body_beyond_the_bound_is_refused_and_its_neighbour_goes_on() {
     world.finish();
 }
 
-/// A closed session keeps its reason until its client has come for it, beside the account.
+/// A closed session keeps its reason until its client has come for it: that is booked, and cut where there is no room.
 #[test]
-fn a_reason_is_kept_as_far_as_a_close_frame_has_room_for_it() {
-    let mut world = World::new(|engine, key, moment| {
+fn a_reason_is_booked_and_cut_only_where_there_is_no_room() {
+    fn closing<const LENGTH: usize>(engine: &mut Engine, key: Key<Session>, moment: Moment<'_>) {
         if let Moment::Open = moment {
-            engine.close(key, 4000, &"é".repeat(1 << 20));
+            engine.close(key, 4000, &"é".repeat(LENGTH));
         }
-    });
-    let (first, second) = (world.connect(), world.connect());
-    world.post(first, "s/xhr", "");
-    world.post(second, "s/xhr", "");
-    world.take_body(first);
-    assert_eq!(world.take_body(second), format!("c[4000,\"{}\"]\n", "é".repeat(61)));
-    world.pass(6_000);
-    world.finish();
+    }
+    for (close, told) in [(closing::<5000> as fn(&mut _, _, Moment<'_>), 5000), (closing::<500_000>, 61)] {
+        let mut world = World::build(small(), EndpointOptions::default(), close);
+        let (first, second) = (world.connect(), world.connect());
+        world.post(first, "s/xhr", "");
+        world.take_body(first);
+        let beyond_a_sessions_own = if told > 61 { 2 * told } else { 0 };
+        assert_eq!(world.engine.counters().buffered, beyond_a_sessions_own, "for later receivers");
+        world.post(second, "s/xhr", "");
+        assert_eq!(world.take_body(second), format!("c[4000,\"{}\"]\n", "é".repeat(told)));
+        world.pass(6_000);
+        assert_eq!(world.engine.counters().buffered, 0);
+        world.finish();
+    }
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod interleavings;
 mod leaving;
 mod memory;
 mod overflow;
+mod pages;
 mod races;
 mod random;
 mod relief;

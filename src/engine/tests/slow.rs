@@ -342,3 +342,32 @@ fn a_backlog_of_broadcasts_does_not_close_who_reads() {
     world.flush();
     assert_eq!(world.engine.open_count(FIRST), 10);
 }
+
+/// Answers that were pipelined in front of it are stuck: the client of this stream, or WebSocket, is given up when no byte was
+/// taken for `write_stall`. Where its session has another receiver nothing else would end it.
+#[test]
+fn a_receiver_behind_answers_that_are_stuck_has_their_time() {
+    for (method, path) in [("POST", "000/s/xhr_streaming"), ("GET", "000/t/eventsource")] {
+        let mut world = World::new(echo);
+        let first = world.connect();
+        world.send(first, format!("{method} /e/{path} HTTP/1.1\r\nHost: h\r\n\r\n"));
+        let stuck = world.connect();
+        world.blocked.insert(stuck);
+        world.send(stuck, "GET /e HTTP/1.1\r\nHost: h\r\n\r\n");
+        world.pass(1000);
+        world.send(stuck, format!("{method} /e/{path} HTTP/1.1\r\nHost: h\r\n\r\n"));
+        world.pass(28_999);
+        assert!(!world.ended.contains(&stuck), "{path}");
+        world.pass(1);
+        assert!(world.ended.contains(&stuck), "{path}");
+        world.finish();
+    }
+    let mut world = World::new(echo);
+    let stuck = world.connect();
+    world.blocked.insert(stuck);
+    world.send(stuck, "GET /e HTTP/1.1\r\nHost: h\r\n\r\n");
+    world.send(stuck, World::handshake("websocket"));
+    world.pass(30_000);
+    assert_eq!(world.heard(), ["0 open", "0 close 1002 Unresponsive"]);
+    world.finish();
+}

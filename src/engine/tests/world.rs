@@ -6,7 +6,7 @@ use crate::collections::Key;
 use crate::engine::TimeSource;
 use crate::engine::{
     Application, Arrival, Close, Connection, EndpointNumber, EndpointOptions, Engine, Event, ManualClock,
-    Message, Order, Refusal, Request, Response, SendError, ServerOptions, Session,
+    Message, Order, Refusal, Reply, Request, Response, SendError, ServerOptions, Session, Ticket,
 };
 
 /// The endpoint that was mounted first.
@@ -42,15 +42,19 @@ pub(super) struct Recorder {
     pub(super) shown: Vec<String>,
     /// How the handlers refuse every session, if they do.
     pub(super) refuse: fn() -> Option<Refusal>,
+    /// What a page is answered if it has no size, and the requests that wait for their answers.
+    pub(super) reply: fn(&mut Engine, &Request<'_>, &mut Vec<Ticket>) -> Reply,
+    pub(super) tickets: Vec<Ticket>,
     clock: ManualClock,
     behaviours: Vec<Behaviour>,
 }
 
 impl Recorder {
     fn new(behaviour: Behaviour, clock: ManualClock) -> Self {
-        let (log, names, work, page, refusals, shown) = Default::default();
-        let behaviours = vec![behaviour];
-        Self { log, names, work, page, skipped: 0, refusals, shown, refuse: || None, clock, behaviours }
+        let (log, names, work, page, refusals, shown, tickets) = Default::default();
+        let reply = |_: &mut Engine, _: &Request<'_>, _: &mut Vec<Ticket>| Response::new(404).into();
+        let (skipped, refuse, behaviours) = (0, || None, vec![behaviour]);
+        Self { log, names, work, page, skipped, refusals, shown, refuse, reply, tickets, clock, behaviours }
     }
 
     fn hear(&mut self, engine: &mut Engine, key: Key<Session>, what: String, moment: Moment<'_>) {
@@ -112,11 +116,11 @@ impl Application for Recorder {
             self.refusals.push(*status);
         }
     }
-    fn respond(&mut self, _: &mut Engine, request: &Request<'_>, _: &[u8]) -> Response {
+    fn respond(&mut self, engine: &mut Engine, request: &Request<'_>, _: &[u8]) -> Reply {
         self.shown.push(format!("{} {}", request.method(), request.path()));
         match self.page {
-            0 => Response::new(404),
-            length => Response::new(200).body(vec![b'p'; length]),
+            0 => (self.reply)(engine, request, &mut self.tickets),
+            length => Response::new(200).body(vec![b'p'; length]).into(),
         }
     }
 }

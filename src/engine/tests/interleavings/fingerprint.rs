@@ -65,6 +65,8 @@ pub(super) fn connection(engine: &Engine, key: Key<Connection>) -> u64 {
         Writing::Poll(poll) => hash(poll.keep_alive),
         Writing::Stream(stream) => hash((stream.left, stream.keep_alive)),
         Writing::Frames(socket) => hash(discriminant(&socket.ping)),
+        Writing::Deferred { form, .. } => hash(format!("{form:?}")),
+        Writing::Download(download) => hash((format!("{:?}", download.end), download.keep_alive)),
         Writing::Idle | Writing::Abandoned | Writing::Closing | Writing::Shut | Writing::Gone => 0,
     };
     let stall = match connection.pace.flow {

@@ -1,0 +1,78 @@
+//! TLS in the process: `https://` and `wss://` on one port, and a second, plain listener beside it. `layer.rs` is all that
+//! is TLS.
+//!
+//! `cargo run --example tls [ADDRESS [PLAIN_ADDRESS [CERTIFICATE KEY]]]`
+//!
+//! CERTIFICATE and KEY are files in PEM. Without them a certificate for `localhost` is made on the spot, for a try; the
+//! plain listener hands it out:
+//!
+//! ```text
+//! curl -o certificate.pem http://127.0.0.1:8081/certificate.pem
+//! curl --cacert certificate.pem https://localhost:8443/
+//! ```
+
+mod layer;
+
+use layer::Tls;
+use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use sockjs_server::{Event, LayerError, ListenerOptions, Request, Response, Server, ServerOptions, Session};
+
+const PAGE: &str = r#"<!DOCTYPE html>
+<title>Echo</title>
+<script src="https://cdn.jsdelivr.net/npm/sockjs-client@1/dist/sockjs.min.js"></script>
+<script>
+  const sock = new SockJS("/echo");
+  sock.onopen = () => sock.send("hello from " + location.protocol);
+  sock.onmessage = (event) => document.body.append(event.data);
+</script>
+"#;
+
+/// A certificate of its own, and its text for clients that are to trust it.
+fn made_on_the_spot() -> Result<(Tls, String), LayerError> {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned(), "127.0.0.1".to_owned()])?;
+    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));
+    Ok((Tls::new(vec![made.cert.der().clone()], key)?, made.cert.pem()))
+}
+
+fn answer(request: &Request<'_>, certificate: &str) -> Response {
+    match request.path() {
+        // A browser that was given the address alone comes by http.
+        "/" if !request.is_https() => {
+            let hint =
+                "The page is at https://, on the other port. Its certificate is at /certificate.pem.\n";
+            Response::new(200).header("Content-Type", "text/plain; charset=UTF-8").body(hint)
+        }
+        "/" => Response::new(200).header("Content-Type", "text/html; charset=UTF-8").body(PAGE),
+        "/certificate.pem" => {
+            Response::new(200).header("Content-Type", "application/x-pem-file").body(certificate.to_owned())
+        }
+        _ => Response::new(404),
+    }
+}
+
+fn main() -> Result<(), LayerError> {
+    let mut arguments = std::env::args().skip(1);
+    let address = arguments.next().unwrap_or("127.0.0.1:8443".to_owned());
+    let plain = arguments.next().unwrap_or("127.0.0.1:8081".to_owned());
+    let (tls, certificate) = match (arguments.next(), arguments.next()) {
+        (Some(certificate), Some(key)) => {
+            (Tls::from_files(&certificate, &key)?, std::fs::read_to_string(&certificate)?)
+        }
+        _ => made_on_the_spot()?,
+    };
+
+    let mut server = Server::new(ServerOptions::default())?;
+    server.mount("/echo", |session: &mut Session<'_>, text: &str| {
+        let _ = session.send(text);
+    })?;
+    server.fallback(move |_, request, _| answer(request, &certificate));
+    server.observe(|event| {
+        if let Event::LayerFailed { peer, error } = event {
+            eprintln!("no TLS with {peer:?}: {error}");
+        }
+    });
+    let plain = server.listen(plain)?;
+    let secure = server.listen_with(address, ListenerOptions::default().layers(tls))?;
+    println!("Listening on http://{plain}/ and https://{secure}/");
+    Ok(server.run()?)
+}
