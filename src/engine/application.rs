@@ -362,3 +362,24 @@ pub(super) fn is_the_programs(name: &str) -> bool {
     let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     !name.is_empty() && name.bytes().all(is_token) && !reserved.iter().any(|it| name.eq_ignore_ascii_case(it))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A 401 says what is asked for, and a 405 what is allowed, or it is another status.
+    #[test]
+    fn a_status_that_requires_a_field_has_it() {
+        let status =
+            |status, field: &str, value: &str| Response::new(status).header(field, value).valid().status;
+        assert_eq!(Response::new(401).valid().status, 403);
+        assert_eq!(status(401, "www-authenticate", "Bearer"), 401);
+        assert_eq!(status(401, "WWW-Authenticate", " "), 403);
+        assert_eq!(status(401, "Allow", "GET"), 403);
+        assert_eq!(Response::new(405).valid().status, 403);
+        assert_eq!(status(405, "Allow", ""), 405);
+        // The server does not send this field for a program, so that it is missing.
+        assert_eq!(status(426, "Upgrade", "websocket"), 403);
+        assert_eq!(Response::new(205).body("x").valid().body.length(), Some(0));
+    }
+}

@@ -264,6 +264,36 @@ mod tests {
         assert_eq!(ByteQueue::default().slices().count(), 0);
     }
 
+    /// Pieces that others hold count by their places in the list alone.
+    #[test]
+    fn the_list_of_pieces_is_part_of_the_footprint() {
+        const COUNT: usize = 100;
+        let mut pool = Pool::default();
+        let mut queue = ByteQueue::default();
+        let mut budget = Budget::new(1 << 20);
+        let shared = budget.share(vec![b'x'; WORTH_SHARING]);
+        (0..COUNT).for_each(|_| queue.push_shared(&shared, &mut pool));
+        let places = COUNT * size_of::<Piece>();
+        let footprint = queue.footprint();
+        assert!((places + size_of::<Pieces>()..3 * places).contains(&footprint), "{footprint}");
+    }
+
+    #[test]
+    fn pieces_that_have_left_are_in_no_footprint() {
+        let mut pool = Pool::default();
+        let mut queue = ByteQueue::default();
+        let mut budget = Budget::new(1 << 20);
+        let shared = budget.share(vec![b'x'; WORTH_SHARING]);
+        for _ in 0..10 {
+            queue.write(&mut pool, |out| out.extend_from_slice(&[b'y'; 3000]));
+            queue.push_shared(&shared, &mut pool);
+        }
+        let before = queue.footprint();
+        queue.advance(queue.len() - 1, &mut pool);
+        assert_eq!(flat(&queue), b"x");
+        assert!(queue.footprint() + 9 * 3000 <= before, "{} of {before}", queue.footprint());
+    }
+
     #[test]
     fn small_shared_pieces_are_copied_and_large_ones_referenced() {
         let mut pool = Pool::default();

@@ -122,4 +122,19 @@ mod tests {
         clients.leave(ip("192.0.2.1"));
         assert_eq!(clients.connections.capacity(), 0);
     }
+
+    /// Shrinking costs time: it is worth that where most of the table is empty.
+    #[test]
+    fn the_table_keeps_its_room_until_an_eighth_of_it_is_left() {
+        let address = |number: usize| IpAddr::V4((number as u32).into());
+        let mut clients = Clients::new(Some(1), &[]);
+        let count = 16 * KEPT;
+        assert!((0..count).all(|number| clients.enter(address(number))));
+        let room = clients.connections.capacity();
+        (room / 4..count).for_each(|number| clients.leave(address(number)));
+        // Entries that were removed may count as taken.
+        assert!(clients.connections.capacity() > room / 4 * 3);
+        (0..room / 4).for_each(|number| clients.leave(address(number)));
+        assert!(clients.connections.capacity() <= 4 * KEPT);
+    }
 }

@@ -141,3 +141,20 @@ const ENDPOINT: usize = 2048;
 
 /// What a connection or a session costs beside itself: its slot, its timer's node, its socket, its place in a table.
 const OVERHEAD: usize = 128;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_refusal_is_in_the_total_once() {
+        let mut refused = Refusals { not_admitted: 7, too_many: 11, ..Refusals::default() };
+        for (status, count) in [(400, 1), (413, 2), (408, 3), (503, 5)] {
+            (0..count).for_each(|_| refused.count(status));
+        }
+        let Refusals { malformed, too_large, too_slow, not_admitted, overloaded, too_many } = refused;
+        let counted = (malformed, too_large, too_slow, not_admitted, overloaded, too_many);
+        assert_eq!(counted, (1, 2, 3, 7, 5, 11));
+        assert_eq!(refused.total(), 29);
+    }
+}

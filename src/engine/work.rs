@@ -172,10 +172,23 @@ mod tests {
     }
 
     #[test]
+    fn a_flush_goes_on_in_the_next_turn_where_two_turns_are_full() {
+        let mut work = Work::default();
+        for _ in 0..2 * TURN / WRITE {
+            assert!(!work.is_overdone());
+            work.note_write();
+        }
+        assert!(work.is_overdone());
+        work.begin_turn();
+        assert!(!work.is_overdone());
+    }
+
+    #[test]
     fn every_kind_of_work_ends_the_turn() {
         for (note, cost) in [
             (Work::note_unit as fn(&mut Work), UNIT),
             (Work::note_message, 1),
+            (|work: &mut Work| work.note_memberships(3), 3),
             (Work::note_end, END),
             (Work::note_write, WRITE),
             (|work| work.note_piece(0), PIECE),

@@ -180,3 +180,18 @@ fn a_thousand_groups_and_a_hundred_thousand_members() {
     assert_eq!(groups.count_members("0"), 99_999);
     assert_eq!(groups.audit_groups(|session| session != 0), Ok(()));
 }
+
+/// The bound is not below what it bounds, nor far above.
+#[test]
+fn the_bound_of_memory_is_near_what_it_is_for() {
+    let most = |groups, sessions, groups_per_session| {
+        let options = EndpointOptions { groups, sessions, groups_per_session, ..EndpointOptions::default() };
+        most_memory(&options) - most_memory(&EndpointOptions { groups: 0, sessions: 0, ..options })
+    };
+    let name = EndpointOptions::default().group_name_length;
+    let group = size_of::<Group>() + name;
+    assert!((group..group + 512).contains(&most(1, 0, 1)));
+    let of_session = size_of::<Member>() + size_of::<Membership>();
+    assert!((of_session..of_session + 128).contains(&most(0, 1, 1)));
+    assert!((size_of::<Membership>()..128).contains(&(most(0, 1, 2) - most(0, 1, 1))));
+}

@@ -1,6 +1,7 @@
 //! Races and waits, with a made-up clock: every test says exactly what happens when.
 
 mod admission;
+mod answers;
 mod groups;
 mod interleavings;
 mod leaving;
@@ -10,6 +11,7 @@ mod pages;
 mod races;
 mod random;
 mod relief;
+mod room;
 mod round_trip;
 mod shares;
 mod slow;

@@ -265,3 +265,37 @@ fn delivered_and_skipped_are_what_was_sent() {
         world.finish();
     }
 }
+
+/// Handlers whose sessions have drained may send much: each of them is told, but a flush goes between two of them.
+#[test]
+fn a_flush_goes_between_two_drains_that_cause_much() {
+    let options = EndpointOptions { send_queue: 150_000, ..skipping() };
+    let mut world = World::with(options, |engine, key, moment| {
+        if let Moment::Drain = moment {
+            for _ in 0..2 {
+                engine.send(key, &"x".repeat(70_000)).expect("its client reads");
+            }
+        }
+    });
+    let sockets: Vec<_> = (0..3).map(|_| world.websocket("websocket")).collect();
+    world.heard();
+    world.blocked.extend(&sockets);
+    for _ in 0..20 {
+        world.engine.broadcast(FIRST, &"x".repeat(20_000), None);
+        world.flush();
+    }
+    world.blocked.clear();
+    for socket in &sockets {
+        world.engine.writable(*socket);
+    }
+    world.flush();
+    for told in 0..3 {
+        world.engine.begin_turn(&mut world.handlers);
+        world.engine.advance(0, &mut world.handlers);
+        assert_eq!(world.heard().len(), 1, "the drain number {told} is the only one of its turn");
+        world.carry_out();
+    }
+    world.pass(1000);
+    assert_eq!(world.heard(), [""; 0]);
+    world.finish();
+}

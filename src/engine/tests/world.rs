@@ -38,6 +38,8 @@ pub(super) struct Recorder {
     pub(super) page: usize,
     /// The statuses and close codes of refusals, as the observer hears them.
     pub(super) refusals: Vec<u16>,
+    /// The methods and paths of requests, as `admit` and `respond` are shown them.
+    pub(super) shown: Vec<String>,
     /// How the handlers refuse every session, if they do.
     pub(super) refuse: fn() -> Option<Refusal>,
     /// What a page is answered if it has no size, and the requests that wait for their answers.
@@ -49,10 +51,10 @@ pub(super) struct Recorder {
 
 impl Recorder {
     fn new(behaviour: Behaviour, clock: ManualClock) -> Self {
-        let (log, names, work, page, refusals, tickets) = Default::default();
+        let (log, names, work, page, refusals, shown, tickets) = Default::default();
         let reply = |_: &mut Engine, _: &Request<'_>, _: &mut Vec<Ticket>| Response::new(404).into();
-        let (refuse, behaviours) = (|| None, vec![behaviour]);
-        Self { log, names, work, page, skipped: 0, refusals, refuse, reply, tickets, clock, behaviours }
+        let (skipped, refuse, behaviours) = (0, || None, vec![behaviour]);
+        Self { log, names, work, page, skipped, refusals, shown, refuse, reply, tickets, clock, behaviours }
     }
 
     fn hear(&mut self, engine: &mut Engine, key: Key<Session>, what: String, moment: Moment<'_>) {
@@ -77,7 +79,8 @@ impl Recorder {
 }
 
 impl Application for Recorder {
-    fn admit(&mut self, _: EndpointNumber, _: &Request<'_>) -> Result<(), Refusal> {
+    fn admit(&mut self, _: EndpointNumber, request: &Request<'_>) -> Result<(), Refusal> {
+        self.shown.push(format!("{} {}", request.method(), request.path()));
         (self.refuse)().map_or(Ok(()), Err)
     }
     fn opened(&mut self, engine: &mut Engine, key: Key<Session>, _: &Request<'_>) {
@@ -114,6 +117,7 @@ impl Application for Recorder {
         }
     }
     fn respond(&mut self, engine: &mut Engine, request: &Request<'_>, _: &[u8]) -> Reply {
+        self.shown.push(format!("{} {}", request.method(), request.path()));
         match self.page {
             0 => (self.reply)(engine, request, &mut self.tickets),
             length => Response::new(200).body(vec![b'p'; length]).into(),
