@@ -43,6 +43,10 @@ pub struct Client {
     was_hungry: bool,
     /// The server ended its side.
     shut: bool,
+    /// The server dropped the connection while the client was there.
+    cut_off: bool,
+    /// It did so where an answer may find no room: others do not read, and the server has little memory.
+    had_no_room: bool,
     /// How many requests it wrote, as long as it wrote nothing else.
     questions: usize,
     wrote_other: bool,
@@ -68,7 +72,8 @@ impl Client {
     /// How many answers it must have had: it only asked what can be answered at once, and read all of it, though it may
     /// have hung up behind its last question.
     pub fn answers_due(&self) -> Option<usize> {
-        (!self.wrote_other && !self.was_hungry && !self.was_reset).then_some(self.questions)
+        let asked_well = !self.wrote_other && !self.was_hungry && !self.was_reset;
+        (asked_well && !self.had_no_room).then_some(self.questions)
     }
 
     /// What it received, but for what is random there; and but for the invitations to send a body, which nobody gets
@@ -208,8 +213,8 @@ impl<'s> World<'s> {
             Step::Send(client, bytes) => self.send(*client, bytes, None),
             Step::HangUp(client) => {
                 let Some(socket) = self.clients.get_mut(*client) else { return };
-                (socket.hung_up, socket.left) = (true, true);
-                self.network.finish(self.sockets[*client]);
+                socket.left = true;
+                self.hang_up(*client);
                 self.take_events();
             }
             Step::Reset(client) => self.reset(*client),
@@ -294,6 +299,14 @@ impl<'s> World<'s> {
             self.turn = Turn::Begun;
             self.network.begin_turn(&mut self.engine, &mut self.program);
         }
+    }
+
+    fn hang_up(&mut self, client: usize) {
+        let (socket, client) = (self.sockets[client], &mut self.clients[client]);
+        let was_dropped = self.network.is_dropped(socket) && !self.network.was_shut(socket);
+        client.cut_off |= was_dropped && !client.hung_up;
+        client.hung_up = true;
+        self.network.finish(socket);
     }
 
     fn reset(&mut self, client: usize) {
@@ -438,8 +451,7 @@ impl<'s> World<'s> {
             if self.script.goes_silent {
                 self.feed(client, Some(0));
             } else {
-                self.clients[client].hung_up = true;
-                self.network.finish(self.sockets[client]);
+                self.hang_up(client);
                 self.take_events();
                 self.feed(client, None);
             }
@@ -471,6 +483,7 @@ impl<'s> World<'s> {
         for (client, socket) in self.clients.iter_mut().zip(&self.sockets) {
             client.received = self.network.received(*socket).to_vec();
             client.shut = self.network.was_shut(*socket);
+            client.had_no_room = client.cut_off && self.script.is_poor;
         }
         let written = self.clients.iter().map(|client| client.received.len() as u64).sum::<u64>();
         assert_eq!(counters.bytes_out, written);
