@@ -212,10 +212,10 @@ impl Engine {
 
     pub(super) fn notify_all(&mut self, application: &mut dyn Application) {
         while !self.is_flush_due()
-            && !self.turn.work.is_done()
+            && !self.turn.work.are_notices_done()
             && let Some(notice) = self.queues.notices.pop_front()
         {
-            self.turn.work.note_end();
+            let before = self.turn.work.begin_notice();
             match notice {
                 Notice::Accepted(peer) => application.observe(&Event::Accepted { peer }),
                 Notice::Refused(peer, status) => application.observe(&Event::Refused { peer, status }),
@@ -224,6 +224,7 @@ impl Engine {
                 Notice::Panicked => application.observe(&Event::Panicked { session: None }),
                 Notice::Group(number, key) => self.notify_group(number, key, application),
             }
+            self.turn.work.end_notice(before);
         }
         self.time.read();
     }

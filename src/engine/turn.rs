@@ -287,8 +287,8 @@ impl Engine {
     /// Whether this turn has nothing more to frame, to tell or to send.
     pub(super) fn is_settled(&self) -> bool {
         let is_sent = self.queues.unsent.is_empty() && self.queues.unflushed.is_empty();
-        let is_told =
-            (self.queues.notices.is_empty() || self.turn.work.is_done()) && !self.has_room_for_waiting();
+        let is_told = (self.queues.notices.is_empty() || self.turn.work.are_notices_done())
+            && !self.has_room_for_waiting();
         let is_told = is_told && !self.can_resume_downloads();
         is_sent && is_told && self.queues.second_receivers.is_empty() && self.queues.orders.is_empty()
     }

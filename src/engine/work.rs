@@ -16,6 +16,10 @@ const SHARE: u64 = 9 << 10;
 /// commands: clients that cause much in every turn must not hold up the end of others, nor a shutdown.
 const ENDS: u64 = TURN / 8;
 
+/// The part of it for ends of sessions and other notices: those that are left over from many turns leave room in each for
+/// input that was left over too, and for what arrives.
+const NOTICES: u64 = TURN / 4;
+
 /// A request, a message or a control frame that is dealt with.
 const UNIT: u64 = 32;
 
@@ -58,6 +62,8 @@ pub(super) enum Flush {
 #[derive(Default)]
 pub(super) struct Work {
     done: u64,
+    /// The part of it that notices caused.
+    noticed: u64,
     /// Units of the connection at hand.
     units: u64,
     /// How much may be done when its share is used up.
@@ -95,6 +101,23 @@ impl Work {
     /// A session's end was told, a wait was over, or a command was carried out.
     pub(super) fn note_end(&mut self) {
         self.done += END;
+    }
+
+    /// A notice is told. Returns the work before it, for [`Work::end_notice`].
+    pub(super) fn begin_notice(&mut self) -> u64 {
+        let before = self.done;
+        self.note_end();
+        before
+    }
+
+    /// It was told, and all that it caused was queued.
+    pub(super) fn end_notice(&mut self, before: u64) {
+        self.noticed += self.done - before;
+    }
+
+    /// Whether the rest of the notices must wait for the next turn.
+    pub(super) fn are_notices_done(&self) -> bool {
+        self.noticed >= NOTICES || self.is_done()
     }
 
     /// Something was written to a socket.

@@ -533,13 +533,47 @@ fn rule_12_14_ends_are_told_in_as_many_turns_as_they_need() {
     let caused = world.engine.counters().messages_out - before;
     assert!(caused <= 200_000 + SESSIONS as u64, "{caused} messages in one turn");
     assert!(world.engine.is_pending(), "the next turn does not sleep");
-    for _ in 0..20 {
+    for _ in 0..80 {
         world.engine.begin_turn(&mut world.handlers);
         world.flush();
     }
     assert_eq!(world.heard().len(), 1000);
     let for_each = |socket: &Key<Connection>| world.received(*socket).matches("left").count();
     assert!(sockets[1000..].iter().all(|socket| for_each(socket) == 1000));
+}
+
+/// Ends that are told in many turns do not hold up the message of another client until the last of them.
+#[test]
+fn rule_12_14_ends_that_are_left_over_leave_room_for_a_neighbour() {
+    const SESSIONS: usize = 2000;
+    let mut world = World::new(|engine, _, moment| {
+        if let Moment::Close = moment {
+            engine.broadcast(FIRST, "left", None);
+        }
+    });
+    let sockets: Vec<_> = (0..SESSIONS).map(|_| world.websocket("websocket")).collect();
+    let neighbours: Vec<_> = (0..3).map(|_| world.websocket("websocket")).collect();
+    world.heard();
+    world.engine.begin_turn(&mut world.handlers);
+    for socket in &sockets[..1000] {
+        world.engine.receive(*socket, Arrival::End, &mut world.handlers);
+    }
+    for neighbour in &neighbours {
+        world.receive(*neighbour, World::frame(1, b"here"));
+    }
+    let mut turns = 0;
+    let mut before = 0;
+    let mut answered = 0;
+    while answered < neighbours.len() {
+        turns += 1;
+        world.engine.advance(0, &mut world.handlers);
+        world.carry_out();
+        world.begin_turn();
+        let heard = world.heard();
+        answered += heard.iter().filter(|heard| heard.ends_with("message here")).count();
+        before += heard.len();
+    }
+    assert!(turns <= 4, "the neighbours are heard in turn {turns}, behind {before} ends");
 }
 
 /// Clients that cause much in every turn do not hold up the waits of others, nor the program's commands.
