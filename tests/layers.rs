@@ -115,7 +115,7 @@ fn no_floor_uses_one_above() {
 }
 
 /// The files of the engine, lowest first: each calls methods of itself and of those in front of it.
-const ENGINE: [&str; 44] = [
+const ENGINE: [&str; 45] = [
     "time",
     "entropy",
     "clients",
@@ -133,6 +133,7 @@ const ENGINE: [&str; 44] = [
     "session",
     "reading",
     "writing",
+    "connection/websocket",
     "connection",
     "groups",
     "endpoint",

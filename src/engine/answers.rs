@@ -218,11 +218,12 @@ impl Engine {
         session: Key<Session>,
         left: &str,
     ) {
-        self.buffers.scratch.clear();
-        let head = label.head(&mut self.buffers.scratch, exchange, status, &self.endpoints, &self.time.date);
+        self.memory.buffers.scratch.clear();
+        let head =
+            label.head(&mut self.memory.buffers.scratch, exchange, status, &self.endpoints, &self.time.date);
         end_answer(head, exchange, status, body);
         if let Some(connection) = self.connections.get_mut(exchange.key) {
-            connection.begin_delivery(session, &self.buffers.scratch, exchange.keep_alive);
+            connection.begin_delivery(session, &self.memory.buffers.scratch, exchange.keep_alive);
         }
         self.keep_rest(exchange.key, left);
     }

@@ -35,7 +35,7 @@ impl Engine {
         mut messages: Messages<'m>,
         application: &mut dyn Application,
     ) -> &'m str {
-        let mut decoded = std::mem::take(&mut self.buffers.decoded);
+        let mut decoded = std::mem::take(&mut self.memory.buffers.decoded);
         while self.is_open(key)
             && let Some(text) = messages.next(&mut decoded)
         {
@@ -47,7 +47,7 @@ impl Engine {
             }
         }
         if decoded.capacity() <= DECODED_KEPT {
-            self.buffers.decoded = decoded;
+            self.memory.buffers.decoded = decoded;
         }
         if self.is_open(key) { messages.left() } else { "" }
     }

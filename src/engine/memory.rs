@@ -3,7 +3,7 @@
 use super::Engine;
 use super::budget::{Budget, Footprint, Purpose};
 use super::connection::Connection;
-use super::pool::Pool;
+use super::pool::{Buffers, Pool};
 use super::session::{Close, Session};
 use crate::websocket::close::{REASON_LIMIT, truncate_reason};
 
@@ -11,6 +11,7 @@ use crate::websocket::close::{REASON_LIMIT, truncate_reason};
 pub(super) struct Memory {
     pub(super) budget: Budget,
     pub(super) pool: Pool,
+    pub(super) buffers: Buffers,
     /// No connection is known to take nothing, so that none can make room before the next flush.
     pub(super) nothing_to_evict: bool,
 }
@@ -18,7 +19,12 @@ pub(super) struct Memory {
 impl Memory {
     /// An account of so many bytes at most.
     pub(super) fn new(limit: usize) -> Self {
-        Self { budget: Budget::new(limit), pool: Pool::default(), nothing_to_evict: false }
+        Self {
+            budget: Budget::new(limit),
+            pool: Pool::default(),
+            buffers: Buffers::default(),
+            nothing_to_evict: false,
+        }
     }
 
     /// Books what a connection holds now, in place of what was booked for it before.

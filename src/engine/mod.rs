@@ -38,7 +38,7 @@
 //! | `app_timers` | the timers of the application |
 //! | `memory`, `queues`, `counters` | the account of memory with the spare buffers; deferred work; figures |
 //! | `reply`, `application`, `admission`, `endpoint` | answers now or later; the interface of the handlers; refusals; one mounted service |
-//! | `connection`, `reading`, `writing` | a connection: its two halves, and the rules that couple them |
+//! | `connection`, `reading`, `writing` | a connection: its two halves, and the rules that couple them; in `connection/websocket` its pings |
 //! | `session` | a session |
 //! | `source`, `pace`, `body`, `byte_queue`, `in_layer` | their parts: where input comes from, how the client reads, bodies, queued bytes, a layer below |
 //! | `clients` | how many connections each client has, and which addresses are trusted proxies |
@@ -115,7 +115,6 @@ use clients::Clients;
 use endpoint::{Endpoint, Endpoints};
 use entropy::Entropy;
 use memory::Memory;
-use pool::Buffers;
 use queues::Queues;
 use time::Time;
 use work::Turn;
@@ -132,7 +131,6 @@ pub struct Engine {
     queues: Queues,
     turn: Turn,
     memory: Memory,
-    buffers: Buffers,
     counters: Counters,
     entropy: Entropy,
 }
@@ -159,7 +157,6 @@ impl Engine {
             queues: Queues::default(),
             turn: Turn::default(),
             memory: Memory::new(options.buffered_bytes),
-            buffers: Buffers::default(),
             counters: Counters::default(),
             entropy: Entropy::default(),
             options,

@@ -38,8 +38,8 @@ impl Engine {
                 let form = exchange.form().for_body(status, &body);
                 let last = Exchange { keep_alive: form.keep_alive, ..*exchange };
                 let label = Label { content_type: None, ..self.error_label(exchange) };
-                self.buffers.scratch.clear();
-                let scratch = &mut self.buffers.scratch;
+                self.memory.buffers.scratch.clear();
+                let scratch = &mut self.memory.buffers.scratch;
                 let head = label.head(scratch, &last, status, &self.endpoints, &self.time.date);
                 add_fields(head, &headers, label);
                 self.send_page(exchange.key, form, status, body);
@@ -56,8 +56,8 @@ impl Engine {
             return self.discard_body(body);
         }
         let form = form.for_body(status, &body);
-        self.buffers.scratch.clear();
-        let head = ResponseHead::new(&mut self.buffers.scratch, status, &self.time.date);
+        self.memory.buffers.scratch.clear();
+        let head = ResponseHead::new(&mut self.memory.buffers.scratch, status, &self.time.date);
         add_fields(connection_field(head, form), &headers, Label::TEXT);
         self.send_page(key, form, status, body);
     }
@@ -111,8 +111,8 @@ impl Engine {
 
     /// Answers a request outside of every endpoint with this status, and its customary words as the body.
     pub(super) fn answer_page_error(&mut self, key: Key<Connection>, form: Form, status: u16) {
-        self.buffers.scratch.clear();
-        let head = ResponseHead::new(&mut self.buffers.scratch, status, &self.time.date);
+        self.memory.buffers.scratch.clear();
+        let head = ResponseHead::new(&mut self.memory.buffers.scratch, status, &self.time.date);
         connection_field(head.header("Content-Type", PLAIN_TEXT), form).leave_open();
         self.send_page(key, form, status, http::reason_phrase(status).into());
     }
@@ -134,7 +134,7 @@ impl Engine {
 
     /// Puts an answer into the outbox whose head, but for its framing, is in the scratch buffer; or begins to.
     fn send_page(&mut self, key: Key<Connection>, form: Form, status: u16, body: Body) {
-        if !self.can_answer(key, self.buffers.scratch.len()) {
+        if !self.can_answer(key, self.memory.buffers.scratch.len()) {
             return self.discard_body(body);
         }
         let Some(connection) = self.connections.get_mut(key) else { return };
@@ -143,8 +143,8 @@ impl Engine {
         let length = body.length();
         let small = length.filter(|length| !is_worth_sharing(*length as usize)).unwrap_or(0);
         let has_content = !(form.is_head || matches!(status, 204 | 304));
-        connection.outbox.write_long(self.buffers.scratch.len() + small as usize, pool, |out| {
-            out.extend_from_slice(&self.buffers.scratch);
+        connection.outbox.write_long(self.memory.buffers.scratch.len() + small as usize, pool, |out| {
+            out.extend_from_slice(&self.memory.buffers.scratch);
             match length {
                 _ if matches!(status, 204 | 304) => out.extend_from_slice(b"\r\n"),
                 Some(length) => write_long_content_length(out, length),
@@ -183,7 +183,7 @@ impl Engine {
             return self.wait_for_memory(key);
         }
         let began = self.time.read();
-        let mut room = std::mem::take(&mut self.buffers.piece);
+        let mut room = std::mem::take(&mut self.memory.buffers.piece);
         room.resize(PIECE, 0);
         let read = self.connections.get_mut(key).and_then(|connection| {
             let peer = connection.peer();
@@ -209,7 +209,7 @@ impl Engine {
             }
             None => {}
         }
-        self.buffers.piece = room;
+        self.memory.buffers.piece = room;
         self.book_connection(key);
     }
 

@@ -32,11 +32,11 @@ impl Engine {
         }
         let Some(connection) = self.connections.get_mut(exchange.key) else { return };
         if transport.is_polling() {
-            self.buffers.scratch.clear();
+            self.memory.buffers.scratch.clear();
             label
-                .head(&mut self.buffers.scratch, exchange, 200, &self.endpoints, &self.time.date)
+                .head(&mut self.memory.buffers.scratch, exchange, 200, &self.endpoints, &self.time.date)
                 .leave_open();
-            let head = Box::from(self.buffers.scratch.as_slice());
+            let head = Box::from(self.memory.buffers.scratch.as_slice());
             let keep_alive = exchange.keep_alive;
             connection.begin_poll(Poll { session, transport, head, callback, keep_alive });
             return self.book_connection(exchange.key);
@@ -44,20 +44,20 @@ impl Engine {
         let chunked = exchange.is_http11();
         // A stream of HTTP/1.0 ends with its connection.
         let exchange = Exchange { keep_alive: exchange.keep_alive && chunked, ..*exchange };
-        self.buffers.scratch.clear();
+        self.memory.buffers.scratch.clear();
         let endpoint = label.endpoint.and_then(|number| self.endpoints.of(number));
         let is_open_to_host = endpoint.is_none_or(|endpoint| endpoint.origins.is_empty());
         let limit = endpoint.map_or(0, |endpoint| endpoint.options.response_limit);
         let callback = callback.as_ref().map_or("", Callback::as_str);
-        transport.prelude(callback, is_open_to_host, &mut self.buffers.scratch);
-        connection.outbox.write_long(self.buffers.scratch.len(), &mut self.memory.pool, |out| {
+        transport.prelude(callback, is_open_to_host, &mut self.memory.buffers.scratch);
+        connection.outbox.write_long(self.memory.buffers.scratch.len(), &mut self.memory.pool, |out| {
             let head = label.head(out, &exchange, 200, &self.endpoints, &self.time.date);
             if chunked {
                 head.chunked();
-                http::write_chunk(out, &[&self.buffers.scratch]);
+                http::write_chunk(out, &[&self.memory.buffers.scratch]);
             } else {
                 head.end();
-                out.extend_from_slice(&self.buffers.scratch);
+                out.extend_from_slice(&self.memory.buffers.scratch);
             }
         });
         let keep_alive = exchange.keep_alive;

@@ -30,7 +30,7 @@ impl Engine {
         let Some(decoder) = connection.decoder_mut() else { return Step::Keep(0) };
         let mut decoder = std::mem::take(decoder);
         let (raw, limit) = self.format_of(session);
-        let step = match decoder.decode(input, limit, &mut self.buffers.assembly) {
+        let step = match decoder.decode(input, limit, &mut self.memory.buffers.assembly) {
             Ok((0, Event::NeedMore)) => Step::Keep(input.len()),
             Ok((used, event)) => {
                 // Control frames cost work too; the messages of a data frame are counted where they are told.
@@ -51,7 +51,7 @@ impl Engine {
                 Step::Keep(0)
             }
         };
-        decoder.reclaim(&mut self.buffers.assembly, kept_assembly(&self.options));
+        decoder.reclaim(&mut self.memory.buffers.assembly, kept_assembly(&self.options));
         let now = self.time.now();
         let Some(connection) = self.connections.get_mut(key) else { return step };
         if let Some(place) = connection.decoder_mut() {

@@ -105,7 +105,7 @@ fn a_message_that_is_thrown_away_leaves_no_memory_behind() {
     world.send(socket, vec![b'x'; 60_000]);
     world.send(socket, vec![b'x'; 40_000]);
     world.send(socket, World::frame(0, b""));
-    assert!(world.engine.buffers.assembly.is_none());
+    assert!(world.engine.memory.buffers.assembly.is_none());
     assert_eq!(world.engine.counters().buffered, 0);
     world.finish();
 }
