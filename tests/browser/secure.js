@@ -1,9 +1,9 @@
 // Chromium against this server over TLS:
 //
-//     node secure.js SECURE_URL SPKI LIBRARY
+//     node secure.js SECURE_URL SPKI LIBRARY COUNT
 //
 // SECURE_URL is the server, whose endpoints include `/echo` and `/close`; SPKI the hash of its public key, which the browser is
-// told to accept; LIBRARY the client. 1,000 echoes over every transport, from a page of another origin, and `wss` without a client.
+// told to accept; LIBRARY the client. COUNT echoes over every transport, from a page of another origin, and `wss` without a client.
 
 'use strict';
 
@@ -12,7 +12,7 @@ const { PATIENCE, within, launchChromium } = require('./browsers.js');
 const { startPages } = require('./servers.js');
 const transports = require('./transports.js');
 
-const COUNT = 1000;
+const COUNT = Number(process.argv[5]);
 const RUN = 165_000;
 
 // Binary messages of all sizes up to a mebibyte, there and back.
