@@ -117,7 +117,7 @@ impl ByteQueue {
         }
     }
 
-    /// Appends bytes that nobody else has: large ones without a copy, unless much of their memory is unused.
+    /// Appends bytes that this queue alone holds: large ones without a copy, unless much of their memory is unused.
     pub(super) fn push_owned(&mut self, bytes: Vec<u8>, pool: &mut Pool) {
         if moves(&bytes) {
             self.push_piece(Piece::Owned(bytes));

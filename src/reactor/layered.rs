@@ -244,7 +244,7 @@ impl Layered {
         Ok(Progress { sent, blocked: count < total || plain == 0 })
     }
 
-    /// Writes what waits.
+    /// Writes the wire bytes that wait.
     pub(super) fn flush(&mut self, write: impl FnMut(&[u8]) -> io::Result<usize>) -> io::Result<Progress> {
         let waiting = self.unsent.bytes.get(self.unsent.taken..).unwrap_or_default();
         let (length, written) = (waiting.len(), write_once(waiting, write)?);

@@ -57,16 +57,7 @@ impl Layers {
 
 impl Layers {
     pub(super) fn put(&mut self, index: usize, layered: Box<Layered>) {
-        if index >= self.layers.capacity() {
-            let missing = index + 1 - self.layers.len();
-            self.layers.reserve_exact(missing.max(self.layers.len() / 8));
-        }
-        if index >= self.layers.len() {
-            self.layers.resize_with(index + 1, || None);
-        }
-        if let Some(slot) = self.layers.get_mut(index) {
-            *slot = Some(layered);
-        }
+        super::put(&mut self.layers, index, layered);
     }
 
     /// The socket of this connection is about to be closed.

@@ -446,17 +446,7 @@ impl Reactor {
         if let Some(layer) = layered {
             self.layers.put(index, Box::new(Layered::new(layer, proxied)));
         }
-        if index >= self.sockets.capacity() {
-            // By an eighth, not to twice as much: most of it would stay unused.
-            let missing = index + 1 - self.sockets.len();
-            self.sockets.reserve_exact(missing.max(self.sockets.len() / 8));
-        }
-        if index >= self.sockets.len() {
-            self.sockets.resize_with(index + 1, || None);
-        }
-        if let Some(slot) = self.sockets.get_mut(index) {
-            *slot = Some(Socket::new(key.generation(), stream, is_layered));
-        }
+        put(&mut self.sockets, index, Socket::new(key.generation(), stream, is_layered));
         key
     }
 
@@ -489,6 +479,21 @@ impl Reactor {
 
 fn token(key: Key<Connection>) -> Token {
     Token((key.generation() as usize) << INDEX_BITS | key.index() as usize)
+}
+
+/// Puts a value into the slot of this index.
+fn put<T>(slots: &mut Vec<Option<T>>, index: usize, value: T) {
+    if index >= slots.capacity() {
+        // By an eighth, not to twice as much: most of it would stay unused.
+        let missing = index + 1 - slots.len();
+        slots.reserve_exact(missing.max(slots.len() / 8));
+    }
+    if index >= slots.len() {
+        slots.resize_with(index + 1, || None);
+    }
+    if let Some(slot) = slots.get_mut(index) {
+        *slot = Some(value);
+    }
 }
 
 fn find(sockets: &mut [Option<Socket>], key: Key<Connection>) -> Option<&mut Socket> {

@@ -210,7 +210,7 @@ impl Peer {
         }
     }
 
-    /// Posts what waits, when the last messages were answered.
+    /// Posts the messages that wait, when the last messages were answered.
     fn post(&mut self, network: &mut Loopback) {
         let is_busy = self.lines.iter().any(|line| line.role == Role::Sender && line.stage != Stage::Idle);
         if is_busy || self.unsent.is_empty() {
