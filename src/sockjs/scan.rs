@@ -134,10 +134,25 @@ pub(super) fn copy_replacing<'t, S: Set>(
     text: &'t [u8],
     replace: impl Fn(&'t [u8]) -> (Written, &'t [u8]),
 ) {
+    let near = skip_clean::<S>(text);
+    if !near.iter().any(|&byte| S::contains(byte)) {
+        return out.extend_from_slice(text);
+    }
     out.reserve(text.len());
+    out.extend_from_slice(text.get(..text.len() - near.len()).unwrap_or_default());
+    replace_words::<S>(out, near, replace);
+}
+
+/// The same for a text with bytes of the set near its front.
+#[inline]
+fn replace_words<'t, S: Set>(
+    out: &mut Vec<u8>,
+    text: &'t [u8],
+    replace: impl Fn(&'t [u8]) -> (Written, &'t [u8]),
+) {
     let mut page = [0; PAGE];
     let mut used = 0;
-    let mut rest = copy_clean::<S>(out, text);
+    let mut rest = text;
     while !rest.is_empty() {
         if used > PAGE - BLOCK {
             out.extend_from_slice(page.get(..used).unwrap_or_default());
