@@ -118,7 +118,8 @@
 //! From the ground up, each floor using only those below it: `collections` (slab, lists, table, timer wheel); `http`,
 //! `websocket` and `sockjs`, the pure protocols; `engine`, the whole server without a socket or a clock; `layer`, what may
 //! stand between sockets and engine; two drivers for the engine, `reactor`, the only room with sockets, and `loopback`, whose
-//! sockets are buffers; and on top what this page documents.
+//! sockets are buffers; and on top what this page documents, with `host` below both kinds of servers: handlers, commands, and the
+//! stages of the end are theirs in common.
 #![forbid(unsafe_code, unused_must_use)]
 #![deny(missing_docs, unreachable_pub)]
 
@@ -139,6 +140,7 @@ pub mod websocket;
 mod containment;
 mod handle;
 mod handler;
+mod host;
 mod incoming;
 mod layer;
 mod mailbox;
@@ -159,10 +161,11 @@ pub use engine::{
 };
 pub use handle::{Handle, HandleError, Pending};
 pub use handler::{Context, Endpoint, EndpointId, Handler, Session, handler_fn};
+pub use host::{MountError, Report};
 pub use http::{Network, NetworkError};
 pub use incoming::Incoming;
 pub use layer::{Layer, LayerError, LayerFactory, PLAIN_AT_ONCE, Received};
-pub use server::{ListenerOptions, MountError, Preamble, Report, Server};
+pub use server::{ListenerOptions, Preamble, Server};
 pub use sockjs::{Transport, Transports};
 
 /// The README's snippets compile as they stand.
