@@ -103,7 +103,7 @@
 //!   [`Received`], [`SendError`] and [`Transport`] may get cases. They are `#[non_exhaustive]`: a `match` has an arm `_`.
 //! - [`Handler`], [`Layer`] and [`LayerFactory`] may get methods with a default.
 //! - [`Refusal`], [`OptionError`], [`NetworkError`], [`Response`], [`Body`], [`Reply`], [`Request`],
-//!   the ids and [`Ticket`] are opaque.
+//!   the ids, [`Ticket`] and the types of [`simulation`] are opaque.
 //!
 //! All of it is listed in `tests/surface/list.txt`, and a test compares the list with the code.
 //!
