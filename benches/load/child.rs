@@ -34,14 +34,14 @@ impl Child {
         Self::start(&["secure".into(), certificate.chain.clone(), certificate.key.clone()])
     }
 
-    /// The floor.
-    pub(crate) fn floor(duty: Duty) -> io::Result<Self> {
+    /// The floor, which moves at most `buffer` bytes at once.
+    pub(crate) fn floor(duty: Duty, buffer: usize) -> io::Result<Self> {
         let (name, request, response) = match duty {
             Duty::Echo => ("echo", 0, 0),
             Duty::Answer { request, response } => ("answer", request, response),
             Duty::Spread { request, response } => ("spread", request, response),
         };
-        Self::start(&[name.into(), request.to_string(), response.to_string()])
+        Self::start(&[name.into(), buffer.to_string(), request.to_string(), response.to_string()])
     }
 
     fn start(role: &[String]) -> io::Result<Self> {
@@ -114,16 +114,16 @@ pub(crate) fn serve(role: &[String]) -> io::Result<()> {
     });
     let ready = |address: SocketAddr| println!("{}", address.port());
     let size = |index: usize| role.get(index).and_then(|size| size.parse().ok()).unwrap_or(0);
-    let (request, response) = (size(1), size(2));
+    let (buffer, request, response) = (size(1), size(2), size(3));
     match role.first().map(String::as_str) {
         Some("server") => server::run(None, ready),
         Some("secure") => {
             let text = |index: usize| role.get(index).cloned().unwrap_or_default();
             server::run(Some(&Certificate { chain: text(1), key: text(2) }), ready)
         }
-        Some("echo") => floor::run(Duty::Echo, ready),
-        Some("answer") => floor::run(Duty::Answer { request, response }, ready),
-        Some("spread") => floor::run(Duty::Spread { request, response }, ready),
+        Some("echo") => floor::run(Duty::Echo, buffer, ready),
+        Some("answer") => floor::run(Duty::Answer { request, response }, buffer, ready),
+        Some("spread") => floor::run(Duty::Spread { request, response }, buffer, ready),
         _ => Err(io::Error::other(format!("no role: {role:?}"))),
     }
 }

@@ -12,7 +12,10 @@ use mio::{Events, Interest, Poll, Token};
 const LISTENER: Token = Token(usize::MAX);
 
 /// As large as the server's.
-const BUFFER: usize = 64 << 10;
+pub(crate) const BUFFER: usize = 64 << 10;
+
+/// What serves messages of 1 MiB best.
+pub(crate) const LARGE_BUFFER: usize = 1 << 20;
 
 /// What is done with what was read.
 #[derive(Clone, Copy)]
@@ -43,15 +46,15 @@ struct Floor {
     duty: Duty,
 }
 
-/// Serves until the process ends; says on which port when it begins.
-pub(crate) fn run(duty: Duty, ready: impl FnOnce(SocketAddr)) -> io::Result<()> {
+/// Serves until the process ends, with at most `buffer` bytes at once; says on which port when it begins.
+pub(crate) fn run(duty: Duty, buffer: usize, ready: impl FnOnce(SocketAddr)) -> io::Result<()> {
     let poll = Poll::new()?;
     let mut listener = TcpListener::bind("127.0.0.1:0".parse().map_err(io::Error::other)?)?;
     poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
     ready(listener.local_addr()?);
     let mut floor = Floor { poll, listener, clients: Vec::new(), free: Vec::new(), duty };
     let mut events = Events::with_capacity(1024);
-    let mut buffer = vec![0; BUFFER];
+    let mut buffer = vec![0; buffer];
     loop {
         floor.poll.poll(&mut events, None)?;
         for event in &events {

@@ -16,6 +16,7 @@
 //! large on virtual machines. On one core it is a switch between processes, so that ratios are stricter.
 
 mod child;
+mod echo;
 mod floor;
 mod idle;
 mod lanes;

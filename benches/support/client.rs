@@ -285,15 +285,30 @@ pub fn server_frame(opcode: Opcode, payload: &[u8]) -> Vec<u8> {
 
 /// A text of letters and spaces; a JSON string of it has two bytes more.
 pub fn text(size: usize) -> String {
-    "the quick brown fox jumps over a lazy dog ".chars().cycle().take(size).collect()
+    cycled("the quick brown fox jumps over a lazy dog ", size)
 }
 
-/// The JSON string of [`text`].
+/// A pattern again and again, and spaces where a character of several bytes would be one too many.
+pub fn cycled(pattern: &str, size: usize) -> String {
+    let mut text = String::new();
+    for character in pattern.chars().cycle() {
+        if text.len() + character.len_utf8() > size {
+            break;
+        }
+        text.push(character);
+    }
+    while text.len() < size {
+        text.push(' ');
+    }
+    text
+}
+
+/// The JSON string of a text, as browsers and the server write it.
 pub fn json(text: &str) -> Vec<u8> {
-    format!("\"{text}\"").into_bytes()
+    serde_json::Value::from(text).to_string().into_bytes()
 }
 
 /// The payload of a client that sends one message.
 pub fn payload(text: &str) -> Vec<u8> {
-    format!("[\"{text}\"]").into_bytes()
+    [b"[", &*json(text), b"]"].concat()
 }
