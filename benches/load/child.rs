@@ -146,7 +146,7 @@ pub(crate) fn take_core(one: bool) -> io::Result<()> {
     pin(0, Core::First)
 }
 
-/// Binds a process to a core; 0 is this one.
+/// Binds a process to a core; 0 is the thread that calls, and those that it starts.
 fn pin(process: u32, core: Core) -> io::Result<()> {
     let number = match core {
         Core::First => 0,
@@ -158,6 +158,19 @@ fn pin(process: u32, core: Core) -> io::Result<()> {
         libc::CPU_SET(number, &mut cores);
         libc::sched_setaffinity(process as libc::pid_t, size_of_val(&cores), &raw const cores) != 0
     };
+    if failed { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// Moves a thread of a server to the client's core, where it gives way: there it takes none of the server's time.
+pub(crate) fn leave_core() -> io::Result<()> {
+    pin(0, Core::First)?;
+    give_way()
+}
+
+/// From now on this thread runs when the others of its core have nothing to do, or nearly so.
+pub(crate) fn give_way() -> io::Result<()> {
+    // SAFETY: no memory is involved; 0 is the thread that calls.
+    let failed = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, 10) != 0 };
     if failed { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 

@@ -16,14 +16,18 @@
 //! large on virtual machines. On one core it is a switch between processes, so that ratios are stricter.
 
 mod child;
+mod crowds;
 mod echo;
+mod floods;
 mod floor;
 mod idle;
 mod lanes;
 mod measure;
+mod quiet;
 mod secure;
 mod server;
 mod settings;
+mod tails;
 
 #[path = "../support/client.rs"]
 mod client;

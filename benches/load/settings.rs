@@ -14,6 +14,7 @@ use crate::idle;
 use crate::lanes::{Crowd, Fan, Lane, Pipe, TwoWay, Visit};
 use crate::measure::{Contestant, Effort, Target, compete};
 use crate::secure::{Certificate, Secure};
+use crate::tails;
 
 /// A message as people write them.
 const SIZE: usize = 125;
@@ -34,7 +35,7 @@ pub(crate) struct Setting {
     pub(crate) run: Run,
 }
 
-type Run = Box<dyn Fn(&str, Effort) -> io::Result<()>>;
+pub(crate) type Run = Box<dyn Fn(&str, Effort) -> io::Result<()>>;
 
 /// All of them, in the order in which they run.
 pub(crate) fn all() -> Vec<Setting> {
@@ -73,6 +74,7 @@ pub(crate) fn all() -> Vec<Setting> {
         "idle, xhr-streaming".into(),
         Box::new(|name, effort| idle_sessions(name, "xhr_streaming", 700.0, effort)),
     );
+    settings.extend(tails::all());
     settings
 }
 
