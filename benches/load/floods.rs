@@ -94,6 +94,13 @@ impl Pipes {
         let pipes = connections.into_iter().enumerate().map(open).collect::<io::Result<_>>()?;
         Ok(Self { poll, events: Events::with_capacity(1024), pipes, buffer: vec![0; 256 << 10] })
     }
+
+    /// So many replies are owed for what is sent at once.
+    pub(crate) fn set_depth(&mut self, depth: usize) {
+        for pipe in &mut self.pipes {
+            pipe.depth = depth;
+        }
+    }
 }
 
 impl Flood for Pipes {

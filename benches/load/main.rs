@@ -5,7 +5,7 @@
 //! A wrong echo fails the run; a target that is missed does not, for machines differ. Linux only.
 //!
 //! ```text
-//! cargo bench --bench load                    everything: about two minutes
+//! cargo bench --bench load                    everything: under four minutes
 //! cargo bench --bench load -- idle greeting   settings whose names hold one of these
 //! cargo bench --bench load -- --quick         a few seconds: does all of it work?
 //! cargo bench --bench load -- --one-core      client and servers share a core
@@ -20,9 +20,11 @@ mod crowds;
 mod echo;
 mod floods;
 mod floor;
+mod handles;
 mod idle;
 mod lanes;
 mod measure;
+mod producers;
 mod quiet;
 mod secure;
 mod server;

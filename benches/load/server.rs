@@ -3,18 +3,12 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::thread;
 use std::time::Duration;
 
-use sockjs_server::{
-    Close, EndpointId, EndpointOptions, Handle, HandleError, Handler, Overflow, Request, Server, Session,
-};
+use sockjs_server::{Close, EndpointOptions, Handler, Overflow, Request, Server, Session};
 
-use crate::child;
+use crate::producers::{NOTICE, Producers};
 use crate::secure::Certificate;
-
-/// What a program says when it says something by itself.
-pub(crate) const NOTICE: &str = "one of us has left..";
 
 /// Serves until the process ends, through TLS if it has a certificate; says on which port when it begins.
 pub(crate) fn run(certificate: Option<&Certificate>, ready: impl FnOnce(SocketAddr)) -> io::Result<()> {
@@ -35,31 +29,18 @@ pub(crate) fn run(certificate: Option<&Certificate>, ready: impl FnOnce(SocketAd
     };
     let everybody = server.mount_with("/broadcast", options.clone(), broadcast(1))?;
     server.mount_with("/broadcast4", options.clone(), broadcast(4))?;
-    server.mount_with("/group", options.clone(), Group)?;
+    let members = server.mount_with("/group", options.clone(), Group)?;
     server.mount_with("/chat", options.clone(), Chat)?;
     let skipping = options.clone().send_queue(1 << 20).overflow(Overflow::Skip);
     server.mount_with("/skip", skipping, broadcast(1))?;
     server.mount_with("/brief", options.clone().disconnect_delay(Duration::from_millis(250)), Echo)?;
-    let handle = server.handle();
-    server.mount_with("/produce", options, move |_: &mut Session<'_>, text: &str| {
-        let (handle, count) = (handle.clone(), text.parse().expect("a count"));
-        thread::spawn(move || produce(&handle, everybody, count));
-    })?;
+    let producers = Producers { handle: server.handle(), everybody, members };
+    server.mount_with("/produce", options, producers)?;
     ready(match certificate {
         None => server.listen("127.0.0.1:0")?,
         Some(certificate) => certificate.listen(&mut server)?,
     });
     server.run()
-}
-
-/// Broadcasts from a thread that is not the server's.
-fn produce(handle: &Handle, everybody: EndpointId<()>, count: usize) {
-    child::leave_core().expect("another core");
-    for _ in 0..count {
-        while handle.broadcast(everybody, NOTICE) == Err(HandleError::Busy) {
-            thread::yield_now();
-        }
-    }
 }
 
 /// Tells all when one of them has left.

@@ -10,6 +10,7 @@ use crate::client::{
 };
 use crate::echo::{Echo, FLOOR, RAW, SOCKJS};
 use crate::floor::{self, Duty};
+use crate::handles;
 use crate::idle;
 use crate::lanes::{Crowd, Fan, Lane, Pipe, TwoWay, Visit};
 use crate::measure::{Contestant, Effort, Target, compete};
@@ -75,6 +76,7 @@ pub(crate) fn all() -> Vec<Setting> {
         Box::new(|name, effort| idle_sessions(name, "xhr_streaming", 700.0, effort)),
     );
     settings.extend(tails::all());
+    settings.extend(handles::all());
     settings
 }
 

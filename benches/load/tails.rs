@@ -11,10 +11,10 @@ use crate::crowds::{Abandoned, Leaving, Produced};
 use crate::echo::{Echo, SOCKJS};
 use crate::floods::{Flood, Once, Paced, Pipes};
 use crate::floor::BUFFER;
-use crate::lanes::{Fan, Visit};
+use crate::lanes::{Fan, Lane, Visit};
 use crate::measure::Effort;
+use crate::producers::{NOTICE, Order, Target};
 use crate::quiet::{Goal, Scene, watch};
-use crate::server::NOTICE;
 use crate::settings::{Run, Setting};
 
 /// A quiet client's message.
@@ -139,7 +139,7 @@ fn stopped(child: &Child, _: usize) -> io::Result<Box<dyn Flood>> {
     };
     // More than the buffers of both sockets and the server's queue hold.
     for _ in 0..1_000 {
-        crate::lanes::Lane::exchange(&mut lane)?;
+        lane.exchange()?;
     }
     Ok(Box::new(Paced { lane, every: Duration::ZERO }))
 }
@@ -152,8 +152,9 @@ fn leaving(child: &Child, divisor: usize) -> io::Result<Box<dyn Flood>> {
 
 fn handle(child: &Child, divisor: usize) -> io::Result<Box<dyn Flood>> {
     let count = 5_000 / divisor;
+    let order = Order { target: Target::Everybody, threads: 1, count, every: Duration::ZERO };
     Ok(Box::new(Once(Produced {
-        trigger: client_frame(Opcode::Text, count.to_string().as_bytes()),
+        trigger: client_frame(Opcode::Text, order.text().as_bytes()),
         sender: Connection::upgrade(child.address, "/produce/websocket")?,
         receivers: crowd(child, "/broadcast", 1_000 / divisor)?,
         message: Reply::Frames(json(NOTICE)),

@@ -131,6 +131,20 @@ impl Connection {
         Ok(self.stream)
     }
 
+    /// The payload of the next WebSocket message.
+    pub fn message(&mut self) -> io::Result<&[u8]> {
+        loop {
+            if let Some((header, length)) = frame_header(&self.buffer[self.start..self.end])?
+                && self.end - self.start >= header + length
+            {
+                let start = self.start + header;
+                self.start = start + length;
+                return Ok(&self.buffer[start..self.start]);
+            }
+            self.fill()?;
+        }
+    }
+
     fn fill(&mut self) -> io::Result<()> {
         if self.start == self.end {
             (self.start, self.end) = (0, 0);
