@@ -167,7 +167,7 @@ pub(crate) fn leave_core() -> io::Result<()> {
     give_way()
 }
 
-/// From now on this thread runs when the others of its core have nothing to do, or nearly so.
+/// From now on the calling thread gives way to others of its core.
 pub(crate) fn give_way() -> io::Result<()> {
     // SAFETY: no memory is involved; 0 is the thread that calls.
     let failed = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, 10) != 0 };

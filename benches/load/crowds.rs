@@ -1,4 +1,5 @@
-//! What crowds do: they open sessions and forget them, leave all at once, and get what a program's thread has to say.
+//! Crowds: clients that open sessions and forget them, that leave at the same time, or that get the messages of a thread of
+//! the program.
 
 use std::io;
 use std::sync::atomic::AtomicBool;

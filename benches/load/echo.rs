@@ -9,10 +9,10 @@ use crate::client::{Connection, Reply, client_frame, json, payload, server_frame
 use crate::floor::Duty;
 use crate::lanes::Pipe;
 
-/// One of them.
+/// One way to an echo.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Echo {
-    /// The floor, which moves so many bytes at once.
+    /// The floor's, which moves so many bytes at once.
     Floor(usize),
     Raw,
     SockJs,
@@ -47,7 +47,7 @@ impl Echo {
         }
     }
 
-    /// What a client sends.
+    /// A client's message, as its bytes.
     pub(crate) fn request(self, text: &str) -> Vec<u8> {
         match self {
             Self::Floor(_) | Self::Raw => client_frame(Opcode::Text, text.as_bytes()),
@@ -55,7 +55,7 @@ impl Echo {
         }
     }
 
-    /// What comes back.
+    /// The reply to it.
     pub(crate) fn reply(self, text: &str) -> Reply {
         match self {
             Self::Floor(_) => Reply::Exact(self.request(text)),

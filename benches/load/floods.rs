@@ -1,4 +1,4 @@
-//! What others do to a server while a quiet client has its echoes: floods, each on a thread of its own.
+//! Floods: the work that other clients give a server while a quiet client has its echoes. Each has a thread of its own.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::sync::Arc;

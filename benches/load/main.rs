@@ -1,7 +1,8 @@
 //! The server under load, beside the floor: the same client, the same bytes, and nothing but mio behind the socket.
 //!
 //! Server and floor run in processes of their own and take turns. For each setting it prints messages per second,
-//! latencies of an exchange, and what counts: the server's CPU time for each message, and its ratio to the floor's.
+//! latencies of an exchange, and what counts: the server's CPU time for each message, and its ratio to the floor's. In the
+//! settings named `tail` it is how long a quiet client waits for its echoes beside a flood from others.
 //! A wrong echo fails the run; a target that is missed does not, for machines differ. Linux only.
 //!
 //! ```text

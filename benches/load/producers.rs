@@ -8,10 +8,10 @@ use sockjs_server::{EndpointId, Handle, HandleError, Handler, Session, SessionId
 
 use crate::child;
 
-/// What is broadcast to everybody, and what a chat says of each that has left.
+/// The text of a broadcast to everybody, and of the chat's notice that a client has left.
 pub(crate) const NOTICE: &str = "one of us has left..";
 
-/// What a client asks for.
+/// A client's request for messages.
 pub(crate) struct Order {
     pub(crate) target: Target,
     pub(crate) threads: usize,
@@ -21,7 +21,7 @@ pub(crate) struct Order {
     pub(crate) every: Duration,
 }
 
-/// Where the messages go.
+/// The receivers of the messages.
 #[derive(Clone, Copy)]
 pub(crate) enum Target {
     /// [`NOTICE`], to all sessions of an endpoint.

@@ -24,7 +24,7 @@ pub(crate) struct Scene {
     pub(crate) flood: Option<Box<dyn Flood>>,
 }
 
-/// What the quiet client may wait for at most.
+/// The longest wait that is allowed to the quiet client.
 pub(crate) enum Goal {
     /// The 99th percentile of each scene, as a multiple of that of the first.
     Ratio(f64),
@@ -34,7 +34,7 @@ pub(crate) enum Goal {
     Longest(Duration),
 }
 
-/// What the rounds of a scene amount to.
+/// The results of a scene's rounds.
 struct Outcome {
     name: &'static str,
     /// The 99th percentiles, round by round.
@@ -45,7 +45,7 @@ struct Outcome {
     offered: Vec<f64>,
 }
 
-/// Runs the scenes in turn and prints their table. `unit` is what the flood consists of.
+/// Runs the scenes in turn and prints their table. `unit` is the name of a part of the flood.
 pub(crate) fn watch(
     setting: &str,
     mut scenes: Vec<Scene>,
@@ -56,7 +56,7 @@ pub(crate) fn watch(
     let outcome =
         |scene: &Scene| Outcome { name: scene.name, p99: vec![], latencies: vec![], offered: vec![] };
     let mut outcomes: Vec<_> = scenes.iter().map(outcome).collect();
-    // An event is over by itself, soon; where it never is the client's patience ends it.
+    // An event is over by itself; where it is not, the patience of the flood's clients ends it.
     let (rounds, length) = match goal {
         Goal::Longest(_) => (effort.events, Duration::MAX),
         _ => (effort.tail_rounds, effort.tail_round),

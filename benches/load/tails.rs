@@ -1,4 +1,4 @@
-//! What a quiet client is watched beside.
+//! The settings in which a quiet client is watched: the floods beside it, and its goals.
 
 use std::io;
 use std::time::Duration;
@@ -20,13 +20,13 @@ use crate::settings::{Run, Setting};
 /// A quiet client's message.
 const SIZE: usize = 20;
 
-/// How much later than the floor's the 99th percentile may be.
+/// The 99th percentile may be so many times the floor's.
 const RATIO: f64 = 1.5;
 
-/// What the 99.9th may be beside floods that the floor does not have.
+/// The highest 99.9th percentile beside a flood that the floor does not have.
 const TAIL: Duration = Duration::from_millis(5);
 
-/// What an echo may take while a single event costs the server more than one turn.
+/// The longest echo beside a single event that takes the server more than one turn.
 const LONGEST: Duration = Duration::from_millis(50);
 
 /// Makes a flood for a server; crowds are smaller by the divisor.
@@ -81,7 +81,7 @@ fn beside_echoes(name: &str, count: usize, size: usize, depth: usize, effort: Ef
     watch(name, scenes.collect::<io::Result<_>>()?, "echoes", &Goal::Ratio(RATIO), effort)
 }
 
-/// Of our server alone.
+/// A quiet client of our server alone, since the floor has no such flood.
 fn beside(name: &str, unit: &str, goal: &Goal, make: Make, effort: Effort) -> io::Result<()> {
     let child = Child::server()?;
     let quiet = Echo::SockJs.pipe(&child, &text(SIZE), 1)?;
@@ -97,7 +97,7 @@ fn pings(child: &Child, _: usize) -> io::Result<Box<dyn Flood>> {
     Ok(Box::new(Pipes::new(flooders, &ping, &pong, 64)?))
 }
 
-/// The next follows when all have the last one.
+/// The next broadcast follows when the last one has come to all.
 fn broadcasts(child: &Child, divisor: usize) -> io::Result<Box<dyn Flood>> {
     let text = text(SIZE);
     let lane = Fan {
@@ -111,7 +111,7 @@ fn broadcasts(child: &Child, divisor: usize) -> io::Result<Box<dyn Flood>> {
     Ok(Box::new(Paced { lane, every: Duration::ZERO }))
 }
 
-/// Each opens a session, closes it and hangs up.
+/// Each client opens a session, and hangs up.
 fn connects(child: &Child, _: usize) -> io::Result<Box<dyn Flood>> {
     let words = vec![
         (handshake("/echo/000/session/websocket"), Reply::Answer(101, Vec::new())),
