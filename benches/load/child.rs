@@ -77,6 +77,13 @@ impl Child {
         kilobytes.map(|kilobytes| kilobytes << 10).ok_or_else(|| io::Error::other("no VmRSS"))
     }
 
+    /// How long the server was ready to run and its core was taken by another program.
+    pub(crate) fn held_up(&self) -> io::Result<Duration> {
+        let status = std::fs::read_to_string(format!("/proc/{}/schedstat", self.process.id()))?;
+        let nanoseconds = status.split(' ').nth(1).and_then(|time| time.parse().ok());
+        nanoseconds.map(Duration::from_nanos).ok_or_else(|| io::Error::other("no time in the run queue"))
+    }
+
     /// User and system time so far, to the nanosecond.
     pub(crate) fn cpu(&self) -> io::Result<Duration> {
         let mut clock = 0;

@@ -2,7 +2,8 @@
 //!
 //! Server and floor run in processes of their own and take turns. For each setting it prints messages per second,
 //! latencies of an exchange, and what counts: the server's CPU time for each message, and its ratio to the floor's. In the
-//! settings named `tail` it is how long a quiet client waits for its echoes beside a flood from others.
+//! settings named `tail` it is how long a quiet client waits for its echoes beside a flood from others; and, since one other
+//! program spoils that, for which part of the time the server was held up by others on its core.
 //! A wrong echo fails the run; a target that is missed does not, for machines differ. Linux only.
 //!
 //! ```text

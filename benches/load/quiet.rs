@@ -17,8 +17,6 @@ use crate::measure::{Effort, median, micros, percentile, verdict};
 /// A server with its clients.
 pub(crate) struct Scene {
     pub(crate) name: &'static str,
-    /// Kept while it is needed.
-    #[expect(dead_code, reason = "the process ends with it")]
     pub(crate) child: Child,
     pub(crate) quiet: Pipe,
     pub(crate) flood: Option<Box<dyn Flood>>,
@@ -43,6 +41,9 @@ struct Outcome {
     latencies: Vec<f64>,
     /// How many units of the flood a second the server was given.
     offered: Vec<f64>,
+    /// The part of the time in which other programs had the server's core: with more of it than a few parts in a thousand
+    /// the latencies are theirs.
+    held_up: Vec<f64>,
 }
 
 /// Runs the scenes in turn and prints their table. `unit` is the name of a part of the flood.
@@ -53,8 +54,13 @@ pub(crate) fn watch(
     goal: &Goal,
     effort: Effort,
 ) -> io::Result<()> {
-    let outcome =
-        |scene: &Scene| Outcome { name: scene.name, p99: vec![], latencies: vec![], offered: vec![] };
+    let outcome = |scene: &Scene| Outcome {
+        name: scene.name,
+        p99: vec![],
+        latencies: vec![],
+        offered: vec![],
+        held_up: vec![],
+    };
     let mut outcomes: Vec<_> = scenes.iter().map(outcome).collect();
     // An event is over by itself; where it is not, the patience of the flood's clients ends it.
     let (rounds, length) = match goal {
@@ -78,7 +84,7 @@ fn run_round(scene: &mut Scene, length: Duration, outcome: &mut Outcome) -> io::
         flood.prepare()?;
     }
     let stop = AtomicBool::new(false);
-    let start = Instant::now();
+    let (held_up, start) = (scene.child.held_up()?, Instant::now());
     let (latencies, offered) = scope(|scope| {
         let flood = scene.flood.as_deref_mut().map(|flood| start_flood(scope, flood, &stop));
         let is_over = || flood.as_ref().is_some_and(ScopedJoinHandle::is_finished);
@@ -89,7 +95,9 @@ fn run_round(scene: &mut Scene, length: Duration, outcome: &mut Outcome) -> io::
         let offered = offered.map_err(|_| wrong("the flood panicked"))??;
         io::Result::Ok((latencies?, offered))
     })?;
-    outcome.offered.push(offered as f64 / start.elapsed().as_secs_f64());
+    let (held_up, elapsed) = (scene.child.held_up()? - held_up, start.elapsed().as_secs_f64());
+    outcome.offered.push(offered as f64 / elapsed);
+    outcome.held_up.push(held_up.as_secs_f64() / elapsed);
     let mut sorted = latencies.clone();
     sorted.sort_by(f64::total_cmp);
     outcome.p99.push(percentile(&sorted, 0.99));
@@ -108,34 +116,37 @@ fn start_flood<'s>(
     })
 }
 
-/// Has echoes until it is over; says how long each took.
+/// Has echoes until it is over, at least one; says how long each took.
 fn talk(quiet: &mut Pipe, is_over: impl Fn() -> bool) -> io::Result<Vec<f64>> {
     let mut latencies = Vec::new();
-    while !is_over() {
+    loop {
         let start = Instant::now();
         quiet.exchange()?;
         latencies.push(micros(start.elapsed()));
+        if is_over() {
+            return Ok(latencies);
+        }
     }
-    Ok(latencies)
 }
 
 fn print(setting: &str, outcomes: &[Outcome], unit: &str, goal: &Goal) {
     println!("\n{setting}");
     println!(
-        "  {:<12} {:>10} {:>10} {:>10} {:>10} {:>8}  flood: {unit}",
-        "", "p50 µs", "p99 µs", "p99.9 µs", "longest µs", "p99 ×"
+        "  {:<12} {:>10} {:>10} {:>10} {:>10} {:>8} {:>9}  flood: {unit}",
+        "", "p50 µs", "p99 µs", "p99.9 µs", "longest µs", "p99 ×", "held up"
     );
     for outcome in outcomes {
         let of = |part| percentile(&outcome.latencies, part);
         let ratio = outcomes.first().map_or(1.0, |first| ratio(outcome, first));
         println!(
-            "  {:<12} {:>10.1} {:>10.1} {:>10.1} {:>10.1} {:>8.2}  {:.0}/s",
+            "  {:<12} {:>10.1} {:>10.1} {:>10.1} {:>10.1} {:>8.2} {:>7.1} %  {:.0}/s",
             outcome.name,
             of(0.5),
             of(0.99),
             of(0.999),
             of(1.0),
             ratio,
+            median(&outcome.held_up) * 100.0,
             median(&outcome.offered)
         );
     }
