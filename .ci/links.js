@@ -54,6 +54,10 @@ function headings(file) {
 function checkMarkdown(tracked, packaged) {
   for (const name of tracked.filter(name => name.endsWith('.md'))) {
     const text = withoutCode(fs.readFileSync(path.join(root, name), 'utf8'));
+    const defined = new Set([...text.matchAll(/^\[([^\]]+)\]:/gm)].map(([, label]) => label));
+    for (const [, label] of text.matchAll(/\]\[([^\]]+)\]/g)) {
+      if (!defined.has(label)) fault(name, label, 'is not defined');
+    }
     const inline = [...text.matchAll(/\]\(\s*<?([^)\s>]+)>?[^)]*\)/g)];
     const references = [...text.matchAll(/^\[[^\]]+\]:\s*(\S+)/gm)];
     const plain = [...text.matchAll(/<([a-z]+:\/\/[^>]*)>/g)];
