@@ -17,8 +17,8 @@
 //!
 //! # In order of need
 //!
-//! The [`guide`] shows whole programs: authentication, rooms, backpressure, resuming, several processes, tests, deployment; and
-//! what the page sees. Here is what there is:
+//! The [`guide`] has a chapter for each thing that programs do, from authentication to restarts, and chapters by which to judge
+//! this library: tests, costs, platforms, threats. Here is what there is:
 //!
 //! 1. **A handler with state of its own** is a type that implements [`Handler`]: `on_open`, `on_message`, `on_close` and
 //!    more; all but `on_message` have defaults. A closure is one too, if messages are all it handles; [`handler_fn`] infers
@@ -149,8 +149,7 @@ mod reactor;
 mod server;
 pub mod simulation;
 
-#[doc = include_str!("guide.md")]
-pub mod guide {}
+pub mod guide;
 
 #[doc = include_str!("protocol.md")]
 pub mod protocol {}
