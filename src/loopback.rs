@@ -44,6 +44,8 @@ pub struct Loopback {
     read_size: Option<ReadSize>,
     /// Reads that found bytes, or an end, and were not welcome.
     pauses: usize,
+    /// Writes that the server made.
+    writes: usize,
 }
 
 /// See [`Loopback::cut_reads`].
@@ -232,6 +234,11 @@ impl Loopback {
         self.pauses
     }
 
+    /// How often the server wrote to a socket that took something.
+    pub fn writes(&self) -> usize {
+        self.writes
+    }
+
     /// The next socket on which bytes, or an end, have come for the client.
     pub fn next_news(&mut self) -> Option<SocketId> {
         self.news.pop_front()
@@ -407,6 +414,7 @@ impl Loopback {
         let (count, blocked) = written.unwrap_or_default();
         socket.is_blocked = blocked;
         if count > 0 {
+            self.writes += 1;
             self.news.push_back(id);
         }
         engine.sent(key, count, blocked);
