@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 
 use super::SHUT_DOWN;
-use crate::engine::{EndpointOptions, Engine, OptionError};
+use crate::engine::{EndpointNumber, EndpointOptions, Engine, OptionError};
 use crate::handler::{EndpointId, Handler};
 use crate::http::is_normal_path;
 use crate::mounts::Mounts;
@@ -64,6 +64,14 @@ where
     S: Send + 'static,
     H: Handler<S>,
 {
+    let number = add(engine, prefix, options)?;
+    mounts.push(handler);
+    Ok(EndpointId::new(number))
+}
+
+/// What does not depend on the handler's type: programs hold it once.
+#[inline(never)]
+fn add(engine: &mut Engine, prefix: &str, options: EndpointOptions) -> Result<EndpointNumber, MountError> {
     let trimmed = prefix.strip_suffix('/').unwrap_or(prefix);
     if !is_normal_path(trimmed) {
         return Err(MountError::Prefix(prefix.to_owned()));
@@ -71,8 +79,5 @@ where
     if engine.prefixes().any(|taken| taken == trimmed) {
         return Err(MountError::Taken(prefix.to_owned()));
     }
-    let number = engine.mount(trimmed, options).map_err(MountError::Option)?;
-    let number = number.ok_or(MountError::TooMany)?;
-    mounts.push(handler);
-    Ok(EndpointId::new(number))
+    engine.mount(trimmed, options).map_err(MountError::Option)?.ok_or(MountError::TooMany)
 }
