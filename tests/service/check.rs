@@ -2,7 +2,6 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
-use std::thread::JoinHandle;
 
 use crate::output;
 use crate::support::PATIENCE;
@@ -37,18 +36,15 @@ fn start(arguments: &[&str]) -> EchoProcess {
     EchoProcess::spawn(&mut command(&[&["--listen", "127.0.0.1:0"][..], arguments].concat()))
 }
 
-/// A server that gives one answer to everything, and then ends the connection.
-struct Stub {
-    address: SocketAddr,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Stub {
-    fn start(answer: &'static [u8]) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("bind");
-        let address = listener.local_addr().expect("address");
-        let thread = std::thread::spawn(move || {
-            let (mut stream, _) = listener.accept().expect("a client");
+/// A server that gives the same answer to everything but `/info`, and then ends the connection. Without an answer it is silent,
+/// and the connection stays. Its thread ends with the tests.
+fn stub(info: &'static str, others: Option<&'static str>) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("bind");
+    let address = listener.local_addr().expect("address");
+    std::thread::spawn(move || {
+        let mut silent = Vec::new();
+        for stream in listener.incoming() {
+            let mut stream = stream.expect("a client");
             // Closing with the request unread would reset the connection.
             stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
             let mut request = Vec::new();
@@ -57,22 +53,19 @@ impl Stub {
                 stream.read_exact(&mut byte).expect("a request");
                 request.extend(byte);
             }
-            stream.write_all(answer).expect("send");
-        });
-        Self { address, thread: Some(thread) }
-    }
-
-    /// The row of `/info` behind a failure.
-    fn check(mut self, path: &str) -> String {
-        let (code, table) = check(&format!("http://{}{path}", self.address), &[]);
-        self.thread.take().expect("it runs").join().expect("it was asked once");
-        assert_eq!(code, Some(1), "{table}");
-        let row = row(&table, "info");
-        assert_eq!(row[..3], ["no", "-", "-"], "{table}");
-        assert_eq!(table.lines().count(), 3, "nothing is tried behind it: {table}");
-        row[3..].join(" ")
-    }
+            match if request.starts_with(b"GET /echo/info ") { Some(info) } else { others } {
+                Some(answer) => stream.write_all(answer.as_bytes()).expect("send"),
+                None => silent.push(stream),
+            }
+        }
+    });
+    address
 }
+
+const INFO: &str =
+    "HTTP/1.1 200 OK\r\n\r\n{\"websocket\":true,\"origins\":[\"*:*\"],\"cookie_needed\":false,\"entropy\":1}";
+
+const NOT_FOUND: &str = "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n";
 
 #[test]
 fn every_transport_of_this_server_works() {
@@ -82,8 +75,9 @@ fn every_transport_of_this_server_works() {
     for name in NAMES {
         let close = if name.starts_with("websocket") { "1000" } else { "-" };
         let row = row(&table, name);
-        assert_eq!((&*row[0], &*row[2], &*row[3], row.len()), ("yes", "ms", close, 4), "{table}");
-        row[1].parse::<f64>().unwrap_or_else(|error| panic!("{error}: {table}"));
+        let words = (&*row[0], &*row[1], &*row[3], &*row[4], row.len());
+        assert_eq!(words, ("yes", "yes", "ms", close, 5), "{table}");
+        row[2].parse::<f64>().unwrap_or_else(|error| panic!("{error}: {table}"));
     }
     assert!(table.ends_with("7 of 7 transports work that the server offers\n"), "{table}");
 }
@@ -116,16 +110,16 @@ fn a_server_that_does_not_echo_is_told_from_one_that_closes() {
     assert_eq!(code, Some(1), "{table}");
     for name in NAMES {
         let row = row(&table, name);
-        assert_eq!((&*row[0], &*row[1], &*row[2]), ("yes", "-", "3000"), "{table}");
-        assert_eq!(row[3..].join(" "), "the server closed with 3000 Go away!", "{table}");
+        assert_eq!(row[..4], ["yes", "no", "-", "3000"], "{table}");
+        assert_eq!(row[4..].join(" "), "the server closed with 3000 Go away!", "{table}");
     }
     let echo = start(&["--transports", "websocket,xhr-polling"]);
     let (code, table) = check(&format!("http://{}/amplify", echo.address()), &["--timeout", "1"]);
     assert_eq!(code, Some(1), "{table}");
     for name in ["websocket", "xhr-polling"] {
         let row = row(&table, name);
-        assert_eq!((&*row[0], &*row[1]), ("yes", "-"), "{table}");
-        assert_eq!(row[3..].join(" "), "messages came, but not the one that was sent", "{table}");
+        assert_eq!(row[..4], ["yes", "no", "-", "-"], "{table}");
+        assert_eq!(row[4..].join(" "), "messages came, but not the one that was sent", "{table}");
     }
 }
 
@@ -137,7 +131,7 @@ fn it_asks_as_a_page_of_an_origin() {
     let (code, table) = check(&url, &[]);
     assert_eq!(code, Some(1), "{table}");
     let refused = "the answer to the receive request has status 403";
-    assert_eq!(row(&table, "jsonp-polling")[3..].join(" "), refused, "{table}");
+    assert_eq!(row(&table, "jsonp-polling")[4..].join(" "), refused, "{table}");
     assert_eq!(row(&table, "xhr-polling")[0], "yes", "{table}");
     let (code, table) = check(&url, &["--origin", "https://a.example"]);
     assert_eq!(code, Some(0), "{table}");
@@ -171,7 +165,7 @@ fn a_closed_port_is_told() {
 #[test]
 fn what_is_no_sockjs_server_is_told() {
     for (answer, reason) in [
-        ("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", "the answer to /info has status 404"),
+        (NOT_FOUND, "the answer to /info has status 404"),
         (
             "HTTP/1.1 301 Moved\r\nLocation: https://h/info\r\nContent-Length: 0\r\n\r\n",
             "the answer to /info has status 301, to https://h/info",
@@ -181,8 +175,60 @@ fn what_is_no_sockjs_server_is_told() {
         ("SSH-2.0-OpenSSH_9.6\r\n", "the answer is not HTTP/1.1"),
         ("", "the connection ended before the answer to /info"),
     ] {
-        assert_eq!(Stub::start(answer.as_bytes()).check("/echo"), reason);
+        let (code, table) = check(&format!("http://{}/echo", stub(answer, None)), &[]);
+        assert_eq!(code, Some(1), "{table}");
+        let row = row(&table, "info");
+        assert_eq!(row[..4], ["no", "-", "-", "-"], "{table}");
+        assert_eq!(row[4..].join(" "), reason);
+        assert_eq!(table.lines().count(), 3, "nothing is tried behind it: {table}");
     }
+}
+
+/// What `/info` promises must be there; of the other transports nothing is promised.
+#[test]
+fn a_websocket_that_is_promised_and_missing_is_a_failure() {
+    let (code, table) = check(&format!("http://{}/echo", stub(INFO, Some(NOT_FOUND))), &[]);
+    assert_eq!(code, Some(1), "{table}");
+    let missing = "no - - - the answer to the upgrade has status 404";
+    assert_eq!(row(&table, "websocket").join(" "), missing, "{table}");
+    for name in &NAMES[1..] {
+        assert_eq!(row(&table, name)[0], "off", "{table}");
+    }
+    assert!(table.ends_with("0 of 1 transports work that the server offers\n"), "{table}");
+}
+
+/// Proxies that collect a response until it ends let nothing of a stream through.
+#[test]
+fn a_stream_that_is_held_back_is_told() {
+    let (code, table) = check(&format!("http://{}/echo", stub(INFO, None)), &["--timeout", "200ms"]);
+    assert_eq!(code, Some(1), "{table}");
+    for name in NAMES {
+        let reason = match name {
+            "websocket" | "websocket-raw" => "no answer to the upgrade within 200 ms",
+            "xhr-polling" | "jsonp-polling" => "no open frame within 200 ms",
+            _ => "no open frame within 200 ms: a proxy may hold the response back",
+        };
+        assert_eq!(row(&table, name)[4..].join(" "), reason, "{table}");
+    }
+}
+
+/// What stands between may answer an upgrade with a page, or take it and send something else.
+#[test]
+fn answers_that_are_none_of_a_transport_are_told() {
+    let page = "HTTP/1.1 200 OK\r\n\r\n<html>\n</html>\n";
+    let (_, table) = check(&format!("http://{}/echo", stub(INFO, Some(page))), &[]);
+    for name in NAMES {
+        let reason = match name {
+            "websocket" | "websocket-raw" => "the answer to the upgrade has status 200",
+            "xhr-streaming" | "xhr-polling" | "jsonp-polling" => "the answer holds no SockJS frame",
+            _ => "the connection ended before the open frame",
+        };
+        assert_eq!(row(&table, name)[4..].join(" "), reason, "{table}");
+    }
+    let upgraded = "HTTP/1.1 101 Switching Protocols\r\nSec-WebSocket-Accept: x\r\n\r\n";
+    let (_, table) = check(&format!("http://{}/echo", stub(INFO, Some(upgraded))), &[]);
+    let reason = "the WebSocket handshake has a wrong answer";
+    assert_eq!(row(&table, "websocket")[4..].join(" "), reason, "{table}");
 }
 
 /// A server that takes the connection and says nothing: its backlog does that.

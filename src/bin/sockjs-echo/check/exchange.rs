@@ -173,3 +173,25 @@ impl Lines {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cookies_are_sent_back_as_they_stand_last() {
+        let address = Address::parse("http://h/echo").expect("a URL");
+        let mut client = Client::new(&address, Duration::from_secs(1), None);
+        let mut keep = |fields: &str| {
+            let mut head = format!("HTTP/1.1 200 OK\r\n{fields}\r\n").into_bytes();
+            client.keep_cookies(&Head::take(&mut head).expect("HTTP").expect("whole"));
+            client.cookies.join("; ")
+        };
+        assert_eq!(keep("Date: x\r\n"), "");
+        let two = "Set-Cookie: JSESSIONID=dummy; path=/\r\nSet-Cookie: node=a=1;Secure\r\n";
+        assert_eq!(keep(two), "JSESSIONID=dummy; node=a=1");
+        assert_eq!(keep("Set-Cookie: JSESSIONID=2\r\n"), "node=a=1; JSESSIONID=2");
+        let many: String = (0..100).map(|number| format!("Set-Cookie: c{number}=1\r\n")).collect();
+        assert_eq!(keep(&many).split("; ").count(), MOST_COOKIES);
+    }
+}

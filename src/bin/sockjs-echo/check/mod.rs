@@ -47,8 +47,11 @@ pub(crate) fn run(check: &Check) -> io::Result<bool> {
     let mut client = Client::new(address, check.timeout, origin.as_deref());
     let start = Instant::now();
     let info = ask_info(&mut client);
-    let row =
-        Outcome { is_open: info.is_ok(), echo: info.is_ok().then(|| start.elapsed()), ..Outcome::default() };
+    let row = Outcome {
+        is_open: info.is_ok(),
+        latency: info.is_ok().then(|| start.elapsed()),
+        ..Outcome::default()
+    };
     match info {
         Ok((info, base)) => {
             output::print(&table::info(&row, info.websocket))?;

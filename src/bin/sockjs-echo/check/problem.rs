@@ -16,6 +16,10 @@ pub(super) enum Problem {
         awaited: &'static str,
         waited: Duration,
     },
+    /// The same of a streaming response: proxies that collect whole responses do that.
+    HeldBack {
+        waited: Duration,
+    },
     /// The stream ended before.
     Ended {
         awaited: &'static str,
@@ -41,7 +45,7 @@ pub(super) enum Problem {
     NotInfo,
     /// More than this program reads.
     TooMuch,
-    /// The endpoint closed, or sent something else.
+    /// Others came, and the wait is over.
     OtherMessage,
     /// `/info` sends clients to a URL that cannot be checked.
     BaseUrl(String),
@@ -53,6 +57,10 @@ impl fmt::Display for Problem {
             Problem::Connection(error) => error.fmt(formatter),
             Problem::Silence { awaited, waited } => {
                 write!(formatter, "no {awaited} within {} ms", waited.as_millis())
+            }
+            Problem::HeldBack { waited } => {
+                let waited = waited.as_millis();
+                write!(formatter, "no open frame within {waited} ms: a proxy may hold the response back")
             }
             Problem::Ended { awaited } => write!(formatter, "the connection ended before the {awaited}"),
             Problem::Status { of, status, location } => {

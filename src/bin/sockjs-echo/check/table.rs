@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use super::transports::Outcome;
 
-pub(super) const HEAD: &str = "transport      opened  echo     close  why not\n";
+pub(super) const HEAD: &str = "transport      opened  echo  latency  close  why not\n";
+
+/// What stands where there is no value.
+const NOTHING: &str = "-";
 
 /// The longest reason in a row.
 const LONGEST: usize = 300;
@@ -12,24 +15,29 @@ const LONGEST: usize = 300;
 /// A row of what was tried.
 pub(super) fn row(name: &str, outcome: &Outcome) -> String {
     let why = outcome.problem.as_ref().map(ToString::to_string).unwrap_or_default();
-    columns(name, if outcome.is_open { "yes" } else { "no" }, outcome, &why)
+    let echo = match outcome {
+        Outcome { latency: Some(_), .. } => "yes",
+        Outcome { is_open: true, .. } => "no",
+        _ => NOTHING,
+    };
+    columns([name, if outcome.is_open { "yes" } else { "no" }, echo], outcome, &why)
 }
 
 /// The row of what the server does not offer.
 pub(super) fn off(name: &str) -> String {
-    columns(name, "off", &Outcome::default(), "404: the server does not offer it")
+    columns([name, "off", NOTHING], &Outcome::default(), "404: the server does not offer it")
 }
 
 /// The row of `/info`.
 pub(super) fn info(outcome: &Outcome, has_websocket: bool) -> String {
     let note = if has_websocket { "" } else { "it says that there are no WebSockets" };
-    columns("info", "yes", outcome, note)
+    columns(["info", "yes", NOTHING], outcome, note)
 }
 
-fn columns(name: &str, opened: &str, outcome: &Outcome, why: &str) -> String {
-    let echo = outcome.echo.map_or("-".to_owned(), milliseconds);
-    let close = outcome.close.map_or("-".to_owned(), |code| code.to_string());
-    let row = format!("{name:<13}  {opened:<6}  {echo:<7}  {close:<5}  {}", printable(why));
+fn columns([name, opened, echo]: [&str; 3], outcome: &Outcome, why: &str) -> String {
+    let latency = outcome.latency.map_or(NOTHING.to_owned(), milliseconds);
+    let close = outcome.close.map_or(NOTHING.to_owned(), |code| code.to_string());
+    let row = format!("{name:<13}  {opened:<6}  {echo:<4}  {latency:<7}  {close:<5}  {}", printable(why));
     format!("{}\n", row.trim_end())
 }
 
@@ -50,20 +58,23 @@ mod tests {
 
     #[test]
     fn rows_stand_in_columns() {
-        let echo = Some(Duration::from_micros(1249));
-        let works = Outcome { is_open: true, echo, close: Some(1000), problem: None };
-        assert_eq!(row("websocket", &works), "websocket      yes     1.2 ms   1000\n");
+        let latency = Some(Duration::from_micros(1249));
+        let works = Outcome { is_open: true, latency, close: Some(1000), problem: None };
+        assert_eq!(row("websocket", &works), "websocket      yes     yes   1.2 ms   1000\n");
         let problem = Some(Problem::Closed { code: 3000, reason: "a\n\u{1b}[2J".to_owned() });
-        let closed = Outcome { is_open: true, echo: None, close: Some(3000), problem };
+        let closed = Outcome { is_open: true, latency: None, close: Some(3000), problem };
         let why = "the server closed with 3000 a\u{fffd}\u{fffd}[2J";
-        assert_eq!(row("xhr-streaming", &closed), format!("xhr-streaming  yes     -        3000   {why}\n"));
+        assert_eq!(
+            row("xhr-streaming", &closed),
+            format!("xhr-streaming  yes     no    -        3000   {why}\n")
+        );
         assert_eq!(
             off("htmlfile"),
-            "htmlfile       off     -        -      404: the server does not offer it\n"
+            "htmlfile       off     -     -        -      404: the server does not offer it\n"
         );
-        let open = Outcome { is_open: true, echo, ..Outcome::default() };
-        assert_eq!(info(&open, true), "info           yes     1.2 ms   -\n");
-        assert!(HEAD.starts_with("transport      opened  echo     close  why"));
+        let open = Outcome { is_open: true, latency, ..Outcome::default() };
+        assert_eq!(info(&open, true), "info           yes     -     1.2 ms   -\n");
+        assert!(HEAD.starts_with("transport      opened  echo  latency  close  why"));
     }
 
     #[test]

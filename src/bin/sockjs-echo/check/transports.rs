@@ -18,7 +18,7 @@ use crate::json;
 pub(super) struct Outcome {
     pub(super) is_open: bool,
     /// How long the message took, there and back.
-    pub(super) echo: Option<Duration>,
+    pub(super) latency: Option<Duration>,
     /// With which code the server closed.
     pub(super) close: Option<u16>,
     /// `None`: it works.
@@ -93,10 +93,14 @@ fn over_http(client: &mut Client<'_>, transport: Transport, outcome: &mut Outcom
     let path = format!("{session}{}{query}", http.receive);
     let mut receiver = Receiver { path: &path, http: &http, response: Response::None };
     let wait = client.wait("open frame");
-    match receiver.frame(client, wait)? {
-        Frame::Open => outcome.is_open = true,
-        Frame::Close { code, reason } => return Err(Problem::Closed { code, reason }),
-        Frame::Heartbeat | Frame::Messages(_) => return Err(Problem::NotAFrame),
+    match receiver.frame(client, wait) {
+        Ok(Frame::Open) => outcome.is_open = true,
+        Ok(Frame::Close { code, reason }) => return Err(Problem::Closed { code, reason }),
+        Ok(Frame::Heartbeat | Frame::Messages(_)) => return Err(Problem::NotAFrame),
+        Err(Problem::Silence { waited, .. }) if transport.is_streaming() => {
+            return Err(Problem::HeldBack { waited });
+        }
+        Err(problem) => return Err(problem),
     }
     let text = message();
     let mut sender = client.connect()?;
@@ -120,7 +124,7 @@ fn over_http(client: &mut Client<'_>, transport: Transport, outcome: &mut Outcom
             Err(problem) => return Err(problem),
         }
     }
-    outcome.echo = Some(start.elapsed());
+    outcome.latency = Some(start.elapsed());
     Ok(())
 }
 
@@ -263,7 +267,7 @@ fn over_websocket(
             Err(problem) => return Err(problem),
         }
     }
-    outcome.echo = Some(start.elapsed());
+    outcome.latency = Some(start.elapsed());
     outcome.close = Some(socket.close(client)?);
     Ok(())
 }
