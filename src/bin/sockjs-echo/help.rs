@@ -33,12 +33,14 @@ Limits
   --drain TIME         at the first signal refuse new sessions, and give the old ones so
                        long to leave before they are closed (default: 0)
   --limits             list all flags that set a limit or a wait, with range and default
-
+Log
   --verbose            log a line for each session opened, closed, or refused
   --log json           the same as JSON, an object a line; --log text is --verbose
+Check
   --check URL          open, send and receive over each transport of http://host:port/echo
-  --timeout TIME       with --check: the longest wait for each answer (default: 5)
-  --origin ORIGIN      with --check: ask as a page of this origin does
+  --timeout TIME       the longest wait for each answer (default: 5)
+  --origin ORIGIN      ask as a page of this origin does
+
   -V, --version        say which version this is
   -h, --help           say this
 

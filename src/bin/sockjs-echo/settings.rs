@@ -216,7 +216,7 @@ const LARGEST_MESSAGE: u64 = LARGEST_QUEUE / QUEUED_MESSAGES as u64;
 
 /// The ranges are the library's: a test sets each end of each.
 pub(crate) static LIMITS: [Limit; 23] = [
-    time("--heartbeat", "a heartbeat follows so much silence", 1, |settings| {
+    time("--heartbeat", "a heartbeat follows so much silence, under 35s with jsonp", 1, |settings| {
         &mut settings.endpoint.heartbeat_delay
     }),
     time("--pong-timeout", "the longest wait for the answer to a WebSocket ping", 1, |settings| {
