@@ -11,7 +11,7 @@ use sockjs_server::{Overflow, Preamble, Transport, Transports};
 use crate::check::Address;
 use crate::help::HELP;
 use crate::log::Format;
-use crate::settings::{LIMITS, Settings, describe_limits, read_time};
+use crate::settings::{LIMITS, Limit, Settings, describe_limits, read_time};
 
 /// What the command line asks for.
 #[derive(Debug)]
@@ -68,7 +68,7 @@ pub(crate) fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Comma
     let mut parsed = Parsed::default();
     while let Some(argument) = arguments.next() {
         // Both `--option value` and `--option=value` are common.
-        let (name, mut attached) = match argument.split_once('=') {
+        let (name, attached) = match argument.split_once('=') {
             Some((name, value)) => (name, Some(value.to_owned())),
             None => (argument.as_str(), None),
         };
@@ -80,13 +80,9 @@ pub(crate) fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Comma
                 continue;
             }
         }
-        // A call for each flag, not a copy of the closure.
-        let value: Value<'_> = &mut || {
-            attached.take().or_else(|| arguments.next()).ok_or_else(|| format!("{name} needs a value"))
-        };
-        if !parsed.option(name, value)? {
-            return Err(format!("unknown argument {argument}"));
-        }
+        let Some(flag) = Flag::of(name) else { return Err(format!("unknown argument {argument}")) };
+        let value = attached.or_else(|| arguments.next()).ok_or_else(|| format!("{name} needs a value"))?;
+        parsed.option(name, &flag, value)?;
     }
     parsed.finish()
 }
@@ -101,8 +97,65 @@ fn printed(name: &str) -> Option<String> {
     }
 }
 
-/// The value of a flag, attached or the next argument.
-type Value<'v> = &'v mut dyn FnMut() -> Result<String, String>;
+/// A flag that has a value: how the value is taken.
+enum Flag {
+    /// It says what a check is to be.
+    Check(Setter),
+    Server(Setter),
+    Limit(&'static Limit),
+}
+
+type Setter = fn(&mut Parsed, String) -> Result<(), String>;
+
+impl Flag {
+    fn of(name: &str) -> Option<Self> {
+        Some(match name {
+            "--check" => Flag::Check(|parsed, url| put(&mut parsed.check, url)),
+            "--timeout" => Flag::Check(|parsed, text| put(&mut parsed.timeout, check_timeout(&text)?)),
+            "--origin" => Flag::Check(|parsed, text| put(&mut parsed.origin, origin(text)?)),
+            "--listen" => Flag::Server(|parsed, text| extend(&mut parsed.listen, listen(&text)?)),
+            "--trust-proxy" => Flag::Server(|parsed, text| {
+                let network = text.parse().map_err(|error| format!("--trust-proxy {text}: {error}"))?;
+                extend(&mut parsed.settings.server.trusted_proxies, vec![network])
+            }),
+            "--client-js" => Flag::Server(|parsed, file| put(&mut parsed.client_js, file.into())),
+            "--client-url" => Flag::Server(|parsed, url| put(&mut parsed.client_url, url)),
+            "--origins" => {
+                Flag::Server(|parsed, text| extend(&mut parsed.settings.endpoint.origins, list(&text)))
+            }
+            "--transports" => Flag::Server(|parsed, text| {
+                parsed.settings.endpoint.transports = transports(&text)?;
+                Ok(())
+            }),
+            "--jsessionid" => {
+                Flag::Server(|parsed, text| put(&mut parsed.settings.endpoint.jsessionid, text))
+            }
+            "--base-url" => Flag::Server(|parsed, url| {
+                let base = url.trim_end_matches('/').to_owned();
+                put(&mut parsed.settings.endpoint.base_url, base)
+            }),
+            "--subprotocols" => {
+                Flag::Server(|parsed, text| extend(&mut parsed.settings.endpoint.subprotocols, list(&text)))
+            }
+            "--overflow" => Flag::Server(|parsed, text| {
+                parsed.settings.endpoint.overflow = overflow(&text)?;
+                Ok(())
+            }),
+            "--log" => Flag::Server(|parsed, text| put(&mut parsed.log, format_of_log(&text)?)),
+            _ => Flag::Limit(LIMITS.iter().find(|limit| limit.flag == name)?),
+        })
+    }
+}
+
+fn put<T>(place: &mut Option<T>, value: T) -> Result<(), String> {
+    *place = Some(value);
+    Ok(())
+}
+
+fn extend<T>(list: &mut Vec<T>, values: Vec<T>) -> Result<(), String> {
+    list.extend(values);
+    Ok(())
+}
 
 /// What was read so far.
 #[derive(Default)]
@@ -110,7 +163,7 @@ struct Parsed {
     listen: Vec<Listen>,
     has_preamble: bool,
     client_js: Option<PathBuf>,
-    has_client_url: bool,
+    client_url: Option<String>,
     settings: Settings,
     log: Option<Format>,
     check: Option<String>,
@@ -137,47 +190,19 @@ impl Parsed {
         true
     }
 
-    /// Takes a flag and its value. `false`: there is no such flag.
-    fn option(&mut self, name: &str, value: Value<'_>) -> Result<bool, String> {
-        match name {
-            "--check" => self.check = Some(value()?),
-            "--timeout" => self.timeout = Some(check_timeout(&value()?)?),
-            "--origin" => self.origin = Some(origin(value()?)?),
-            _ => {
+    /// Takes a flag and its value.
+    fn option(&mut self, name: &str, flag: &Flag, value: String) -> Result<(), String> {
+        match flag {
+            Flag::Check(set) => set(self, value),
+            Flag::Server(set) => {
                 self.serve(name);
-                return self.server_option(name, value);
+                set(self, value)
+            }
+            Flag::Limit(limit) => {
+                self.serve(name);
+                self.settings.set(limit, &value)
             }
         }
-        Ok(true)
-    }
-
-    fn server_option(&mut self, name: &str, value: Value<'_>) -> Result<bool, String> {
-        let endpoint = &mut self.settings.endpoint;
-        match name {
-            "--listen" => self.listen.extend(listen(&value()?)?),
-            "--trust-proxy" => {
-                let text = value()?;
-                let network = text.parse().map_err(|error| format!("--trust-proxy {text}: {error}"))?;
-                self.settings.server.trusted_proxies.push(network);
-            }
-            "--client-js" => self.client_js = Some(value()?.into()),
-            "--client-url" => {
-                endpoint.client_url = value()?;
-                self.has_client_url = true;
-            }
-            "--origins" => endpoint.origins.extend(list(&value()?)),
-            "--transports" => endpoint.transports = transports(&value()?)?,
-            "--jsessionid" => endpoint.jsessionid = Some(value()?),
-            "--base-url" => endpoint.base_url = Some(value()?.trim_end_matches('/').to_owned()),
-            "--subprotocols" => endpoint.subprotocols.extend(list(&value()?)),
-            "--overflow" => endpoint.overflow = overflow(&value()?)?,
-            "--log" => self.log = Some(format_of_log(&value()?)?),
-            _ => {
-                let Some(limit) = LIMITS.iter().find(|limit| limit.flag == name) else { return Ok(false) };
-                self.settings.set(limit, &value()?)?;
-            }
-        }
-        Ok(true)
     }
 
     fn serve(&mut self, name: &str) {
@@ -202,8 +227,12 @@ impl Parsed {
         if self.timeout.is_some() || self.origin.is_some() {
             return Err("--timeout and --origin are for --check".to_owned());
         }
-        if self.client_js.is_some() && self.has_client_url {
-            return Err("--client-js serves a file, --client-url names another place: one of them".to_owned());
+        if let Some(url) = self.client_url {
+            if self.client_js.is_some() {
+                let error = "--client-js serves a file, --client-url names another place: one of them";
+                return Err(error.to_owned());
+            }
+            self.settings.endpoint.client_url = url;
         }
         if self.listen.is_empty() {
             self.listen.push(Listen::Tcp(SocketAddr::from(([127, 0, 0, 1], 8081))));
@@ -219,17 +248,19 @@ impl Parsed {
     }
 }
 
-fn list(text: &str) -> impl Iterator<Item = String> {
-    text.split(',').map(|entry| entry.trim().to_owned())
+fn list(text: &str) -> Vec<String> {
+    text.split(',').map(|entry| entry.trim().to_owned()).collect()
 }
 
 fn transports(text: &str) -> Result<Transports, String> {
-    list(text).try_fold(Transports::none(), |transports, name| {
+    let mut transports = Transports::none();
+    for name in list(text) {
         let known = Transport::ALL.into_iter().find(|transport| transport.name() == name);
         let names = || Transport::ALL.map(Transport::name).join(", ");
         let transport = known.ok_or_else(|| format!("--transports {text}: {name} is none of {}", names()))?;
-        Ok(transports.with(transport))
-    })
+        transports = transports.with(transport);
+    }
+    Ok(transports)
 }
 
 fn overflow(text: &str) -> Result<Overflow, String> {

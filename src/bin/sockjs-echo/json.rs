@@ -31,11 +31,17 @@ impl<'t> Json<'t> {
         Self { rest: text }.past_space()
     }
 
+    #[inline(never)]
     fn past_space(self) -> Self {
-        Self { rest: self.rest.trim_start_matches([' ', '\t', '\n', '\r']) }
+        let is_space = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\n' | b'\r');
+        let end = self.rest.bytes().take_while(is_space).count();
+        Self { rest: self.rest.get(end..).unwrap_or_default() }
     }
 
+    // One copy of each: a check is in no hurry, and the program is small.
+
     /// Takes a piece of punctuation, or a word, if it is next.
+    #[inline(never)]
     pub(crate) fn take(&mut self, token: &str) -> bool {
         match self.rest.strip_prefix(token) {
             Some(rest) => {
@@ -52,6 +58,7 @@ impl<'t> Json<'t> {
     }
 
     /// Takes a string. A surrogate that stands alone becomes U+FFFD, as servers have it.
+    #[inline(never)]
     pub(crate) fn string(&mut self) -> Option<String> {
         let mut rest = self.rest.strip_prefix('"')?;
         let mut text = String::new();
