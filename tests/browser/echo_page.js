@@ -8,6 +8,9 @@ const path = require('node:path');
 
 const DESKTOP = { width: 1280, height: 800 };
 const PHONE = { width: 390, height: 844 };
+const LOOKS = [
+  ['desktop', DESKTOP, 'light'], ['desktop', DESKTOP, 'dark'], ['phone', PHONE, 'light'], ['phone', PHONE, 'dark'],
+];
 // What the ring of a focused field takes above it: its width and its distance.
 const RING = 3;
 
@@ -248,33 +251,36 @@ async function worksByKeyboard(page) {
   }
 }
 
-// Nothing sticks out at either size; with a folder, a picture of each for a person to look at.
-async function fits(context, base, pictures) {
+// What axe finds wrong for people who cannot see the page, or not well.
+async function isAccessible(page) {
+  await page.addScriptTag({ path: require.resolve('axe-core/axe.min.js') });
+  const { violations } = await page.evaluate(() => axe.run());
+  assert.deepStrictEqual(violations.map(({ id, nodes }) => [id, nodes[0].html]), []);
+}
+
+// Nothing sticks out at either size, and all can be read; with a folder, a picture of each for a person to look at.
+async function fits(context, base, [name, size, scheme], pictures) {
   const page = await context.newPage();
-  for (const [name, size, scheme] of [
-    ['desktop', DESKTOP, 'light'], ['desktop', DESKTOP, 'dark'], ['phone', PHONE, 'light'], ['phone', PHONE, 'dark'],
-  ]) {
-    await page.setViewportSize(size);
-    await page.emulateMedia({ colorScheme: scheme });
-    await open(page, base);
-    const picture = async moment => {
-      const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-      assert(wide <= 0, `${wide} px too wide on a ${name}, ${moment}`);
-      if (!pictures) return;
-      await page.screenshot({ path: path.join(pictures, `${name}-${scheme}-${moment}.png`), fullPage: true });
-    };
-    if (pictures) await page.screenshot({ path: path.join(pictures, `${name}-${scheme}-first.png`) });
-    const high = await page.evaluate(() => document.documentElement.scrollHeight);
-    await page.locator('#text').fill('x'.repeat(1000));
-    await page.locator('#one-by-one').click();
-    await burst(page, '0 lost');
-    await page.locator('#text').fill('Grüße, \u{1f600}');
-    await page.locator('#send').click();
-    await seen(page, 'a', 'a["Grüße');
-    // The log scrolls; the page does not grow with it.
-    assert(Math.abs(await page.evaluate(() => document.documentElement.scrollHeight) - high) < 50);
-    await picture('used');
-  }
+  await page.setViewportSize(size);
+  await page.emulateMedia({ colorScheme: scheme });
+  const picture = async (moment, fullPage) => {
+    const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+    assert(wide <= 0, `${wide} px too wide, ${moment}`);
+    if (pictures) await page.screenshot({ path: path.join(pictures, `${name}-${scheme}-${moment}.png`), fullPage });
+  };
+  await open(page, base);
+  await picture('first', false);
+  await isAccessible(page);
+  const high = await page.evaluate(() => document.documentElement.scrollHeight);
+  await page.locator('#text').fill('x'.repeat(1000));
+  await page.locator('#one-by-one').click();
+  await burst(page, '0 lost');
+  await page.locator('#text').fill('Grüße, \u{1f600}');
+  await page.locator('#send').click();
+  await seen(page, 'a', 'a["Grüße');
+  // The log scrolls; the page does not grow with it.
+  assert(Math.abs(await page.evaluate(() => document.documentElement.scrollHeight) - high) < 50);
+  await picture('used', true);
   await page.close();
 }
 
@@ -340,6 +346,6 @@ async function seesTheEnd(context, server, pictures) {
 }
 
 module.exports = {
-  open, showsFrames, filters, transports, echoes, endpoints, broadcasts, hearsAnyFrame, copies, worksByKeyboard, fits,
-  worksWithoutClient, worksUnwatched, tellsMixedContent, seesTheEnd,
+  LOOKS, open, showsFrames, filters, transports, echoes, endpoints, broadcasts, hearsAnyFrame, copies, worksByKeyboard,
+  fits, worksWithoutClient, worksUnwatched, tellsMixedContent, seesTheEnd,
 };

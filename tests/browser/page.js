@@ -36,7 +36,9 @@ async function visit(browser, binary, library, pictures) {
     await step('page, broadcast to two tabs', () => echoPage.broadcasts(context, server.url));
     await step('page, any frame', () => echoPage.hearsAnyFrame(context, server.url));
     await step('page, copies', () => echoPage.copies(context, server.url, pictures));
-    await step('page, desktop and phone', () => echoPage.fits(context, server.url, pictures));
+    for (const look of echoPage.LOOKS) {
+      await step(`page, ${look[0]}, ${look[2]}`, () => echoPage.fits(context, server.url, look, pictures));
+    }
     await step('page, without its client', () => echoPage.worksWithoutClient(context, server.url, pictures));
     await step('page, not watched', () => echoPage.worksUnwatched(context, server.url, library));
     await step('page, mixed content', () => echoPage.tellsMixedContent(context, server.url, library));
