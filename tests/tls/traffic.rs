@@ -2,7 +2,6 @@
 
 use std::io::{Read, Write};
 use std::process::Command;
-use std::time::Duration;
 
 use rustls::version::{TLS12, TLS13};
 use sockjs_server::{EndpointOptions, Preamble, Response, ServerOptions, Session};
