@@ -60,7 +60,11 @@ fn names_of_module(module: &str) -> Vec<String> {
     let defined = |line: &str| {
         let definition = line.strip_prefix("pub ")?;
         let (kind, rest) = definition.split_once(' ')?;
-        (kind != "use").then(|| name_of(rest).to_owned())
+        assert!(
+            kind != "mod" || rest.ends_with("{}"),
+            "{line}: only modules of text alone are within others"
+        );
+        (!matches!(kind, "use" | "mod")).then(|| name_of(rest).to_owned())
     };
     let reexported = reexports(&text).into_iter().flat_map(|(_, names)| names);
     text.lines().filter_map(defined).chain(reexported).collect()
