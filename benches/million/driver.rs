@@ -10,6 +10,7 @@ use sockjs_server::engine::{
     Application, Arrival, Close, Connection, EndpointNumber, EndpointOptions, Engine, Event, ManualClock,
     Message, Millis, Order, Refusal, Reply, Request, Response, ServerOptions, Session,
 };
+use sockjs_server::{Transport, Transports};
 
 /// The endpoint whose sessions have receivers all the time.
 pub const ATTACHED: EndpointNumber = EndpointNumber::new(0);
@@ -74,17 +75,18 @@ const PING: [u8; 2] = [0x89, 0];
 
 impl Driver {
     /// A server with room for so many sessions, which wait for a receiver for so long where they have none.
-    pub fn new(sessions: usize, disconnect_delay: [Duration; 2]) -> Self {
+    pub fn new(sessions: usize, heartbeat_delay: Duration, disconnect_delay: [Duration; 2]) -> Self {
+        // The client of jsonp would not wait for seldom heartbeats.
+        let transports = Transports::all().without(Transport::JsonpPolling);
         let options = ServerOptions::default().connections(1 << 20).buffered_bytes(4 << 30);
         let clock = ManualClock::default();
         let mut engine = Engine::new(options, Box::new(clock.clone()), 1_700_000_000);
-        // No stream ends while it is busy.
         for (prefix, delay) in PREFIXES.into_iter().zip(disconnect_delay) {
-            let options = EndpointOptions::default()
-                .sessions(sessions)
-                .groups(1 << 20)
-                .response_limit(1 << 30)
-                .disconnect_delay(delay);
+            let options =
+                EndpointOptions::default().sessions(sessions).groups(1 << 20).disconnect_delay(delay);
+            // No stream ends while it is busy; and heartbeats are as seldom as the caller says.
+            let options =
+                options.response_limit(1 << 30).transports(transports).heartbeat_delay(heartbeat_delay);
             engine.mount(prefix, options).expect("sound options").expect("one of few");
         }
         Self {

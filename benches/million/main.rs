@@ -89,6 +89,9 @@ fn print(counts: &[usize]) -> bool {
     is_sound
 }
 
+/// The default.
+const HEARTBEAT: Duration = Duration::from_secs(25);
+
 /// Arrivals of one turn.
 const AT_ONCE: usize = 32;
 
@@ -132,7 +135,8 @@ fn walk(places: usize, steps: usize) -> impl Iterator<Item = usize> {
 impl Sessions {
     fn measure(count: usize) -> Vec<Row> {
         let third = count / 3;
-        let mut driver = Driver::new(count + 1, [Duration::from_secs(5), Duration::from_secs(120)]);
+        let mut driver =
+            Driver::new(count + 1, HEARTBEAT, [Duration::from_secs(5), Duration::from_secs(120)]);
         driver.program.opened.reserve(count);
         let mut it = Self {
             driver,
@@ -274,7 +278,7 @@ impl Sessions {
 
     /// So many operations, some in each turn. Each of them must have brought an echo.
     fn round(&mut self, places: usize, steps: usize, mut work: impl FnMut(&Self, &mut Driver, usize)) {
-        let mut driver = std::mem::replace(&mut self.driver, Driver::new(1, [Duration::from_secs(5); 2]));
+        let mut driver = std::mem::replace(&mut self.driver, Driver::new(1, HEARTBEAT, [HEARTBEAT; 2]));
         if self.senders.is_empty() {
             self.senders = (0..AT_ONCE).map(|_| driver.accept()).collect();
         }
