@@ -34,14 +34,14 @@ impl Child {
         Self::start(&["secure".into(), certificate.chain.clone(), certificate.key.clone()])
     }
 
-    /// The floor.
-    pub(crate) fn floor(duty: Duty) -> io::Result<Self> {
+    /// The floor, which moves at most `buffer` bytes at once.
+    pub(crate) fn floor(duty: Duty, buffer: usize) -> io::Result<Self> {
         let (name, request, response) = match duty {
             Duty::Echo => ("echo", 0, 0),
             Duty::Answer { request, response } => ("answer", request, response),
             Duty::Spread { request, response } => ("spread", request, response),
         };
-        Self::start(&[name.into(), request.to_string(), response.to_string()])
+        Self::start(&[name.into(), buffer.to_string(), request.to_string(), response.to_string()])
     }
 
     fn start(role: &[String]) -> io::Result<Self> {
@@ -75,6 +75,13 @@ impl Child {
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
         let kilobytes = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<usize>().ok());
         kilobytes.map(|kilobytes| kilobytes << 10).ok_or_else(|| io::Error::other("no VmRSS"))
+    }
+
+    /// How long the server was ready to run and its core was taken by another program.
+    pub(crate) fn held_up(&self) -> io::Result<Duration> {
+        let status = std::fs::read_to_string(format!("/proc/{}/schedstat", self.process.id()))?;
+        let nanoseconds = status.split(' ').nth(1).and_then(|time| time.parse().ok());
+        nanoseconds.map(Duration::from_nanos).ok_or_else(|| io::Error::other("no time in the run queue"))
     }
 
     /// User and system time so far, to the nanosecond.
@@ -114,16 +121,16 @@ pub(crate) fn serve(role: &[String]) -> io::Result<()> {
     });
     let ready = |address: SocketAddr| println!("{}", address.port());
     let size = |index: usize| role.get(index).and_then(|size| size.parse().ok()).unwrap_or(0);
-    let (request, response) = (size(1), size(2));
+    let (buffer, request, response) = (size(1), size(2), size(3));
     match role.first().map(String::as_str) {
         Some("server") => server::run(None, ready),
         Some("secure") => {
             let text = |index: usize| role.get(index).cloned().unwrap_or_default();
             server::run(Some(&Certificate { chain: text(1), key: text(2) }), ready)
         }
-        Some("echo") => floor::run(Duty::Echo, ready),
-        Some("answer") => floor::run(Duty::Answer { request, response }, ready),
-        Some("spread") => floor::run(Duty::Spread { request, response }, ready),
+        Some("echo") => floor::run(Duty::Echo, buffer, ready),
+        Some("answer") => floor::run(Duty::Answer { request, response }, buffer, ready),
+        Some("spread") => floor::run(Duty::Spread { request, response }, buffer, ready),
         _ => Err(io::Error::other(format!("no role: {role:?}"))),
     }
 }
@@ -146,7 +153,7 @@ pub(crate) fn take_core(one: bool) -> io::Result<()> {
     pin(0, Core::First)
 }
 
-/// Binds a process to a core; 0 is this one.
+/// Binds a process to a core; 0 is the thread that calls, and those that it starts.
 fn pin(process: u32, core: Core) -> io::Result<()> {
     let number = match core {
         Core::First => 0,
@@ -158,6 +165,19 @@ fn pin(process: u32, core: Core) -> io::Result<()> {
         libc::CPU_SET(number, &mut cores);
         libc::sched_setaffinity(process as libc::pid_t, size_of_val(&cores), &raw const cores) != 0
     };
+    if failed { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// Moves a thread of a server to the client's core, where it gives way: there it takes none of the server's time.
+pub(crate) fn leave_core() -> io::Result<()> {
+    pin(0, Core::First)?;
+    give_way()
+}
+
+/// From now on the calling thread gives way to others of its core.
+pub(crate) fn give_way() -> io::Result<()> {
+    // SAFETY: no memory is involved; 0 is the thread that calls.
+    let failed = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, 10) != 0 };
     if failed { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use crate::client::{Connection, Reply};
 
 /// One way.
-pub(crate) trait Lane {
+pub(crate) trait Lane: Send {
     /// Has one exchange, and says how many messages it carried.
     fn exchange(&mut self) -> io::Result<usize>;
 }
@@ -55,7 +55,7 @@ pub(crate) struct Fan {
     pub(crate) sender: Connection,
     pub(crate) trigger: Vec<u8>,
     pub(crate) receivers: Vec<Connection>,
-    /// Connections that are open and get nothing.
+    /// Connections that are open, and of which nothing is read.
     #[expect(dead_code, reason = "they are only kept open")]
     pub(crate) silent: Vec<Connection>,
     pub(crate) reply: Reply,

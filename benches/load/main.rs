@@ -1,11 +1,13 @@
 //! The server under load, beside the floor: the same client, the same bytes, and nothing but mio behind the socket.
 //!
 //! Server and floor run in processes of their own and take turns. For each setting it prints messages per second,
-//! latencies of an exchange, and what counts: the server's CPU time for each message, and its ratio to the floor's.
+//! latencies of an exchange, and what counts: the server's CPU time for each message, and its ratio to the floor's. In the
+//! settings named `tail` it is how long a quiet client waits for its echoes beside a flood from others; and, since one other
+//! program spoils that, for which part of the time the server was held up by others on its core.
 //! A wrong echo fails the run; a target that is missed does not, for machines differ. Linux only.
 //!
 //! ```text
-//! cargo bench --bench load                    everything: about two minutes
+//! cargo bench --bench load                    everything: under four minutes
 //! cargo bench --bench load -- idle greeting   settings whose names hold one of these
 //! cargo bench --bench load -- --quick         a few seconds: does all of it work?
 //! cargo bench --bench load -- --one-core      client and servers share a core
@@ -16,13 +18,20 @@
 //! large on virtual machines. On one core it is a switch between processes, so that ratios are stricter.
 
 mod child;
+mod crowds;
+mod echo;
+mod floods;
 mod floor;
+mod handles;
 mod idle;
 mod lanes;
 mod measure;
+mod producers;
+mod quiet;
 mod secure;
 mod server;
 mod settings;
+mod tails;
 
 #[path = "../support/client.rs"]
 mod client;

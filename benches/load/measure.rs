@@ -19,6 +19,10 @@ pub(crate) struct Effort {
     pub(crate) crowd_divisor: usize,
     /// How long idle sessions are watched.
     pub(crate) idle: Duration,
+    /// How long and how often a quiet client is watched beside a flood, and how often beside a single event.
+    pub(crate) tail_round: Duration,
+    pub(crate) tail_rounds: usize,
+    pub(crate) events: usize,
 }
 
 impl Effort {
@@ -28,6 +32,9 @@ impl Effort {
         rounds: 11,
         crowd_divisor: 1,
         idle: Duration::from_secs(3),
+        tail_round: Duration::from_millis(400),
+        tail_rounds: 5,
+        events: 3,
     };
 
     /// For a look whether everything works: the numbers mean little.
@@ -37,6 +44,9 @@ impl Effort {
         rounds: 3,
         crowd_divisor: 20,
         idle: Duration::from_millis(200),
+        tail_round: Duration::from_millis(20),
+        tail_rounds: 2,
+        events: 1,
     };
 }
 
@@ -122,7 +132,7 @@ fn run_round(contestant: &mut Contestant, count: usize, result: &mut Result) -> 
     Ok(())
 }
 
-fn micros(duration: Duration) -> f64 {
+pub(crate) fn micros(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1e6
 }
 
@@ -165,13 +175,13 @@ fn ratio(one: &Result, other: &Result) -> f64 {
     median(&ratios)
 }
 
-fn median(values: &[f64]) -> f64 {
+pub(crate) fn median(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     percentile(&sorted, 0.5)
 }
 
-fn percentile(sorted: &[f64], part: f64) -> f64 {
+pub(crate) fn percentile(sorted: &[f64], part: f64) -> f64 {
     let last = sorted.len().saturating_sub(1);
     sorted.get((last as f64 * part).round() as usize).copied().unwrap_or(f64::NAN)
 }

@@ -1,11 +1,13 @@
-//! The server under load: endpoints that echo, broadcast and publish to a group, with the limits that would end a long run
+//! The server under load: endpoints that echo, broadcast, publish to a group and more, with the limits that would end a long run
 //! lifted.
 
 use std::io;
 use std::net::SocketAddr;
+use std::time::Duration;
 
-use sockjs_server::{EndpointOptions, Handler, Request, Server, Session};
+use sockjs_server::{Close, EndpointOptions, Handler, Overflow, Request, Server, Session};
 
+use crate::producers::{NOTICE, Producers};
 use crate::secure::Certificate;
 
 /// Serves until the process ends, through TLS if it has a certificate; says on which port when it begins.
@@ -18,19 +20,38 @@ pub(crate) fn run(certificate: Option<&Certificate>, ready: impl FnOnce(SocketAd
     options.message_size = 2 << 20;
     options.send_queue = 64 << 20;
     server.mount_with("/echo", options.clone(), Echo)?;
-    for (prefix, times) in [("/broadcast", 1), ("/broadcast4", 4)] {
-        server.mount_with(prefix, options.clone(), move |session: &mut Session<'_>, text: &str| {
+    let broadcast = |times| {
+        move |session: &mut Session<'_>, text: &str| {
             for _ in 0..times {
                 session.broadcast_others(text);
             }
-        })?;
-    }
-    server.mount_with("/group", options, Group)?;
+        }
+    };
+    let everybody = server.mount_with("/broadcast", options.clone(), broadcast(1))?;
+    server.mount_with("/broadcast4", options.clone(), broadcast(4))?;
+    let members = server.mount_with("/group", options.clone(), Group)?;
+    server.mount_with("/chat", options.clone(), Chat)?;
+    let skipping = options.clone().send_queue(1 << 20).overflow(Overflow::Skip);
+    server.mount_with("/skip", skipping, broadcast(1))?;
+    server.mount_with("/brief", options.clone().disconnect_delay(Duration::from_millis(250)), Echo)?;
+    let producers = Producers { handle: server.handle(), everybody, members };
+    server.mount_with("/produce", options, producers)?;
     ready(match certificate {
         None => server.listen("127.0.0.1:0")?,
         Some(certificate) => certificate.listen(&mut server)?,
     });
     server.run()
+}
+
+/// Tells all when one of them has left.
+struct Chat;
+
+impl Handler for Chat {
+    fn on_message(&mut self, _: &mut Session<'_>, _: &str) {}
+
+    fn on_close(&mut self, session: &mut Session<'_>, _: &Close) {
+        session.broadcast(NOTICE);
+    }
 }
 
 /// Publishes to the sessions that came as members.

@@ -6,21 +6,29 @@ use sockjs_server::websocket::frame::Opcode;
 
 use crate::child::Child;
 use crate::client::{
-    Connection, Reply, client_frame, get, handshake, json, payload, post, server_frame, text,
+    Connection, Reply, client_frame, cycled, get, handshake, json, payload, post, server_frame, text,
 };
-use crate::floor::Duty;
+use crate::echo::{Echo, FLOOR, RAW, SOCKJS};
+use crate::floor::{self, Duty};
+use crate::handles;
 use crate::idle;
 use crate::lanes::{Crowd, Fan, Lane, Pipe, TwoWay, Visit};
 use crate::measure::{Contestant, Effort, Target, compete};
 use crate::secure::{Certificate, Secure};
+use crate::tails;
 
 /// A message as people write them.
 const SIZE: usize = 125;
 
-const FLOOR: &str = "floor";
-const RAW: &str = "raw";
-const SOCKJS: &str = "SockJS";
 const TLS: &str = "TLS";
+const PLAIN: &str = "plain";
+
+/// An object as people send it: quotes, backslashes, the end of a line.
+const ESCAPES: &str = r#"{"user":"ann","path":"C:\temp","text":"She said \"no\" and left.",
+ "at":1700000000}"#;
+
+/// Characters of three and of four bytes.
+const CJK_AND_EMOJI: &str = "你好，世界！今天天气很好。🙂 明日は晴れるでしょう 🎉🚀 ";
 
 /// A setting with its name.
 pub(crate) struct Setting {
@@ -28,7 +36,7 @@ pub(crate) struct Setting {
     pub(crate) run: Run,
 }
 
-type Run = Box<dyn Fn(&str, Effort) -> io::Result<()>>;
+pub(crate) type Run = Box<dyn Fn(&str, Effort) -> io::Result<()>>;
 
 /// All of them, in the order in which they run.
 pub(crate) fn all() -> Vec<Setting> {
@@ -40,13 +48,17 @@ pub(crate) fn all() -> Vec<Setting> {
             add(name, Box::new(move |name, effort| websocket_echo(name, size, depth, effort)));
         }
     }
+    for (pattern, words) in [(ESCAPES, "escapes"), (CJK_AND_EMOJI, "CJK and emoji")] {
+        let name = format!("websocket echo, 125 B with {words}, depth 16");
+        add(name, Box::new(move |name, effort| escaped_echo(name, pattern, 16, effort)));
+    }
     // Beyond these sizes client and server, which encrypt on a core each, measure the cipher.
     for (size, words, depth) in [(SIZE, "125 B", 1), (SIZE, "125 B", 16), (16 << 10, "16 KiB", 1)] {
         let name = format!("TLS echo, {words}, depth {depth}");
         add(name, Box::new(move |name, effort| secure_echo(name, size, depth, effort)));
     }
-    add("xhr-streaming echo".into(), Box::new(|name, effort| http_echo(name, "xhr_streaming", 2.0, effort)));
-    add("xhr-polling echo".into(), Box::new(|name, effort| http_echo(name, "xhr", 2.5, effort)));
+    add("xhr-streaming echo".into(), Box::new(|name, effort| http_echo(name, "xhr_streaming", 1.15, effort)));
+    add("xhr-polling echo".into(), Box::new(|name, effort| http_echo(name, "xhr", 1.10, effort)));
     add("greeting".into(), Box::new(greeting));
     add("broadcast, websocket".into(), Box::new(|name, effort| broadcast(name, false, effort)));
     add("broadcast, xhr-streaming".into(), Box::new(|name, effort| broadcast(name, true, effort)));
@@ -63,60 +75,50 @@ pub(crate) fn all() -> Vec<Setting> {
         "idle, xhr-streaming".into(),
         Box::new(|name, effort| idle_sessions(name, "xhr_streaming", 700.0, effort)),
     );
+    settings.extend(tails::all());
+    settings.extend(handles::all());
     settings
 }
 
 /// One connection; `depth` messages go out together, and the next ones when all have come back.
 fn websocket_echo(name: &str, size: usize, depth: usize, effort: Effort) -> io::Result<()> {
     let text = text(size);
-    let frame = client_frame(Opcode::Text, text.as_bytes());
-    let floor = {
-        let child = Child::floor(Duty::Echo)?;
-        let lane = Pipe {
-            connection: Connection::open(child.address)?,
-            requests: frame.repeat(depth),
-            reply: Reply::Exact(frame.clone()),
-            depth,
-        };
-        Contestant { name: FLOOR, child, lane: Box::new(lane) }
-    };
-    let raw = raw_echo(RAW, &text, depth)?;
-    let sockjs = {
-        let child = Child::server()?;
-        let lane = Pipe {
-            connection: Connection::upgrade(child.address, "/echo/000/session/websocket")?,
-            requests: client_frame(Opcode::Text, &payload(&text)).repeat(depth),
-            reply: Reply::Frames(json(&text)),
-            depth,
-        };
-        Contestant { name: SOCKJS, child, lane: Box::new(lane) }
-    };
+    let floor = Echo::Floor(if size < 1 << 20 { floor::BUFFER } else { floor::LARGE_BUFFER });
+    let contestants =
+        [floor, Echo::Raw, Echo::SockJs].map(|echo| contestant(echo, echo.name(), &text, depth));
     let target = |who, against, limit| Target { who, against, limit };
     let targets = match (size, depth) {
-        (SIZE, 1) => vec![target(RAW, FLOOR, 1.05), target(SOCKJS, RAW, 1.05)],
-        (SIZE, _) => vec![target(RAW, FLOOR, 1.2), target(SOCKJS, RAW, 1.6)],
-        (0x4000, _) => vec![target(SOCKJS, RAW, 2.0)],
-        (0x10_0000, _) => vec![target(RAW, FLOOR, 1.5)],
+        (SIZE, 1) => vec![target(RAW, FLOOR, 1.06), target(SOCKJS, RAW, 1.02)],
+        (SIZE, _) => vec![target(RAW, FLOOR, 1.10), target(SOCKJS, RAW, 1.05)],
+        (0x4000, _) => vec![target(RAW, FLOOR, 1.06), target(SOCKJS, RAW, 1.10)],
+        (0x10_0000, 1) => vec![target(RAW, FLOOR, 1.15), target(SOCKJS, RAW, 1.6)],
+        (0x10_0000, _) => vec![target(SOCKJS, RAW, 1.6)],
         _ => Vec::new(),
     };
-    compete(name, vec![floor, raw, sockjs], &targets, effort)
+    compete(name, contestants.into_iter().collect::<io::Result<_>>()?, &targets, effort)
 }
 
-fn raw_echo(name: &'static str, text: &str, depth: usize) -> io::Result<Contestant> {
-    let child = Child::server()?;
-    let lane = Pipe {
-        connection: Connection::upgrade(child.address, "/echo/websocket")?,
-        requests: client_frame(Opcode::Text, text.as_bytes()).repeat(depth),
-        reply: Reply::Exact(server_frame(Opcode::Text, text.as_bytes())),
-        depth,
-    };
-    Ok(Contestant { name, child, lane: Box::new(lane) })
+/// A text that JSON cannot carry as it is, or that is not ASCII, beside a plain one of the same length.
+fn escaped_echo(name: &str, pattern: &str, depth: usize, effort: Effort) -> io::Result<()> {
+    let (plain, escaped) = (text(SIZE), cycled(pattern, SIZE));
+    let contestants = vec![
+        contestant(Echo::Floor(floor::BUFFER), FLOOR, &plain, depth)?,
+        contestant(Echo::SockJs, PLAIN, &plain, depth)?,
+        contestant(Echo::SockJs, SOCKJS, &escaped, depth)?,
+    ];
+    compete(name, contestants, &[Target { who: SOCKJS, against: PLAIN, limit: 1.5 }], effort)
+}
+
+fn contestant(echo: Echo, name: &'static str, text: &str, depth: usize) -> io::Result<Contestant> {
+    let child = echo.serve()?;
+    let lane = Box::new(echo.pipe(&child, text, depth)?);
+    Ok(Contestant { name, child, lane })
 }
 
 /// The same bytes without TLS and with it.
 fn secure_echo(name: &str, size: usize, depth: usize, effort: Effort) -> io::Result<()> {
     let text = text(size);
-    let raw = raw_echo(RAW, &text, depth)?;
+    let raw = contestant(Echo::Raw, RAW, &text, depth)?;
     let certificate = Certificate::new()?;
     let child = Child::secure(&certificate)?;
     let request = client_frame(Opcode::Text, text.as_bytes());
@@ -155,7 +157,7 @@ fn http_echo(name: &str, receiver: &str, limit: f64, effort: Effort) -> io::Resu
 
 /// A floor that knows how long requests and responses are, and nothing else of them.
 fn answering_floor(request: Vec<u8>, response: usize) -> io::Result<Contestant> {
-    let child = Child::floor(Duty::Answer { request: request.len(), response })?;
+    let child = Child::floor(Duty::Answer { request: request.len(), response }, floor::BUFFER)?;
     let lane = Pipe {
         connection: Connection::open(child.address)?,
         requests: request,
@@ -174,7 +176,7 @@ fn greeting(name: &str, effort: Effort) -> io::Result<()> {
     let floor = answering_floor(get("/echo"), connection.received)?;
     let lane = Pipe { connection, requests: get("/echo"), reply, depth: 1 };
     let ours = Contestant { name: SOCKJS, child, lane: Box::new(lane) };
-    compete(name, vec![floor, ours], &[Target { who: SOCKJS, against: FLOOR, limit: 1.15 }], effort)
+    compete(name, vec![floor, ours], &[Target { who: SOCKJS, against: FLOOR, limit: 1.08 }], effort)
 }
 
 /// One message to a thousand sessions; a message here is one delivery. The floor has a thousand bare writes of the same
@@ -187,7 +189,7 @@ fn broadcast(name: &str, streaming: bool, effort: Effort) -> io::Result<()> {
     let trigger = client_frame(Opcode::Text, text.as_bytes());
     let floor = {
         let response = once.response;
-        let child = Child::floor(Duty::Spread { request: trigger.len(), response })?;
+        let child = Child::floor(Duty::Spread { request: trigger.len(), response }, floor::BUFFER)?;
         let receivers = (0..count).map(|_| Connection::open(child.address)).collect::<io::Result<_>>()?;
         let sender = Connection::open(child.address)?;
         let reply = Reply::Exact(vec![b'x'; response]);
@@ -195,8 +197,8 @@ fn broadcast(name: &str, streaming: bool, effort: Effort) -> io::Result<()> {
         Contestant { name: FLOOR, child, lane: Box::new(lane) }
     };
     let targets = [
-        Target { who: SOCKJS, against: FLOOR, limit: 1.1 },
-        Target { who: "four at once", against: FLOOR, limit: 0.4 },
+        Target { who: SOCKJS, against: FLOOR, limit: 1.03 },
+        Target { who: "four at once", against: FLOOR, limit: 0.28 },
     ];
     compete(name, vec![floor, once.contestant, four.contestant], &targets, effort)
 }
@@ -295,7 +297,7 @@ fn open_and_close(name: &str, effort: Effort) -> io::Result<()> {
     let path = "/echo/000/session/websocket";
     let (sockjs, received) = visitor(SOCKJS, path, true)?;
     let request = handshake(path);
-    let child = Child::floor(Duty::Answer { request: request.len(), response: received })?;
+    let child = Child::floor(Duty::Answer { request: request.len(), response: received }, floor::BUFFER)?;
     let words = vec![(request, Reply::Exact(vec![b'x'; received]))];
     let lane = Visit { address: child.address, words };
     let floor = Contestant { name: FLOOR, child, lane: Box::new(lane) };

@@ -11,7 +11,7 @@ use sockjs_server::websocket::frame::{Opcode, write_header};
 use sockjs_server::websocket::mask::unmask;
 
 /// How long anything may take before a run fails.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Larger requests are written by a thread of their own, while this one reads: neither side waits for the other.
 const FITS_IN_SOCKET: usize = 16 << 10;
@@ -125,6 +125,26 @@ impl Connection {
         }
     }
 
+    /// The socket, for programs that go on by themselves; nothing may be left that was read and not looked at.
+    pub fn into_stream(self) -> io::Result<TcpStream> {
+        check(self.start == self.end, &self.buffer[self.start..self.end])?;
+        Ok(self.stream)
+    }
+
+    /// The payload of the next WebSocket message.
+    pub fn message(&mut self) -> io::Result<&[u8]> {
+        loop {
+            if let Some((header, length)) = frame_header(&self.buffer[self.start..self.end])?
+                && self.end - self.start >= header + length
+            {
+                let start = self.start + header;
+                self.start = start + length;
+                return Ok(&self.buffer[start..self.start]);
+            }
+            self.fill()?;
+        }
+    }
+
     fn fill(&mut self) -> io::Result<()> {
         if self.start == self.end {
             (self.start, self.end) = (0, 0);
@@ -168,15 +188,7 @@ impl Reply {
                 Ok(Some(Taken { length: head.len() + length, messages: 1 }))
             }
             Reply::Frames(json) => {
-                let (header, length) = match *bytes {
-                    [0x81, 126, a, b, ..] => (4, usize::from(u16::from_be_bytes([a, b]))),
-                    [0x81, 127, a, b, c, d, e, f, g, h, ..] => {
-                        (10, u64::from_be_bytes([a, b, c, d, e, f, g, h]) as usize)
-                    }
-                    [0x81, length @ 0..126, ..] => (2, usize::from(length)),
-                    [] | [0x81] | [0x81, 126 | 127, ..] => return Ok(None),
-                    _ => return check(false, bytes).map(|()| None),
-                };
+                let Some((header, length)) = frame_header(bytes)? else { return Ok(None) };
                 let Some(frame) = bytes.get(header..header + length) else { return Ok(None) };
                 Ok(Some(Taken { length: header + length, messages: count_messages(frame, json)? }))
             }
@@ -190,6 +202,19 @@ impl Reply {
             Reply::Chunk => Ok(front_chunk(bytes)?.map(|(length, _)| Taken { length, messages: 1 })),
         }
     }
+}
+
+/// The lengths of the header and the payload of the text message at the front of `bytes`; `None` if more must come.
+pub fn frame_header(bytes: &[u8]) -> io::Result<Option<(usize, usize)>> {
+    Ok(Some(match *bytes {
+        [0x81, 126, a, b, ..] => (4, usize::from(u16::from_be_bytes([a, b]))),
+        [0x81, 127, a, b, c, d, e, f, g, h, ..] => {
+            (10, u64::from_be_bytes([a, b, c, d, e, f, g, h]) as usize)
+        }
+        [0x81, length @ 0..126, ..] => (2, usize::from(length)),
+        [] | [0x81] | [0x81, 126 | 127, ..] => return Ok(None),
+        _ => return check(false, bytes).map(|()| None),
+    }))
 }
 
 /// The length and the data of the HTTP chunk at the front of `bytes`; `None` if more must come.
@@ -285,15 +310,30 @@ pub fn server_frame(opcode: Opcode, payload: &[u8]) -> Vec<u8> {
 
 /// A text of letters and spaces; a JSON string of it has two bytes more.
 pub fn text(size: usize) -> String {
-    "the quick brown fox jumps over a lazy dog ".chars().cycle().take(size).collect()
+    cycled("the quick brown fox jumps over a lazy dog ", size)
 }
 
-/// The JSON string of [`text`].
+/// A pattern again and again, and spaces where a character of several bytes would be one too many.
+pub fn cycled(pattern: &str, size: usize) -> String {
+    let mut text = String::new();
+    for character in pattern.chars().cycle() {
+        if text.len() + character.len_utf8() > size {
+            break;
+        }
+        text.push(character);
+    }
+    while text.len() < size {
+        text.push(' ');
+    }
+    text
+}
+
+/// The JSON string of a text, as browsers and the server write it.
 pub fn json(text: &str) -> Vec<u8> {
-    format!("\"{text}\"").into_bytes()
+    serde_json::Value::from(text).to_string().into_bytes()
 }
 
 /// The payload of a client that sends one message.
 pub fn payload(text: &str) -> Vec<u8> {
-    format!("[\"{text}\"]").into_bytes()
+    [b"[", &*json(text), b"]"].concat()
 }

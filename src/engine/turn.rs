@@ -10,8 +10,8 @@
 //! 5. carries out orders: everything that the turn brought about leaves, in one write for each connection.
 //!
 //! Orders are carried out after each call of 2 and 3, too ([`Engine::next_order`] until there is none). Mostly there is
-//! none; but where queues have grown only for want of a flush, the flush cannot wait for the end of the turn. Then the driver
-//! sleeps until the [next deadline](Engine::next_deadline).
+//! none; but where queues have grown only for want of a flush, or much was read since the last one, the flush cannot wait for
+//! the end of the turn. Then the driver sleeps until the [next deadline](Engine::next_deadline).
 
 use super::connection::Connection;
 use super::source::Source;
@@ -267,7 +267,7 @@ impl Engine {
 
     /// Puts all queued messages into frames, and tells the application of everything that this caused.
     pub(super) fn settle(&mut self, application: &mut dyn Application) {
-        self.turn.flush_due = false;
+        self.turn.begin_flush();
         self.memory.budget.begin_flush();
         self.memory.nothing_to_evict = false;
         self.settle_second_receivers();

@@ -35,6 +35,9 @@ const PIECE: u64 = 128;
 /// A millisecond that the program took for a piece.
 const MILLISECOND: u64 = 16 << 10;
 
+/// Bytes that are read before what they brought about leaves: one buffer full.
+const READ_BEFORE_FLUSH: usize = 64 << 10;
+
 /// The state of the turn that is under way.
 #[derive(Default)]
 pub(super) struct Turn {
@@ -42,8 +45,25 @@ pub(super) struct Turn {
     pub(super) flush: Flush,
     /// Clients that read have much to read, or the turn is over: other work waits for a flush.
     pub(super) flush_due: bool,
+    /// Bytes that were read since the last flush.
+    read: usize,
     /// How many of the postponed connections are to go on in this turn; those that are postponed meanwhile go on in the next.
     pub(super) left_over: usize,
+}
+
+impl Turn {
+    /// So many bytes of a connection were read and dealt with. What they brought about leaves before much more is read: the
+    /// answer to a short message must not wait until long ones of many other clients are read.
+    pub(super) fn note_read(&mut self, count: usize) {
+        self.read += count;
+        self.flush_due |= self.read >= READ_BEFORE_FLUSH;
+    }
+
+    /// A flush begins.
+    pub(super) fn begin_flush(&mut self) {
+        self.flush_due = false;
+        self.read = 0;
+    }
 }
 
 /// How far a flush has come.

@@ -183,10 +183,13 @@ impl Reactor {
             let end = engine.end_of_proxy_header(key, wire);
             let (header, rest) = wire.split_at_mut_checked(end.unwrap_or(count))?;
             engine.receive(key, Arrival::Bytes(header), application);
-            if end.is_none() || rest.is_empty() {
+            if end.is_some() {
+                // Whether or not bytes of the layer came with it: a load balancer may send the header in a packet of its own.
+                layered.end_proxy_header();
+            }
+            if rest.is_empty() {
                 return Some(Goes::On);
             }
-            layered.end_proxy_header();
             wire = rest;
         }
         let outcome = layered.receive(wire, &mut self.layers.plain);

@@ -2,7 +2,6 @@
 
 use std::io::{Read, Write};
 use std::process::Command;
-use std::time::Duration;
 
 use rustls::version::{TLS12, TLS13};
 use sockjs_server::{EndpointOptions, Preamble, Response, ServerOptions, Session};
@@ -191,11 +190,9 @@ fn a_proxy_header_stands_in_front_of_tls() {
             let mut client = server.certificate.client(&[&TLS13]);
             let mut first = header.clone();
             client.write_tls(&mut first).expect("memory");
+            let read = server.server.counters().bytes_in + cut as u64;
             stream.write_all(&first[..cut]).expect("send");
-            if cut % 8 == 1 {
-                // So that the server has read the first part.
-                std::thread::sleep(Duration::from_millis(2));
-            }
+            server.server.wait_for("the first part to be read", |counters| counters.bytes_in == read);
             stream.write_all(&first[cut..]).expect("send");
             let mut stream = shake_hands(client, stream).expect("a handshake");
             assert!(ask(&mut stream, "GET", "/", "").ends_with("Some(203.0.113.9)"), "{cut}");

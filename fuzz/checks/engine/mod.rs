@@ -37,7 +37,8 @@ pub fn check(data: &[u8]) {
 
     let crowded = |record: &Record| record.throttled || record.full || (record.parted && script.is_crowded());
     let cut = World::play(&script, Cut::WithinTurn);
-    if whole.parted || cut.parted {
+    // Where there is little memory, buffers that have grown make a flush due, and how they grow depends on where bytes are cut.
+    if whole.parted || cut.parted || script.is_modest {
         if !crowded(&whole) && !crowded(&cut) && !script.is_entangled() {
             assert_eq!(but_for_losses(&cut), but_for_losses(&whole), "told the same, in however many turns");
         }

@@ -12,6 +12,9 @@ use super::program::{Asked, GROUP_NAME, Program, Told};
 use super::script::{CROWD, Crowd, Script, Step};
 use crate::checks::Random;
 
+/// Bytes that the engine reads before it flushes what they brought about.
+const READ_BEFORE_FLUSH: usize = 64 << 10;
+
 /// How the bytes of one step reach the engine.
 #[derive(Clone, Copy, PartialEq)]
 pub enum Cut {
@@ -104,6 +107,8 @@ pub struct World<'s> {
     /// What others ask of the engine waits for the end of the turn.
     mail: Vec<Step>,
     parted: bool,
+    /// Bytes that arrived in the turn that is under way.
+    arrived: usize,
     stopped: bool,
     /// Of the endpoints, at most.
     app_timers: usize,
@@ -190,6 +195,7 @@ impl<'s> World<'s> {
             turn: Turn::Over,
             mail,
             parted,
+            arrived: 0,
             stopped,
             app_timers: 2 * 2,
         };
@@ -259,6 +265,10 @@ impl<'s> World<'s> {
         socket.questions += questions.unwrap_or_default();
         socket.wrote_other |= questions.is_none();
         if self.cut != Cut::TurnForEach {
+            self.begin_turn();
+            self.arrived += bytes.len();
+            // The server flushes in the middle of such a turn: behind which bytes depends on how they are cut.
+            self.parted |= self.arrived >= READ_BEFORE_FLUSH;
             self.network.write(self.sockets[client], bytes);
             return self.take_events();
         }
@@ -297,6 +307,7 @@ impl<'s> World<'s> {
     fn begin_turn(&mut self) {
         if self.turn == Turn::Over {
             self.turn = Turn::Begun;
+            self.arrived = 0;
             self.network.begin_turn(&mut self.engine, &mut self.program);
         }
     }

@@ -1,6 +1,6 @@
 //! Input that causes much: it is dealt with in parts, a share of each turn, and nothing of it is lost or out of order.
 
-use super::world::{FIRST, Moment, World};
+use super::world::{FIRST, Moment, World, echo};
 use crate::collections::Key;
 use crate::engine::writing::Writing;
 use crate::engine::{Arrival, Connection, EndpointOptions, Engine, Message, ServerOptions, Session};
@@ -625,5 +625,23 @@ fn rule_12_14_members_that_are_passed_over_are_work() {
     assert!(told.len() < 20, "{} messages in one turn", told.len());
     world.flush();
     expect_numbers(&world.heard(), told.len()..200);
+    world.finish();
+}
+
+/// A short answer waits for one buffer full of other clients' bytes, not for all that they send in this turn.
+#[test]
+fn rule_12_14_an_answer_leaves_before_much_more_is_read() {
+    let mut world = World::new(echo);
+    let quiet = world.websocket("websocket");
+    let loud: Vec<_> = (0..4).map(|_| world.websocket("websocket")).collect();
+    receive(&mut world, quiet, World::frame(1, b"short"));
+    world.carry_out();
+    assert_eq!(world.take(quiet), "", "short messages of one turn are answered together");
+    for (number, client) in loud.iter().enumerate() {
+        receive(&mut world, *client, World::frame(1, &[b'x'; 20_000]));
+        world.carry_out();
+        assert_eq!(world.take(quiet).contains("short"), number == 3, "{number}");
+    }
+    world.flush();
     world.finish();
 }
