@@ -73,13 +73,14 @@
 //! | `close_timeout` | server | 5 s | the closing handshake is over without the client |
 //! | `connections` | server | 65,536 | accepting pauses |
 //! | `connections_per_client` | server | no limit | connection closes at once |
+//! | `sessions_per_client` | server | no limit | 429 |
 //! | `buffered_bytes` | server | 256 MiB | 503, close code 1013, or [`SendError::Full`] |
 //! | `mailbox_bytes` | server | 16 MiB | [`HandleError::Busy`] |
 //! | `shutdown_grace` | server | 10 s | the connections that remain are cut and counted |
 //! | `message_size` | endpoint | 1 MiB | close code 1009, or 413 |
 //! | `send_queue` | endpoint | 1 MiB | [`SendError::Full`]; a broadcast closes with 1013, or skips ([`Overflow`]) |
 //! | `session_id_length` | endpoint | 128 bytes | 404 |
-//! | `sessions` (refused with a close, too) | endpoint | 65,536 | 503 |
+//! | `sessions` (refused with a close, too) | endpoint | 65,536 | the session that waited longest for a receiver closes, or 503 |
 //! | `groups`, `groups_per_session`, `group_name_length` | endpoint | 65,536, 32, 128 bytes | [`JoinError`] |
 //! | `response_limit` | endpoint | 128 KiB | the streaming response ends, the client opens the next |
 //! | `disconnect_delay` | endpoint | 5 s | a session without a receiver closes |
@@ -88,7 +89,7 @@
 //!
 //! Fixed are 8 KiB for what surrounds a chunked body's data (400), 125 bytes for control frames (1002), 16 KiB of
 //! requests pipelined behind a response under way, and 64 KiB of answers that their client does not read: beyond these
-//! its requests stay unread. At a [`Layer`], 32 KiB become wire bytes at once, and while more than 16 KiB of its own wait its client is
+//! its requests stay unread. A session makes room for another when it has been without a receiver for a second. At a [`Layer`], 32 KiB become wire bytes at once, and while more than 16 KiB of its own wait its client is
 //! not read. One turn of the loop has a budget of work over all clients together, some 20 ms: 200,000 messages
 //! that are queued for clients, or less of them beside requests, messages, ends of sessions and commands; and 256 requests
 //! and messages of one connection; and 32 reads of connections whose layers are in their handshakes. What follows is first in the next turn, so that no client waits long for another.

@@ -1,5 +1,9 @@
 //! Where commands from other threads wait for the server: a queue with a bound, and a waker that is used only when the
-//! queue was empty.
+//! server has found the queue empty.
+//!
+//! **Wakes.** The server looks into the queue again and again, until a look finds nothing; only then, and only once until its
+//! next look, a command wakes it. So a batch costs one system call and one lock of the server's, and commands that come while
+//! others are carried out cost none.
 //!
 //! **Memory.** A command counts from when it is accepted until it was carried out, with the memory that it owns and its place
 //! in the queue; so commands that the server has taken out, and not yet carried out, count too. The queue consists of blocks
@@ -30,6 +34,8 @@ struct Queue {
     blocks: Blocks,
     /// Commands that were accepted, and not settled: those in the blocks, and those that the server has taken out.
     pending: Pending,
+    /// The server's last look found nothing, and it has not been woken since: it will look again when it is.
+    is_awaited: bool,
 }
 
 /// Whether the mailbox takes commands.
@@ -86,18 +92,21 @@ impl Mailbox {
                 stage: Stage::Open,
                 blocks: Blocks::default(),
                 pending: Pending::default(),
+                is_awaited: true,
             }),
             limit,
             waker,
         })
     }
 
-    /// Takes out all commands, in place of `blocks`, which are empty; those that were carried out before are `done`.
+    /// Takes out all commands, in place of `blocks`, which are empty; those that were carried out before are `done`. Where there
+    /// are some the caller must look again, since those that come meanwhile do not wake it.
     pub(crate) fn collect(&self, blocks: &mut Blocks, done: &mut Pending) {
         debug_assert!(blocks.is_empty(), "commands would come back behind those that were posted later");
         let mut queue = self.lock();
         queue.pending.settle(done);
         std::mem::swap(&mut queue.blocks, blocks);
+        queue.is_awaited = blocks.is_empty();
     }
 
     /// Commands were carried out.
@@ -149,11 +158,11 @@ impl Mailbox {
     }
 
     fn accept(&self, mut queue: MutexGuard<'_, Queue>, command: Command, weight: usize) {
-        let was_empty = queue.blocks.is_empty();
         queue.blocks.push(command);
         queue.pending.note(weight);
+        let is_awaited = std::mem::take(&mut queue.is_awaited);
         drop(queue);
-        if let (true, Some(waker)) = (was_empty, &self.waker) {
+        if let (true, Some(waker)) = (is_awaited, &self.waker) {
             // It fails only if the server is gone.
             let _ = waker.wake();
         }
@@ -255,6 +264,39 @@ mod tests {
         mailbox.close(&mut blocks);
         assert_eq!(mailbox.pending(), Pending { commands: 0, bytes: 0 });
         assert_eq!(mailbox.post(task()), Err(HandleError::Gone));
+    }
+
+    /// Whether the waker was used since the last call.
+    fn is_woken(poll: &mut mio::Poll) -> bool {
+        let mut events = mio::Events::with_capacity(4);
+        poll.poll(&mut events, Some(std::time::Duration::ZERO)).expect("poll");
+        !events.is_empty()
+    }
+
+    #[test]
+    fn a_batch_is_one_wake_and_commands_that_come_while_it_is_carried_out_are_none() {
+        let (mut poll, mailbox) = mailbox(1 << 20);
+        let (mut blocks, mut done) = (Blocks::default(), Pending::default());
+        for _ in 0..3 {
+            assert!(!is_woken(&mut poll));
+            mailbox.post(task()).expect("room");
+            assert!(is_woken(&mut poll));
+            mailbox.post(task()).expect("room");
+            assert!(!is_woken(&mut poll), "it is awake, and has not looked");
+            for _ in 0..3 {
+                mailbox.collect(&mut blocks, &mut done);
+                assert!(!blocks.is_empty());
+                while blocks.pop().is_some() {
+                    // The server carries it out, and has to look again.
+                    mailbox.post(task()).expect("room");
+                    assert!(!is_woken(&mut poll));
+                }
+            }
+            mailbox.collect(&mut blocks, &mut done);
+            while blocks.pop().is_some() {}
+            mailbox.collect(&mut blocks, &mut done);
+            assert!(blocks.is_empty());
+        }
     }
 
     #[test]

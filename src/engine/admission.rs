@@ -1,5 +1,7 @@
 //! What becomes of a request for a session that the program does not admit.
 
+use std::net::IpAddr;
+
 use super::application::Response;
 use super::session::{Cause, Close};
 use crate::http::required_field;
@@ -34,6 +36,14 @@ pub(super) enum Outcome {
     Answer(Answer),
     /// A session opens that is closed from the beginning.
     Close(Close),
+}
+
+/// A session that opens.
+pub(super) struct Admitted {
+    /// The program refused it with this close: it is closed from the beginning.
+    pub(super) refused: Option<Close>,
+    /// The client among whose sessions it counts.
+    pub(super) client: Option<IpAddr>,
 }
 
 /// What is answered in place of a session.

@@ -70,7 +70,8 @@ pub enum Event<'e> {
         /// From where; `None` on a Unix socket.
         peer: Option<SocketAddr>,
         /// With which status; on a WebSocket, and where the handler refused with a close, the close code. It is 429 where a
-        /// client has [`connections_per_client`](crate::ServerOptions::connections_per_client), and then nothing was sent.
+        /// client has [`connections_per_client`](crate::ServerOptions::connections_per_client), and then nothing was sent, or
+        /// [`sessions_per_client`](crate::ServerOptions::sessions_per_client).
         status: u16,
     },
     /// A session opened.

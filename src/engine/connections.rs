@@ -17,8 +17,8 @@ use super::{Engine, Stage};
 use crate::collections::Key;
 use crate::websocket::close;
 
-/// The status under which a log sees a connection that its client has one too many of (RFC 6585 §4). It is not sent.
-const TOO_MANY: u16 = 429;
+/// The answer where a client has one session too many (RFC 6585 §4). Of a connection too many a log sees it, and it is not sent.
+pub(super) const TOO_MANY: u16 = 429;
 
 /// The status under which a log sees a connection that the server has no room for. It is not sent.
 const FULL: u16 = 503;
@@ -111,8 +111,7 @@ impl Engine {
         }
         connection.is_counted = self.clients.enter(client);
         if !connection.is_counted {
-            self.counters.refused.too_many += 1;
-            self.queue_refusal(key, TOO_MANY);
+            self.note_too_many(key);
             self.drop_connection(key);
         }
     }
@@ -131,6 +130,12 @@ impl Engine {
     pub(super) fn note_refusal(&mut self, key: Key<Connection>, status: u16) {
         self.counters.refused.count(status);
         self.queue_refusal(key, status);
+    }
+
+    /// The same for a connection or a session that its client has one too many of.
+    pub(super) fn note_too_many(&mut self, key: Key<Connection>) {
+        self.counters.refused.too_many += 1;
+        self.queue_refusal(key, TOO_MANY);
     }
 
     /// The same for a request that the endpoint's origins, or the handler, did not admit.

@@ -34,6 +34,9 @@ pub struct Counters {
     pub opened: u64,
     /// Sessions closed: each opened one counts here once, at its end.
     pub closed: u64,
+    /// Sessions that made room for others, since their endpoint had as many as it may: see
+    /// [`EndpointOptions::sessions`](crate::EndpointOptions::sessions). Some of them were closed before, and lingered.
+    pub evicted: u64,
     /// Messages from clients, as handlers saw them.
     pub messages_in: u64,
     /// Messages to clients, a broadcast counted once for each recipient.
@@ -72,7 +75,8 @@ pub struct Refusals {
     pub not_admitted: u64,
     /// The server, or the endpoint, was full, or new sessions are refused.
     pub overloaded: u64,
-    /// A connection whose client had [`connections_per_client`](crate::ServerOptions::connections_per_client).
+    /// A connection whose client had [`connections_per_client`](crate::ServerOptions::connections_per_client), or a session
+    /// whose client had [`sessions_per_client`](crate::ServerOptions::sessions_per_client).
     pub too_many: u64,
 }
 
@@ -112,11 +116,13 @@ impl Engine {
     pub fn memory_ceiling(&self) -> usize {
         let each = size_of::<Connection>() + size_of::<Assembly>() + OVERHEAD;
         let client = self.options.connections_per_client.map_or(0, |_| Clients::ENTRY);
+        let owner = self.options.sessions_per_client.map_or(0, |_| Clients::OWNED);
         let connections = self.options.connections.saturating_mul(each + client);
         let sessions = self.endpoints.each().map(|endpoint| {
             let close = size_of::<Close>() + REASON_LIMIT + OVERHEAD;
-            let each = size_of::<Session>() + 2 * OVERHEAD + close + endpoint.options.session_id_length;
-            let sessions = endpoint.options.sessions.saturating_mul(each);
+            let each =
+                size_of::<Session>() + 2 * OVERHEAD + close + endpoint.options.session_id_length + owner;
+            let sessions = endpoint.options.most_sessions().saturating_mul(each);
             sessions.saturating_add(groups::most_memory(&endpoint.options))
         });
         sessions

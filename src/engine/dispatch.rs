@@ -4,16 +4,17 @@
 //! the turn. The rest of its input goes on in the next turn, with a flush and the shares of all others between;
 //! until then nothing more is read from that connection, and a request is not answered before its last message was told.
 
-use super::admission::{Answer, Outcome};
+use super::admission::{Admitted, Answer, Outcome};
 use super::answers::Exchange;
 use super::app_timers::AppTimer;
 use super::application::Application;
 use super::connection::{Connection, Delivered};
+use super::connections::TOO_MANY;
 use super::endpoint::EndpointNumber;
 use super::groups::{Group, Told};
 use super::queues::Notice;
 use super::reading::Rest;
-use super::session::{Close, Session};
+use super::session::Session;
 use super::writing::Frame;
 use super::{Engine, Event, Message};
 use crate::collections::Key;
@@ -110,6 +111,7 @@ impl Engine {
         }
         if let Some(Session { receiver: None, since, .. }) = self.sessions.get_mut(session) {
             *since = self.time.now();
+            self.await_receiver(session);
         }
     }
 
@@ -132,20 +134,25 @@ impl Engine {
         number: EndpointNumber,
         transport: Transport,
         application: &mut dyn Application,
-    ) -> Result<Option<Close>, Answer> {
-        let endpoint = self.endpoints.of(number).ok_or(Answer::Status(404))?;
-        if self.refuses_sessions() || endpoint.sessions >= endpoint.options.sessions {
+    ) -> Result<Admitted, Answer> {
+        if self.refuses_sessions() || !self.has_place(number) {
             self.note_refusal(exchange.key, 503);
             return Err(Answer::Status(503));
         }
-        let path = endpoint.shown(exchange.request.path(), transport);
+        let path = self.endpoints.of(number).map_or("", |it| it.shown(exchange.request.path(), transport));
         let request = self.show(exchange, path, Some(transport));
+        let client = self.clients.counts_sessions().then(|| request.client()).flatten();
+        let client = client.filter(|client| !self.clients.is_trusted(*client));
+        if client.is_some_and(|client| !self.clients.may_open_session(client)) {
+            self.note_too_many(exchange.key);
+            return Err(Answer::Status(TOO_MANY));
+        }
         let admission = application.admit(number, &request);
         self.time.read();
-        let Err(refusal) = admission else { return Ok(None) };
+        let Err(refusal) = admission else { return Ok(Admitted { refused: None, client }) };
         self.note_not_admitted(exchange.key, refusal.code());
         match refusal.0 {
-            Outcome::Close(close) => Ok(Some(close)),
+            Outcome::Close(close) => Ok(Admitted { refused: Some(close), client }),
             Outcome::Answer(answer) => Err(answer),
         }
     }
@@ -158,9 +165,10 @@ impl Engine {
         exchange: &Exchange<'_>,
         application: &mut dyn Application,
     ) {
-        let receiver = self.carries(exchange.key, key).then_some(exchange.key);
-        let Some(session) = self.sessions.get_mut(key) else { return };
-        session.receiver = receiver;
+        if self.carries(exchange.key, key) {
+            self.set_receiver(key, exchange.key);
+        }
+        let Some(session) = self.sessions.get(key) else { return };
         let (number, transport, is_open) = (session.endpoint, session.transport, session.is_open());
         if transport != Transport::RawWebSocket {
             self.emit(exchange.key, Frame::Whole(OPEN_FRAME));

@@ -7,7 +7,7 @@ use super::Millis;
 use super::app_timers::AppTimers;
 use super::groups::Groups;
 use super::options::{EndpointOptions, OptionError};
-use super::session::Roster;
+use super::session::{Detached, Roster};
 use crate::collections::{List, Table};
 use crate::http::Origins;
 use crate::sockjs::{Iframe, Transport};
@@ -81,8 +81,12 @@ pub(super) struct Endpoint {
     /// The open sessions, in the order in which they opened.
     pub(super) roster: List<Roster>,
     pub(super) groups: Groups,
+    /// HTTP sessions without a receiver, in the order in which they began to wait for one.
+    pub(super) detached: List<Detached>,
     /// All sessions, closed ones that linger included.
     pub(super) sessions: usize,
+    /// Of these, HTTP sessions that no request finds any more, and whose handler is yet to be told of their close.
+    pub(super) forgotten: usize,
     pub(super) app_timers: AppTimers,
     pub(super) heartbeat_delay: Millis,
     pub(super) pong_timeout: Millis,
@@ -99,7 +103,9 @@ impl Endpoint {
             table: Table::new(),
             roster: List::new(),
             groups: Groups::default(),
+            detached: List::new(),
             sessions: 0,
+            forgotten: 0,
             app_timers: AppTimers::default(),
             heartbeat_delay: millis(options.heartbeat_delay),
             pong_timeout: millis(options.pong_timeout),
@@ -122,6 +128,11 @@ impl Endpoint {
     /// What of a path is the program's to see when a session opens by this transport: not the session's name.
     pub(super) fn shown<'p>(&self, path: &'p str, transport: Transport) -> &'p str {
         if transport == Transport::RawWebSocket { path } else { self.prefix_of(path) }
+    }
+
+    /// Whether there are as many sessions as there may be, not counting those that no request finds any more.
+    pub(super) fn is_full(&self) -> bool {
+        self.sessions - self.forgotten >= self.options.sessions
     }
 
     pub(super) fn offers(&self, transport: Transport) -> bool {

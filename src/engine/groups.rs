@@ -410,7 +410,7 @@ pub(super) fn most_memory(options: &EndpointOptions) -> usize {
     let member = size_of::<Member>() + PLACE;
     let of_session = member + options.groups_per_session.saturating_mul(size_of::<Membership>() + PLACE);
     let groups = options.groups.saturating_mul(group);
-    groups.saturating_add(options.sessions.saturating_mul(of_session)).saturating_add(SPARE)
+    groups.saturating_add(options.most_sessions().saturating_mul(of_session)).saturating_add(SPARE)
 }
 
 /// Bytes of a name beside its text: two counters, and a length that is rounded up.

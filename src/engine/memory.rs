@@ -60,6 +60,25 @@ impl Memory {
 }
 
 impl Engine {
+    /// For tests: whether each endpoint counts its sessions, and lists those that wait for a receiver.
+    fn audit_places(&self) -> Result<(), String> {
+        for (number, endpoint) in self.endpoints.numbered() {
+            let all = || self.sessions.iter().map(|(_, it)| it).filter(|it| it.endpoint == number);
+            let detached = all().filter(|it| it.detached.is_linked()).count();
+            let waiting = all().filter(|it| it.can_be_found() && it.receiver.is_none()).count();
+            let found = all().filter(|it| it.can_be_found()).count();
+            let named = all().filter(|it| it.id().is_some()).count();
+            let lists = [endpoint.detached.len(), detached, waiting];
+            let counts = (all().count(), found, named - found);
+            if lists != [detached; 3]
+                || counts != (endpoint.sessions, endpoint.table.len(), endpoint.forgotten)
+            {
+                return Err(format!("{lists:?} sessions wait, {counts:?} are there, found and forgotten"));
+            }
+        }
+        Ok(())
+    }
+
     /// For tests: compares what is booked with what connections and sessions hold, and groups with open sessions, and says
     /// where both differ.
     ///
@@ -75,6 +94,7 @@ impl Engine {
                 self.sessions.at(slot).is_some_and(|it| it.is_open() && it.endpoint == number)
             })?;
         }
+        self.audit_places()?;
         let deferred = self.connections.iter().filter(|(_, it)| it.deferred().is_some()).count();
         if deferred != self.counters.deferred {
             return Err(format!("{deferred} requests wait, and {} are counted", self.counters.deferred));

@@ -153,7 +153,7 @@ impl Engine {
             endpoints: Endpoints::default(),
             sessions: Slab::new(),
             connections: Slab::new(),
-            clients: Clients::new(options.connections_per_client, &options.trusted_proxies),
+            clients: Clients::new(&options),
             queues: Queues::default(),
             turn: Turn::default(),
             memory: Memory::new(options.buffered_bytes),

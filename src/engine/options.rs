@@ -67,6 +67,16 @@ pub struct ServerOptions {
     /// the [`trusted_proxies`](Self::trusted_proxies) do not count, since each of them carries requests of many clients: the
     /// proxy must limit those. Neither do Unix sockets.
     pub connections_per_client: Option<usize>,
+    /// The most sessions at once of one client, over all endpoints; default `None`, no limit, at most 16,777,216. One more is
+    /// answered with 429 (RFC 6585 §4), counted in [`Refusals::too_many`](crate::Refusals::too_many), and told to the observer. A
+    /// closed session counts until no request finds it any more, `disconnect_delay` after its last one.
+    ///
+    /// A client is what it is for [`connections_per_client`](Self::connections_per_client), but by the address of
+    /// [`Request::client`](crate::Request::client): behind trusted proxies too each client is told from the others, where
+    /// connections are not its own. A session over HTTP needs no connection between two requests, so that one connection may open
+    /// any number of them; and a page that was left without a close lingers. So this is a limit of its own, and larger: a sensible
+    /// value is twice the pages that one address can have open.
+    pub sessions_per_client: Option<usize>,
     /// Bytes that the whole server may buffer; default 256 MiB, at least 1 MiB. Clients that have something waiting may get
     /// more while three quarters of it are not in use, pages of the program's own while half of it is not, and an eighth is
     /// for clients that read; then `send` says [`SendError::Full`](crate::SendError::Full), and an answer is 503. Where a client
@@ -102,6 +112,7 @@ impl Default for ServerOptions {
             close_timeout: Duration::from_secs(5),
             connections: 65_536,
             connections_per_client: None,
+            sessions_per_client: None,
             buffered_bytes: 256 << 20,
             mailbox_bytes: 16 << 20,
             shutdown_grace: Duration::from_secs(10),
@@ -127,6 +138,7 @@ impl ServerOptions {
         count("connections", self.connections, 1..=1 << 20)?;
         let of_one = self.connections_per_client.unwrap_or(1);
         count("connections_per_client", of_one, 1..=1 << 20)?;
+        count("sessions_per_client", self.sessions_per_client.unwrap_or(1), 1..=1 << 24)?;
         size("buffered_bytes", self.buffered_bytes, 1 << 20..=usize::MAX)?;
         size("mailbox_bytes", self.mailbox_bytes, 4 << 10..=LARGEST_MESSAGE)?;
         let is_grace = self.shutdown_grace <= LONGEST_WAIT;
@@ -250,7 +262,10 @@ pub struct EndpointOptions {
     pub overflow: Overflow,
     /// The longest session id in bytes; default 128. Beyond it: 404.
     pub session_id_length: usize,
-    /// The most sessions of this endpoint; default 65,536. Beyond it: 503.
+    /// The most sessions of this endpoint; default 65,536. One more takes the place of the session that has been without a
+    /// receiver for longest, if that is a second or more: then that one closes with [`Cause::Evicted`](crate::Cause::Evicted), and
+    /// its client's next request opens a new one. So many sessions that only come cost each other their places, and not clients
+    /// that poll. Where no session has been without a receiver for so long: 503.
     pub sessions: usize,
     /// The most groups of this endpoint; default 65,536. Beyond it a session that would begin one more is told
     /// [`JoinError::TooManyGroups`](crate::JoinError::TooManyGroups).
@@ -292,7 +307,16 @@ impl Default for EndpointOptions {
     }
 }
 
+/// Sessions that an endpoint may have beyond its limit: those that no request finds any more, and whose handlers are yet to be
+/// told. So memory has a bound however late the notices are.
+const MOST_FORGOTTEN: usize = 1024;
+
 impl EndpointOptions {
+    /// The most sessions that are in memory.
+    pub(super) fn most_sessions(&self) -> usize {
+        self.sessions.saturating_add(MOST_FORGOTTEN)
+    }
+
     /// Checks every field, and makes the list of origins ready.
     pub(crate) fn validate(&self) -> Result<Origins, OptionError> {
         rules::heartbeat_delay(self.heartbeat_delay, self.transports.contains(Transport::JsonpPolling))?;

@@ -114,7 +114,7 @@ impl Engine {
         let Some(session) = self.sessions.get(key) else { return };
         if !session.queue.is_empty() || !session.is_open() {
             self.queues.unflushed.push_back(&mut self.sessions, key);
-        } else if session.awaited == Awaited::Drain {
+        } else if session.awaited() == Awaited::Drain {
             self.settle_drain(key);
         }
     }
@@ -122,12 +122,12 @@ impl Engine {
     /// A handler that was told `Full` is told once that the queue has drained, when all bytes have left.
     pub(super) fn settle_drain(&mut self, key: Key<Session>) {
         let Some(session) = self.sessions.get_mut(key) else { return };
-        if session.awaited != Awaited::Drain || !session.queue.is_empty() {
+        if session.awaited() != Awaited::Drain || !session.queue.is_empty() {
             return;
         }
         let receiver = session.receiver.and_then(|receiver| self.connections.get(receiver));
         if receiver.is_none_or(|it| it.pace.is_open() && it.outbox.is_empty()) {
-            session.awaited = Awaited::Nothing;
+            session.set_awaited(Awaited::Nothing);
             self.queues.drained.push_back(key);
         }
     }

@@ -234,8 +234,8 @@ impl Engine {
         if !self.carries(key, session) {
             return;
         }
+        self.set_receiver(session, key);
         let Some(state) = self.sessions.get_mut(session) else { return };
-        state.receiver = Some(key);
         state.since = self.time.now();
         self.flush_session(session);
         self.arm_session(session);

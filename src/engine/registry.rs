@@ -2,8 +2,9 @@
 //!
 //! Nothing here calls the application: that a session closed is noted, and told from `dispatch`.
 
+use super::admission::Admitted;
 use super::connection::Connection;
-use super::endpoint::EndpointNumber;
+use super::endpoint::{Endpoint, EndpointNumber};
 use super::queues::Notice;
 use super::session::{Cause, Close, Origin, Session};
 use super::{Engine, Millis, Stage};
@@ -13,6 +14,13 @@ use crate::websocket::close::{self};
 
 /// The close frame of a receiver whose session was interrupted, or has gone while the receiver came.
 pub(super) const INTERRUPTED: (u16, &str) = (1002, "Connection interrupted");
+
+/// How long a session must have been without a receiver before it makes room for another, in milliseconds: between two polls a
+/// client is away for a round trip.
+const EVICTABLE: Millis = 1000;
+
+/// Sessions that are looked at for one that makes room.
+const LOOKS: usize = 16;
 
 impl Engine {
     /// Whether a path exists here: its transport is on, and its session id of a length that may be.
@@ -96,14 +104,21 @@ impl Engine {
         self.endpoints.of(number).map_or(0, |endpoint| endpoint.roster.len())
     }
 
-    /// A new session, listed where it can be found; one that was refused is closed. It has no receiver yet.
+    /// A new session, listed where it can be found; one that was refused is closed. It has no receiver yet. Where the endpoint is
+    /// full, another session makes room.
     pub(super) fn create_session(
         &mut self,
         number: EndpointNumber,
         transport: Transport,
         id: Option<&str>,
-        refused: Option<Close>,
+        admitted: Admitted,
     ) -> Key<Session> {
+        let Admitted { refused, client } = admitted;
+        if self.endpoints.of(number).is_some_and(Endpoint::is_full)
+            && let Some(oldest) = self.next_to_evict(number)
+        {
+            self.evict_session(oldest);
+        }
         let mut session = Session::new(number, transport, id, self.time.now());
         let is_open = refused.is_none();
         if let Some(close) = refused {
@@ -118,7 +133,11 @@ impl Engine {
             }
             if id.is_some() {
                 endpoint.table.insert(&mut self.sessions, key);
+                endpoint.detached.push_back(&mut self.sessions, key);
             }
+        }
+        if let Some(client) = client {
+            self.clients.enter_session(client, key.index());
         }
         self.counters.opened += u64::from(is_open);
         if let Some(count) = self.counters.session_by(transport) {
@@ -175,6 +194,7 @@ impl Engine {
         }
         session.receiver = None;
         session.since = from;
+        self.await_receiver(key);
         self.arm_session(key);
         self.release(key);
     }
@@ -196,10 +216,71 @@ impl Engine {
     /// No receiver came in time, or none will: later receivers do not find the session any more.
     pub(super) fn expire_session(&mut self, key: Key<Session>) {
         self.close_session(key, Close::new(close::ABNORMAL, "Session expired", Cause::Expired));
-        if let Some(session) = self.sessions.get_mut(key) {
-            session.note_expired();
+        self.forget_session(key);
+    }
+
+    /// A session makes room for another.
+    fn evict_session(&mut self, key: Key<Session>) {
+        self.counters.evicted += 1;
+        self.close_session(key, Close::new(close::ABNORMAL, "Session evicted", Cause::Evicted));
+        self.forget_session(key);
+    }
+
+    /// No request finds a session any more. Its slot is freed when its handler was told.
+    fn forget_session(&mut self, key: Key<Session>) {
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        session.note_expired();
+        if let Some(endpoint) = self.endpoints.of_mut(session.endpoint)
+            && endpoint.table.remove(&mut self.sessions, key)
+        {
+            endpoint.detached.remove(&mut self.sessions, key);
+            endpoint.forgotten += 1;
         }
         self.release(key);
+    }
+
+    /// A session waits for a receiver from now on. (None will come for one that no request can name.)
+    pub(super) fn await_receiver(&mut self, key: Key<Session>) {
+        let Some(session) = self.sessions.get(key).filter(|session| session.can_be_found()) else { return };
+        if let Some(endpoint) = self.endpoints.of_mut(session.endpoint) {
+            // In the list already where its client was heard while it waited.
+            endpoint.detached.remove(&mut self.sessions, key);
+            endpoint.detached.push_back(&mut self.sessions, key);
+        }
+    }
+
+    /// A session has a receiver.
+    pub(super) fn set_receiver(&mut self, key: Key<Session>, receiver: Key<Connection>) {
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        session.receiver = Some(receiver);
+        if let Some(endpoint) = self.endpoints.of_mut(session.endpoint) {
+            endpoint.detached.remove(&mut self.sessions, key);
+        }
+    }
+
+    /// Whether one more session may open: the endpoint has room, or a session that can make room.
+    pub(super) fn has_place(&mut self, number: EndpointNumber) -> bool {
+        let Some(endpoint) = self.endpoints.of(number) else { return false };
+        // Sessions that have made room, or expired, and whose handlers are yet to be told, have their memory until then.
+        endpoint.sessions < endpoint.options.most_sessions()
+            && (!endpoint.is_full() || self.next_to_evict(number).is_some())
+    }
+
+    /// The session that has been without a receiver for longest, if that is long enough. A client that must first read what was
+    /// written to it is not away until then: it goes to the end of the list, where it waits as if it had come now.
+    fn next_to_evict(&mut self, number: EndpointNumber) -> Option<Key<Session>> {
+        let now = self.time.now();
+        let endpoint = self.endpoints.of_mut(number)?;
+        for _ in 0..LOOKS {
+            let key = endpoint.detached.first(&self.sessions)?;
+            let since = self.sessions.get(key)?.since;
+            if since <= now {
+                return (now - since >= EVICTABLE).then_some(key);
+            }
+            endpoint.detached.remove(&mut self.sessions, key);
+            endpoint.detached.push_back(&mut self.sessions, key);
+        }
+        None
     }
 
     /// Frees the slot of a session that is over.
@@ -218,10 +299,10 @@ impl Engine {
         self.queues.unflushed.remove(&mut self.sessions, key);
         if let Some(endpoint) = self.endpoints.of_mut(number) {
             endpoint.sessions -= 1;
-            if has_id {
-                endpoint.table.remove(&mut self.sessions, key);
-            }
+            // One with an id is over when no request finds it.
+            endpoint.forgotten -= usize::from(has_id);
         }
+        self.clients.leave_session(key.index());
         self.sessions.remove(key);
     }
 }

@@ -215,8 +215,8 @@ impl Engine {
                 self.attach_or_wait(exchange.key, session);
             }
             None => match self.admit(exchange, number, transport, application) {
-                Ok(refused) => {
-                    let session = self.create_session(number, transport, Some(id), refused);
+                Ok(admitted) => {
+                    let session = self.create_session(number, transport, Some(id), admitted);
                     self.begin_receiver(exchange, session, transport, label, callback);
                     self.open_session(session, exchange, application);
                 }

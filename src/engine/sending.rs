@@ -148,7 +148,7 @@ impl Engine {
     /// Whether a message to many, or from afar, is not for this session: it has no room, or others were skipped before. Then
     /// the endpoint's policy is carried out.
     fn overflows(&mut self, key: Key<Session>, room: &Room) -> bool {
-        let Some(Session { state: State::Open { skipped }, endpoint, .. }) = self.sessions.get_mut(key)
+        let Some(Session { state: State::Open { skipped, .. }, endpoint, .. }) = self.sessions.get_mut(key)
         else {
             return true;
         };
@@ -179,7 +179,9 @@ impl Engine {
     /// here on it gets messages again. `None`: it is closed, or has filled again meanwhile and is told later.
     pub(super) fn end_gap(&mut self, key: Key<Session>) -> Option<u64> {
         match self.sessions.get_mut(key)? {
-            Session { state: State::Open { skipped }, awaited: Awaited::Nothing, .. } => {
+            Session { state: State::Open { skipped, awaited }, .. }
+                if awaited.unpacked() == Awaited::Nothing =>
+            {
                 Some(std::mem::take(skipped))
             }
             _ => None,
@@ -190,12 +192,12 @@ impl Engine {
     fn note_full(&mut self, key: Key<Session>, room: &Room) {
         let Some(session) = self.sessions.get_mut(key) else { return };
         let wanted = u32::try_from(room.wanted).unwrap_or(u32::MAX);
-        match session.awaited {
+        match session.awaited() {
             Awaited::Drain => {}
-            Awaited::Room(before) => session.awaited = Awaited::Room(before.min(wanted)),
-            Awaited::Nothing if !room.is_empty => session.awaited = Awaited::Drain,
+            Awaited::Room(before) => session.set_awaited(Awaited::Room(before.min(wanted))),
+            Awaited::Nothing if !room.is_empty => session.set_awaited(Awaited::Drain),
             Awaited::Nothing => {
-                session.awaited = Awaited::Room(wanted);
+                session.set_awaited(Awaited::Room(wanted));
                 if self.queues.waiting_for_memory.len() >= 2 * self.sessions.len() {
                     // Most of them have closed meanwhile.
                     self.queues.waiting_for_memory.retain(|key| self.sessions.contains(*key));
@@ -314,7 +316,7 @@ impl Engine {
             if !self.has_room_for(key) {
                 self.queues.waiting_for_memory.push_back(key);
             } else if let Some(session) = self.sessions.get_mut(key) {
-                session.awaited = Awaited::Drain;
+                session.set_awaited(Awaited::Drain);
                 self.settle_drain(key);
             }
         }
@@ -328,7 +330,7 @@ impl Engine {
 
     /// Whether a session that waits for memory would get what it wanted; one that is gone wants nothing.
     fn has_room_for(&self, key: Key<Session>) -> bool {
-        match self.sessions.get(key).map(|session| session.awaited) {
+        match self.sessions.get(key).map(Session::awaited) {
             Some(Awaited::Room(wanted)) => !self.is_output_over(wanted as usize),
             _ => true,
         }

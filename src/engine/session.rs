@@ -26,7 +26,6 @@ pub struct Session {
     pub(super) since: Millis,
     pub(super) timer: Timer,
     pub(super) app_timers: AppTimers,
-    pub(super) awaited: Awaited,
     /// The place of the chosen one among the endpoint's subprotocols; `u8::MAX` for none.
     pub(super) subprotocol: u8,
     /// Where the application keeps its own state of this session.
@@ -34,6 +33,7 @@ pub struct Session {
     pub(super) chain: u32,
     pub(super) roster: Link,
     pub(super) unflushed: Link,
+    pub(super) detached: Link,
     /// What is booked for it.
     pub(super) booked: u32,
 }
@@ -47,6 +47,18 @@ impl Linked<Roster> for Session {
     }
     fn link_mut(&mut self) -> &mut Link {
         &mut self.roster
+    }
+}
+
+/// The sessions of an endpoint that have no receiver, and wait for one: the one that has waited longest in front.
+pub(super) struct Detached;
+
+impl Linked<Detached> for Session {
+    fn link(&self) -> &Link {
+        &self.detached
+    }
+    fn link_mut(&mut self) -> &mut Link {
+        &mut self.detached
     }
 }
 
@@ -75,13 +87,40 @@ impl Hashed for Session {
 }
 
 /// The event of which a handler that was told `Full` is to be told.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Awaited {
     Nothing,
     /// Everything that waits for the client has left.
     Drain,
     /// The whole server has room for so many bytes.
     Room(u32),
+}
+
+/// The same in four bytes, which an open session has beside the number of skipped messages.
+#[derive(Clone, Copy)]
+pub(super) struct PackedAwaited(u32);
+
+impl Awaited {
+    const NOTHING: u32 = 0;
+    const DRAIN: u32 = u32::MAX;
+
+    fn packed(self) -> PackedAwaited {
+        PackedAwaited(match self {
+            Awaited::Nothing => Self::NOTHING,
+            Awaited::Drain => Self::DRAIN,
+            Awaited::Room(bytes) => bytes.clamp(Self::NOTHING + 1, Self::DRAIN - 1),
+        })
+    }
+}
+
+impl PackedAwaited {
+    pub(super) fn unpacked(self) -> Awaited {
+        match self.0 {
+            Awaited::NOTHING => Awaited::Nothing,
+            Awaited::DRAIN => Awaited::Drain,
+            bytes => Awaited::Room(bytes),
+        }
+    }
 }
 
 /// How a session came.
@@ -144,7 +183,7 @@ impl RoundTrip {
 pub(super) enum State {
     /// The application may send, and hears messages. So many messages were skipped for it since `on_drain` was told last:
     /// while there are any, all are.
-    Open { skipped: u64 },
+    Open { skipped: u64, awaited: PackedAwaited },
     /// Over. The queue goes out, then the close frame.
     Closed { close: Arc<Close>, remaining: Remaining },
 }
@@ -167,19 +206,19 @@ impl Session {
         Self {
             endpoint,
             transport,
-            state: State::Open { skipped: 0 },
+            state: State::Open { skipped: 0, awaited: Awaited::Nothing.packed() },
             origin: id.map_or(Origin::Socket(RoundTrip::default()), |id| Origin::Requests(id.into())),
             receiver: None,
             queue: ByteQueue::default(),
             since: now,
             timer: Timer::default(),
             app_timers: AppTimers::default(),
-            awaited: Awaited::Nothing,
             subprotocol: u8::MAX,
             slot: u32::MAX,
             chain: u32::MAX,
             roster: Link::default(),
             unflushed: Link::default(),
+            detached: Link::default(),
             booked: 0,
         }
     }
@@ -207,9 +246,20 @@ impl Session {
         matches!(self.state, State::Open { .. })
     }
 
+    /// The event of which its handler is to be told: of none any more, once it is closed.
+    pub(super) fn awaited(&self) -> Awaited {
+        if let State::Open { awaited, .. } = self.state { awaited.unpacked() } else { Awaited::Nothing }
+    }
+
+    pub(super) fn set_awaited(&mut self, event: Awaited) {
+        if let State::Open { awaited, .. } = &mut self.state {
+            *awaited = event.packed();
+        }
+    }
+
     /// Closes it. `false`: it was closed already.
     pub(super) fn close(&mut self, close: Close) -> bool {
-        let State::Open { skipped } = self.state else { return false };
+        let State::Open { skipped, .. } = self.state else { return false };
         let close = Arc::new(Close { skipped, ..close });
         // Later receivers can look for a session by its id alone.
         let remaining = if self.id().is_some() { Remaining::NoticeAndReceivers } else { Remaining::Notice };
@@ -245,6 +295,13 @@ impl Session {
             Remaining::NoticeAndReceivers | Remaining::Notice => Remaining::Notice,
             Remaining::Receivers | Remaining::Nothing => Remaining::Nothing,
         };
+    }
+
+    /// Whether a request can name it.
+    pub(super) fn can_be_found(&self) -> bool {
+        let is_forgotten =
+            matches!(self.state, State::Closed { remaining: Remaining::Notice | Remaining::Nothing, .. });
+        self.id().is_some() && !is_forgotten
     }
 
     /// Whether its slot is to be freed.
@@ -299,6 +356,9 @@ pub enum Cause {
     Interrupted,
     /// No receiver came for `disconnect_delay`.
     Expired,
+    /// The endpoint had as many [`sessions`](crate::EndpointOptions::sessions) as it may, and of all that had no receiver this
+    /// one had been without for longest: a new session has its place.
+    Evicted,
     /// A ping had no answer for `pong_timeout`, or nothing could be written for `write_stall`.
     Unresponsive,
     /// The client broke the protocol: a bad frame, bad JSON, a message too large.
@@ -361,16 +421,17 @@ mod tests {
             session.note_expired();
             session.note_told();
             assert!(session.closed_with().is_none() && session.is_open() && !session.is_over());
+            assert_eq!(session.can_be_found(), id.is_some());
             assert!(session.close(close()));
             assert!(!session.close(close()), "once");
             assert!(session.closed_with().is_some() && !session.is_over());
             if told_first {
                 session.note_told();
-                assert_eq!(session.is_over(), id.is_none());
+                assert_eq!((session.is_over(), session.can_be_found()), (id.is_none(), id.is_some()));
                 session.note_expired();
             } else {
                 session.note_expired();
-                assert!(!session.is_over());
+                assert!(!session.is_over() && !session.can_be_found());
                 session.note_told();
             }
             assert!(session.is_over());
@@ -400,6 +461,26 @@ mod tests {
             trip.note_pong_received(start + 60_001, 60_000);
             assert_eq!(trip.last_measured(), Some(60_000), "too late: {start}");
         }
+    }
+
+    #[test]
+    fn an_event_fits_into_four_bytes() {
+        for event in [
+            Awaited::Nothing,
+            Awaited::Drain,
+            Awaited::Room(1),
+            Awaited::Room(70_000),
+            Awaited::Room(u32::MAX - 1),
+        ] {
+            assert_eq!(event.packed().unpacked(), event);
+        }
+        assert_eq!(Awaited::Room(0).packed().unpacked(), Awaited::Room(1));
+        assert_eq!(Awaited::Room(u32::MAX).packed().unpacked(), Awaited::Room(u32::MAX - 1));
+        let mut session = Session::new(EndpointNumber::new(0), Transport::XhrPolling, Some("id"), 0);
+        session.set_awaited(Awaited::Drain);
+        assert_eq!(session.awaited(), Awaited::Drain);
+        session.close(Close::new(1006, "", Cause::Expired));
+        assert_eq!(session.awaited(), Awaited::Nothing, "it is told of its close, and no more");
     }
 
     #[test]

@@ -36,8 +36,8 @@ impl Engine {
         if !self.can_answer(exchange.key, 0) {
             return;
         }
-        let refused = match self.admit(exchange, number, transport, application) {
-            Ok(refused) => refused,
+        let admitted = match self.admit(exchange, number, transport, application) {
+            Ok(admitted) => admitted,
             Err(answer) => return self.answer_refusal(exchange, answer),
         };
         let Some(connection) = self.connections.get_mut(exchange.key) else { return };
@@ -53,7 +53,7 @@ impl Engine {
             }
             head.end();
         });
-        let session = self.create_session(number, transport, None, refused);
+        let session = self.create_session(number, transport, None, admitted);
         if let (Some(place), Some(session)) = (subprotocol, self.sessions.get_mut(session)) {
             session.subprotocol = place;
         }

@@ -115,7 +115,7 @@ fn options_that_cannot_work_are_named() {
 fn an_error_names_the_option_its_range_and_the_value() {
     const DAY: Duration = Duration::from_secs(24 * 60 * 60);
     const NANOSECOND: Duration = Duration::from_nanos(1);
-    let of_server: [(Change<ServerOptions>, &str); 22] = [
+    let of_server: [(Change<ServerOptions>, &str); 24] = [
         (("request_line", |it| it.request_line = 63), "be between 64 and 1048576 bytes, but is 63"),
         (
             ("request_line", |it| it.request_line = 1_048_577),
@@ -139,6 +139,14 @@ fn an_error_names_the_option_its_range_and_the_value() {
         (
             ("connections_per_client", |it| it.connections_per_client = Some(1_048_577)),
             "be between 1 and 1048576, but is 1048577",
+        ),
+        (
+            ("sessions_per_client", |it| it.sessions_per_client = Some(0)),
+            "be between 1 and 16777216, but is 0",
+        ),
+        (
+            ("sessions_per_client", |it| it.sessions_per_client = Some(16_777_217)),
+            "be between 1 and 16777216, but is 16777217",
         ),
         (("buffered_bytes", |it| it.buffered_bytes = 1000), "be at least 1048576 bytes, but is 1000"),
         (

@@ -6,13 +6,17 @@ use crate::support::sockjs::SockJs;
 use crate::support::wire::{Transport, Wire};
 use crate::{Neighbour, start};
 
-/// Beyond `sessions`: 503, whatever transport would have opened one.
+/// Beyond `sessions`, while each of them has its receiver: 503, whatever transport would have opened one.
 #[test]
 fn an_endpoint_has_so_many_sessions() {
     let server = start(|_, endpoint| endpoint.sessions = Transport::ALL.len());
     let mut neighbour = Neighbour::of(server.address);
     let sessions = Transport::ALL
         .map(|transport| SockJs::open(server.address, transport, &format!("/echo/000/{}", transport.name())));
+    let sessions = sessions.map(|mut session| {
+        session.listen();
+        session
+    });
     for transport in Transport::ALL {
         let mut client = Client::connect(server.address);
         let target = match transport {

@@ -17,6 +17,7 @@ mod descriptors;
 mod disconnects;
 mod downloads;
 mod flooding;
+mod floods;
 mod large_packets;
 mod queues;
 mod sizes;

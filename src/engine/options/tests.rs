@@ -26,6 +26,7 @@ fn absurd_values_are_named() {
     assert_eq!(server(|options| options.close_timeout = Duration::ZERO), Err("close_timeout"));
     assert_eq!(server(|options| options.connections = 0), Err("connections"));
     assert_eq!(server(|options| options.connections_per_client = Some(0)), Err("connections_per_client"));
+    assert_eq!(server(|options| options.sessions_per_client = Some(0)), Err("sessions_per_client"));
     assert_eq!(server(|options| options.mailbox_bytes = 0), Err("mailbox_bytes"));
     assert_eq!(server(|options| options.buffered_bytes = 0), Err("buffered_bytes"));
     let endpoint = |change: fn(&mut EndpointOptions)| {

@@ -2,6 +2,7 @@
 
 mod admission;
 mod answers;
+mod flood;
 mod groups;
 mod interleavings;
 mod leaving;

@@ -102,7 +102,7 @@ pub(super) fn sessions(engine: &Engine) -> u64 {
         };
         let deadline = engine.time.timers.deadline(&session.timer).map(|deadline| ahead(engine, deadline));
         let waits = (ahead(engine, session.since), deadline);
-        (state, session.queue.len(), session.receiver.is_some(), waits, discriminant(&session.awaited))
+        (state, session.queue.len(), session.receiver.is_some(), waits, discriminant(&session.awaited()))
     };
     let sessions: Vec<_> = engine.sessions.iter().map(|(_, session)| of_session(session)).collect();
     let queues = &engine.queues;
