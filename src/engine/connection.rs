@@ -176,6 +176,11 @@ impl Connection {
         if let Writing::Frames(socket) = &self.writing { Some(socket) } else { None }
     }
 
+    /// Whether it has ended, and is only to be removed.
+    pub(super) fn is_gone(&self) -> bool {
+        matches!(self.writing, Writing::Gone)
+    }
+
     /// Differs where something came of what waited in the inbox.
     pub(super) fn progress(&self) -> (usize, Discriminant<Reading>, Discriminant<Writing>) {
         (self.inbox.len(), discriminant(&self.reading), discriminant(&self.writing))

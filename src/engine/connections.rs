@@ -12,7 +12,7 @@ use super::reading::Rest;
 use super::reply::Ticket;
 use super::session::{Cause, Close, Session};
 use super::turn::Order;
-use super::writing::{Form, Writing};
+use super::writing::Form;
 use super::{Engine, Stage};
 use crate::collections::Key;
 use crate::websocket::close;
@@ -85,7 +85,7 @@ impl Engine {
     /// server has no room for them the connection ends: bytes that a layer has made cannot be given back to it.
     pub fn hold_in_layer(&mut self, key: Key<Connection>, bytes: usize) {
         let Some(connection) = self.connections.get_mut(key) else { return };
-        if let Writing::Gone = connection.writing() {
+        if connection.is_gone() {
             return;
         }
         let more = bytes.saturating_sub(connection.in_layer.footprint());
@@ -95,10 +95,11 @@ impl Engine {
             }
             return self.drop_connection(key);
         }
-        if let Some(connection) = self.connections.get_mut(key) {
+        // Where room was made, the connection may itself have been one of those that take nothing.
+        if let Some(connection) = self.connections.get_mut(key).filter(|connection| !connection.is_gone()) {
             connection.in_layer.set(bytes);
+            self.book_connection(key);
         }
-        self.book_connection(key);
     }
 
     /// It is known which client a connection is of: it counts as one of that client's, or ends where they are as many as
@@ -118,10 +119,10 @@ impl Engine {
 
     /// The driver drops the socket of a connection: nothing of it is left.
     pub(super) fn remove_connection(&mut self, key: Key<Connection>) {
-        self.book_connection(key);
-        if let Some(connection) = self.connections.remove(key)
-            && let (true, Some(peer)) = (connection.is_counted, connection.peer())
-        {
+        let Some(mut connection) = self.connections.remove(key) else { return };
+        debug_assert!(connection.is_gone(), "a connection that was dropped lives again");
+        self.memory.unbook_connection(&mut connection);
+        if let (true, Some(peer)) = (connection.is_counted, connection.peer()) {
             self.clients.leave(peer.ip());
         }
     }
@@ -226,7 +227,7 @@ impl Engine {
         let mut stalled: Vec<_> = self
             .connections
             .iter()
-            .filter(|(_, connection)| !connection.pace.is_open())
+            .filter(|(key, connection)| !connection.pace.is_open() && Some(*key) != self.turn.answering)
             .map(|(key, connection)| (connection.booked.output, key))
             .collect();
         stalled.sort_unstable_by_key(|(output, _)| *output);
@@ -250,7 +251,8 @@ impl Engine {
         if !has_room {
             self.drop_connection(key);
         }
-        has_room
+        // Where room was made, the connection may itself have been one of those that take nothing.
+        self.connections.get(key).is_some_and(|connection| !connection.is_gone())
     }
 
     /// Ends a connection here and now. For its session the receiver has broken off. Where the messages of a request are being

@@ -33,6 +33,11 @@ impl Memory {
         self.budget.book(&mut connection.booked, now);
     }
 
+    /// A connection is removed: nothing stays booked for it.
+    pub(super) fn unbook_connection(&mut self, connection: &mut Connection) {
+        self.budget.book(&mut connection.booked, Footprint::default());
+    }
+
     /// A close as it can be kept for its session: a program's reason that is longer than a WebSocket carries (RFC 6455 §5.5) is
     /// cut to that where there is no room for it.
     pub(super) fn fitting(&self, mut close: Close) -> Close {

@@ -3,6 +3,9 @@
 //! The unit of work is one message that is queued for a client, about 60 ns on a common machine; everything else costs so many
 //! of them. A turn has a budget of some 20 ms, and each connection a share of it, so that one of them cannot take all.
 
+use super::connection::Connection;
+use crate::collections::Key;
+
 /// The work of a turn.
 const TURN: u64 = 192 << 10;
 
@@ -49,6 +52,9 @@ pub(super) struct Turn {
     pub(super) flush: Flush,
     /// Clients that read have much to read, or the turn is over: other work waits for a flush.
     pub(super) flush_due: bool,
+    /// The connection whose request is being dealt with. It is not dropped to make room for others, nor for its own answer,
+    /// since its answer is still to be written.
+    pub(super) answering: Option<Key<Connection>>,
     /// How many of the postponed connections are to go on in this turn; those that are postponed meanwhile go on in the next.
     pub(super) left_over: usize,
 }

@@ -135,7 +135,9 @@ impl Engine {
             Ok(progress) => {
                 self.counters.requests += 1;
                 self.turn.work.note_unit();
+                self.turn.answering = Some(exchange.key);
                 self.handle(exchange, body.get_mut(..progress.length).unwrap_or_default(), application);
+                self.turn.answering = None;
                 Step::Took(before + progress.consumed)
             }
             Err(error) => {

@@ -110,7 +110,10 @@ impl Engine {
                 if !self.make_room(Purpose::Control, payload.len() + HEADER) {
                     return self.drop_connection(key);
                 }
-                let Some(connection) = self.connections.get_mut(key) else { return };
+                // Where room was made, the connection may itself have been one of those that take nothing.
+                let Some(connection) = self.connections.get_mut(key).filter(|it| !it.is_gone()) else {
+                    return;
+                };
                 connection.outbox.write(&mut self.memory.pool, |out| {
                     write_header(out, Opcode::Pong, payload.len());
                     out.extend_from_slice(payload);

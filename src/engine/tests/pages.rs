@@ -222,3 +222,23 @@ fn requests_behind_an_answer_that_comes_later_wait() {
     assert!(!world.engine.is_reading(client));
     world.finish();
 }
+
+/// Room for an answer is made by dropping connections that take nothing, but not the one that is to be answered, though its
+/// client has not taken the answer before: it would be written to, and go on, while it is dropped.
+#[test]
+fn rule_12_13_no_room_is_made_of_the_connection_that_is_answered() {
+    let server = ServerOptions { buffered_bytes: 64 << 10, ..quick() };
+    let mut world = World::build(server, EndpointOptions::default(), echo);
+    let client = world.connect();
+    world.block(client);
+    world.handlers.page = 12_000;
+    get(&mut world, client, "/small");
+    world.handlers.page = 40_000;
+    get(&mut world, client, "/large");
+    assert!(!world.is_dropped(client));
+    world.unblock(client);
+    world.flush();
+    let answers = world.take(client);
+    assert!(answers.contains(&"p".repeat(12_000)) && answers.contains("HTTP/1.1 503 "), "{answers}");
+    world.finish();
+}
