@@ -1,6 +1,7 @@
-//! The shortest server: every message goes back to where it came from.
+//! Shows the shortest server: every message goes back to where it came from.
 //!
-//! `cargo run --example echo [ADDRESS]`
+//! To see it: `cargo run --example echo [ADDRESS]`, and `websocat ws://127.0.0.1:8081/echo/websocket`, or any other WebSocket
+//! client; or a page with `new SockJS("http://127.0.0.1:8081/echo")`.
 
 use sockjs_server::{Server, ServerOptions, Session};
 

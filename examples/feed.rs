@@ -1,7 +1,8 @@
-//! A market feed: a thread has the prices, and publishes them through a `Handle` to the pages that watch them.
+//! Shows backpressure between a thread, the server and pages: a market feed, in which a thread has the prices, and publishes them
+//! through a `Handle` to the pages that watch them.
 //!
-//! `cargo run --example feed [ADDRESS [RATE]]`, with the ticks of each millisecond, 1 by default; open the page and watch.
-//! `/ticks` says what became of the ticks. Three things to see:
+//! To see it: `cargo run --example feed [ADDRESS [RATE]]`, with the ticks of each millisecond, 1 by default, and open
+//! <http://127.0.0.1:8081/>. `/ticks` says what became of the ticks. Three things to look for:
 //!
 //! - With a rate of 10,000 the thread is faster than the server: it is told `Busy`, and leaves ticks out, so that prices that
 //!   are published are never old ones.
@@ -12,12 +13,17 @@
 //! A page sends `watch SYMBOL` and `unwatch SYMBOL`. It gets `SYMBOL PRICE NUMBER`, the number counting the ticks of the symbol,
 //! and `gap COUNT` with the prices as they are, line by line, in one message.
 
+#[path = "client/mod.rs"]
+mod client;
+
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use client::Client;
 use sockjs_server::{
-    Context, Endpoint, EndpointId, EndpointOptions, Handle, HandleError, Handler, Overflow, Request,
+    Body, Context, Endpoint, EndpointId, EndpointOptions, Handle, HandleError, Handler, Overflow, Request,
     Response, Server, ServerOptions, Session,
 };
 
@@ -31,23 +37,26 @@ const MAILBOX: usize = 256 << 10;
 const PAGE: &str = r#"<!DOCTYPE html>
 <meta charset="UTF-8">
 <title>Feed</title>
-<script src="https://cdn.jsdelivr.net/npm/sockjs-client@1/dist/sockjs.min.js"></script>
 <pre id="prices"></pre>
 <pre id="gaps"></pre>
 <script>
   const prices = {};
-  const sock = new SockJS("/feed");
-  sock.onopen = () => ["ACME", "GLOBEX", "INITECH", "UMBRELLA"].forEach((symbol) => sock.send(`watch ${symbol}`));
-  sock.onmessage = (event) => {
-    for (const line of event.data.split("\n")) {
-      const [name, ...rest] = line.split(" ");
-      if (name === "gap") gaps.textContent += `${rest[0]} ticks were skipped\n`;
-      else prices[name] = line;
-    }
-  };
-  sock.onclose = (event) => { gaps.textContent += `closed: ${event.code} ${event.reason}\n`; };
+  // Called when the client library is there.
+  function start() {
+    const sock = new SockJS("/feed");
+    sock.onopen = () => ["ACME", "GLOBEX", "INITECH", "UMBRELLA"].forEach((symbol) => sock.send(`watch ${symbol}`));
+    sock.onmessage = (event) => {
+      for (const line of event.data.split("\n")) {
+        const [name, ...rest] = line.split(" ");
+        if (name === "gap") gaps.textContent += `${rest[0]} ticks were skipped\n`;
+        else prices[name] = line;
+      }
+    };
+    sock.onclose = (event) => { gaps.textContent += `closed: ${event.code} ${event.reason}\n`; };
+  }
   setInterval(() => { document.getElementById("prices").textContent = Object.values(prices).join("\n"); }, 100);
 </script>
+{{CLIENT}}
 "#;
 
 /// The price of a symbol in cents, and the number of its last tick.
@@ -128,16 +137,16 @@ fn produce(handle: &Handle, feed: EndpointId, rate: usize) -> Result<(), HandleE
 }
 
 /// The page, and what became of the ticks.
-fn answer(feed: EndpointId, context: &mut Context<'_>, request: &Request<'_>) -> Response {
-    let answer = |kind, body| Response::new(200).header("Content-Type", kind).body(body);
+fn answer(feed: EndpointId, page: &Arc<str>, context: &mut Context<'_>, request: &Request<'_>) -> Response {
+    let answer = |kind, body: Body| Response::new(200).header("Content-Type", kind).body(body);
     match request.path() {
-        "/" => answer("text/html; charset=UTF-8", PAGE.to_owned()),
+        "/" => answer("text/html; charset=UTF-8", Arc::clone(page).into()),
         "/ticks" => {
             let skipped = context.counters().skipped;
             let Some(Feed { quotes, left_out }) = context.handler(feed) else { return Response::new(500) };
             let published: u64 = quotes.values().map(|quote| quote.number).sum();
             let text = format!("{published} published\n{left_out} left out\n{skipped} skipped\n");
-            answer("text/plain; charset=UTF-8", text)
+            answer("text/plain; charset=UTF-8", text.into())
         }
         _ => Response::new(404),
     }
@@ -151,7 +160,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let quotes = SYMBOLS.map(|symbol| (symbol, Quote::default())).into();
     let options = EndpointOptions::default().overflow(Overflow::Skip).send_queue(QUEUE);
     let feed = server.mount_with("/feed", options, Feed { quotes, left_out: 0 })?;
-    server.fallback(move |context, request, _| answer(feed, context, request));
+    let client = Client::from_env()?;
+    let page = client.page(PAGE);
+    server.fallback(move |context, request, _| {
+        client.answer(request.path()).unwrap_or_else(|| answer(feed, &page, context, request))
+    });
     println!("Listening on http://{}/", server.listen(address)?);
     let handle = server.handle();
     thread::spawn(move || produce(&handle, feed, rate));

@@ -1,7 +1,8 @@
-//! A folder of files beside a SockJS endpoint: types, ETags, HEAD, and no way out of the folder. The library has no opinion on
-//! any of that: it reads each file piece by piece as its client takes it, however large the file is.
+//! Shows a folder of files beside a SockJS endpoint: types, ETags, HEAD, and no way out of the folder. The library has no opinion
+//! on any of that: it reads each file piece by piece as its client takes it, however large the file is.
 //!
-//! `cargo run --example files -- 127.0.0.1:8081 folder`
+//! To see it: `cargo run --example files 127.0.0.1:8081 FOLDER`, and `curl -i http://127.0.0.1:8081/FILE`, with a file of the
+//! folder; a folder is its `index.html`.
 
 use std::fs::{self, File};
 use std::io::{self, Read};

@@ -1,21 +1,35 @@
-//! One port for everything: a page, a health check and counters for a monitor, beside a SockJS endpoint that lets in
-//! only who knows the token.
+//! Shows one port for everything: a page, a health check and counters for a monitor, beside a SockJS endpoint that admits only
+//! sessions with the token.
 //!
-//! `cargo run --example http_and_sockjs [ADDRESS]`
+//! To see it: `cargo run --example http_and_sockjs [ADDRESS]`, and open <http://127.0.0.1:8081/>, which has the token and shows
+//! an echo; then `/health` and `/counters`.
 
-use sockjs_server::{Context, Handler, Refusal, Request, Response, Server, ServerOptions, Session};
+#[path = "client/mod.rs"]
+mod client;
+
+use std::sync::Arc;
+
+use client::Client;
+use sockjs_server::{Body, Context, Handler, Refusal, Request, Response, Server, ServerOptions, Session};
 
 const TOKEN: &str = "open-sesame";
 
 /// The page gives the token in the query; it comes back with every request of the session.
 const PAGE: &str = r#"<!DOCTYPE html>
+<meta charset="UTF-8">
 <title>Echo</title>
-<script src="https://cdn.jsdelivr.net/npm/sockjs-client@1/dist/sockjs.min.js"></script>
+<p>The echo: <output id="echo"></output></p>
 <script>
-  const sock = new SockJS("/echo?token=open-sesame");
-  sock.onopen = () => sock.send("hello");
-  sock.onmessage = (event) => document.body.append(event.data);
+  // Called when the client library is there.
+  function start() {
+    const show = (text) => { document.getElementById("echo").textContent = text; };
+    const sock = new SockJS("/echo?token=open-sesame");
+    sock.onopen = () => sock.send("hello");
+    sock.onmessage = (event) => show(event.data);
+    sock.onclose = (event) => show(`closed: ${event.code} ${event.reason}`);
+  }
 </script>
+{{CLIENT}}
 "#;
 
 struct Echo;
@@ -35,12 +49,12 @@ impl Handler for Echo {
 }
 
 /// Whatever is asked outside of the endpoints.
-fn answer(context: &mut Context<'_>, request: &Request<'_>, _body: &[u8]) -> Response {
+fn answer(client: &Client, page: &Arc<str>, context: &Context<'_>, request: &Request<'_>) -> Response {
     let (kind, body) = match request.path() {
-        "/" => ("text/html; charset=UTF-8", PAGE.to_owned()),
-        "/health" => ("text/plain; charset=UTF-8", "ok\n".to_owned()),
-        "/counters" => ("text/plain; charset=UTF-8", counters(context)),
-        _ => return Response::new(404),
+        "/" => ("text/html; charset=UTF-8", Body::from(Arc::clone(page))),
+        "/health" => ("text/plain; charset=UTF-8", "ok\n".into()),
+        "/counters" => ("text/plain; charset=UTF-8", counters(context).into()),
+        path => return client.answer(path).unwrap_or(Response::new(404)),
     };
     match request.method() {
         "GET" | "HEAD" => Response::new(200).header("Content-Type", kind).body(body),
@@ -64,9 +78,11 @@ fn counters(context: &Context<'_>) -> String {
 
 fn main() -> std::io::Result<()> {
     let address = std::env::args().nth(1).unwrap_or("127.0.0.1:8081".to_owned());
+    let client = Client::from_env()?;
+    let page = client.page(PAGE);
     let mut server = Server::new(ServerOptions::default())?;
     server.mount("/echo", Echo)?;
-    server.fallback(answer);
+    server.fallback(move |context, request, _| answer(&client, &page, context, request));
     println!("Listening on http://{}/", server.listen(address)?);
     server.run()
 }

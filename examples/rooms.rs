@@ -1,6 +1,6 @@
-//! A lobby with tables to play at: groups of sessions, players and spectators, and a host who may kick.
+//! Shows groups of sessions: a lobby with tables to play at, players and spectators, and a host who may kick.
 //!
-//! `cargo run --example rooms [ADDRESS]`, then connect to `/rooms` and send
+//! To see it: `cargo run --example rooms [ADDRESS]`, some times `websocat ws://127.0.0.1:8081/rooms/websocket`, and send
 //!
 //! | message | |
 //! |---|---|

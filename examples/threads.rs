@@ -1,8 +1,8 @@
-//! Work that takes long leaves the server's thread: workers do it, and answer through a `Handle`.
+//! Shows how work that takes long leaves the server's thread: workers do it, and answer through a `Handle`.
 //!
 //! A client sends a number; a worker says by what it can be divided.
 //!
-//! `cargo run --example threads [ADDRESS]`
+//! To see it: `cargo run --example threads [ADDRESS]`, `websocat ws://127.0.0.1:8081/factors/websocket`, and send `1000000007`.
 
 use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Mutex, PoisonError};

@@ -17,8 +17,8 @@
 //!
 //! # In order of need
 //!
-//! The [`guide`] shows whole programs: authentication, rooms, backpressure, resuming, several processes, tests, deployment; and
-//! what the page sees. Here is what there is:
+//! The [`guide`] has a chapter for each thing that programs do, from authentication to restarts, and chapters by which to judge
+//! this library: tests, costs, platforms, threats. Here is what there is:
 //!
 //! 1. **A handler with state of its own** is a type that implements [`Handler`]: `on_open`, `on_message`, `on_close` and
 //!    more; all but `on_message` have defaults. A closure is one too, if messages are all it handles; [`handler_fn`] infers
@@ -104,7 +104,7 @@
 //!   [`Received`], [`SendError`] and [`Transport`] may get cases. They are `#[non_exhaustive]`: a `match` has an arm `_`.
 //! - [`Handler`], [`Layer`] and [`LayerFactory`] may get methods with a default.
 //! - [`Refusal`], [`OptionError`], [`NetworkError`], [`Response`], [`Body`], [`Reply`], [`Request`],
-//!   the ids and [`Ticket`] are opaque.
+//!   the ids, [`Ticket`] and the types of [`simulation`] are opaque.
 //!
 //! All of it is listed in `tests/surface/list.txt`, and a test compares the list with the code.
 //!
@@ -119,7 +119,8 @@
 //! From the ground up, each floor using only those below it: `collections` (slab, lists, table, timer wheel); `http`,
 //! `websocket` and `sockjs`, the pure protocols; `engine`, the whole server without a socket or a clock; `layer`, what may
 //! stand between sockets and engine; two drivers for the engine, `reactor`, the only room with sockets, and `loopback`, whose
-//! sockets are buffers; and on top what this page documents.
+//! sockets are buffers; and on top what this page documents, with `host` below both kinds of servers: handlers, commands, and the
+//! stages of the end are theirs in common.
 #![forbid(unsafe_code, unused_must_use)]
 #![deny(missing_docs, unreachable_pub)]
 
@@ -140,6 +141,7 @@ pub mod websocket;
 mod containment;
 mod handle;
 mod handler;
+mod host;
 mod incoming;
 mod layer;
 mod mailbox;
@@ -148,8 +150,7 @@ mod reactor;
 mod server;
 pub mod simulation;
 
-#[doc = include_str!("guide.md")]
-pub mod guide {}
+pub mod guide;
 
 #[doc = include_str!("protocol.md")]
 pub mod protocol {}
@@ -160,10 +161,11 @@ pub use engine::{
 };
 pub use handle::{Handle, HandleError, Pending};
 pub use handler::{Context, Endpoint, EndpointId, Handler, Session, handler_fn};
+pub use host::{MountError, Report};
 pub use http::{Network, NetworkError};
 pub use incoming::Incoming;
 pub use layer::{Layer, LayerError, LayerFactory, PLAIN_AT_ONCE, Received};
-pub use server::{ListenerOptions, MountError, Preamble, Report, Server};
+pub use server::{ListenerOptions, Preamble, Server};
 pub use sockjs::{Transport, Transports};
 
 /// The README's snippets compile as they stand.

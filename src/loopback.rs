@@ -1,8 +1,8 @@
 //! A driver without an operating system: its sockets are buffers, and both their ends are here.
 //!
 //! In go what clients do with their ends (bytes, the end of the stream, a reset, a window); out comes what the server
-//! wrote. Between stands the same order of calls as in the reactor, so that simulations, and programs that look for faults
-//! of the engine, see the turns of a real server. Nothing here sleeps, and the time is the engine's.
+//! wrote. Between stands the same order of calls as in the reactor, so that simulations, the tests of the engine, and
+//! programs that look for its faults, see the turns of a real server. Nothing here sleeps, and the time is the engine's.
 
 use std::collections::{HashMap, VecDeque};
 use std::io::IoSlice;
@@ -13,6 +13,9 @@ use crate::engine::{Application, Arrival, Connection, Engine, Millis, Order};
 
 /// What one read takes at most, as the reactor's.
 const BUFFER: usize = 64 << 10;
+
+/// Connections of a crowd.
+const CROWD: usize = 200;
 
 /// A socket, with its two ends. It stays when the server has dropped its end, for what the client has received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -41,6 +44,8 @@ pub struct Loopback {
     read_size: Option<ReadSize>,
     /// Reads that found bytes, or an end, and were not welcome.
     pauses: usize,
+    /// Writes that the server made.
+    writes: usize,
 }
 
 /// See [`Loopback::cut_reads`].
@@ -83,6 +88,8 @@ enum Server {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Sending {
     Open,
+    /// It is over, and no event tells of it: see [`Loopback::finish_unnoticed`].
+    FinishedUnnoticed,
     Finished,
     Reset,
 }
@@ -122,10 +129,25 @@ impl Loopback {
 
     /// A client sends no more; it can still read.
     pub fn finish(&mut self, id: SocketId) {
-        if let Some(socket) = self.sockets.get_mut(id.0).filter(|socket| socket.sending == Sending::Open) {
+        if let Some(socket) = self.sockets.get_mut(id.0)
+            && matches!(socket.sending, Sending::Open | Sending::FinishedUnnoticed)
+        {
             socket.sending = Sending::Finished;
             self.events.push_back(Event::Readable(id));
         }
+    }
+
+    /// A client sends no more, too late for the events of the turn that is under way: the server reads the end if it
+    /// looks at the socket, and is not told of it before [`Loopback::finish`].
+    pub fn finish_unnoticed(&mut self, id: SocketId) {
+        if let Some(socket) = self.sockets.get_mut(id.0).filter(|socket| socket.sending == Sending::Open) {
+            socket.sending = Sending::FinishedUnnoticed;
+        }
+    }
+
+    /// Whether a client sends no more, and the server has not read that.
+    pub fn is_finish_unnoticed(&self, id: SocketId) -> bool {
+        self.sockets.get(id.0).is_some_and(|socket| socket.sending == Sending::FinishedUnnoticed)
     }
 
     /// A client resets its connection: what the server has not read is lost.
@@ -146,6 +168,11 @@ impl Loopback {
                 self.events.push_back(Event::Writable(id));
             }
         }
+    }
+
+    /// How many bytes the socket takes yet; `None`: all.
+    pub fn window(&self, id: SocketId) -> Option<usize> {
+        self.sockets.get(id.0).and_then(|socket| socket.window)
     }
 
     /// What the client has received, all in all.
@@ -207,6 +234,11 @@ impl Loopback {
         self.pauses
     }
 
+    /// How often the server wrote to a socket that took something.
+    pub fn writes(&self) -> usize {
+        self.writes
+    }
+
     /// The next socket on which bytes, or an end, have come for the client.
     pub fn next_news(&mut self) -> Option<SocketId> {
         self.news.pop_front()
@@ -241,11 +273,7 @@ impl Loopback {
 
     /// The second part: connections are accepted, and what arrived is handed over.
     pub fn take_events(&mut self, engine: &mut Engine, application: &mut dyn Application) {
-        while engine.can_accept()
-            && let Some(id) = self.backlog.pop_front()
-        {
-            self.accept(id, engine);
-        }
+        self.accept_rest(engine);
         // What these cause is for the next turn.
         for _ in 0..self.events.len() {
             match self.events.pop_front() {
@@ -293,6 +321,24 @@ impl Loopback {
                 }
             }
         }
+        self.check(engine);
+    }
+
+    /// In tests of this crate what is booked is compared with what is held. All connections are looked at, so that it is
+    /// not for crowds.
+    fn check(&self, engine: &Engine) {
+        if cfg!(test) && self.by_key.len() < CROWD {
+            assert_eq!(engine.audit(), Ok(()));
+        }
+    }
+
+    /// Accepts the connections that wait, as far as the limits allow.
+    pub fn accept_rest(&mut self, engine: &mut Engine) {
+        while engine.can_accept()
+            && let Some(id) = self.backlog.pop_front()
+        {
+            self.accept(id, engine);
+        }
     }
 
     fn accept(&mut self, id: SocketId, engine: &mut Engine) {
@@ -305,8 +351,8 @@ impl Loopback {
         }
     }
 
-    /// The connection of the server's end.
-    fn connection(&self, id: SocketId) -> Option<Key<Connection>> {
+    /// The connection of the server's end; `None`: it is not accepted yet, or it is dropped.
+    pub fn connection(&self, id: SocketId) -> Option<Key<Connection>> {
         match self.sockets.get(id.0)?.server {
             Server::Open(key) | Server::Shut(key) => Some(key),
             Server::Waiting | Server::Dropped { .. } => None,
@@ -330,8 +376,9 @@ impl Loopback {
                 return engine.receive(key, Arrival::Failure, application);
             }
             if !engine.may_read(key) {
-                self.pauses += usize::from(!socket.unread.is_empty() || socket.sending == Sending::Finished);
-                if socket.sending == Sending::Finished {
+                let has_finished = socket.has_finished();
+                self.pauses += usize::from(!socket.unread.is_empty() || has_finished);
+                if has_finished {
                     engine.receive(key, Arrival::EndBehindUnread, application);
                 }
                 return;
@@ -342,7 +389,7 @@ impl Loopback {
                 _ => most,
             };
             if count == 0 {
-                if socket.sending == Sending::Finished {
+                if socket.has_finished() {
                     engine.receive(key, Arrival::End, application);
                 }
                 return;
@@ -367,6 +414,7 @@ impl Loopback {
         let (count, blocked) = written.unwrap_or_default();
         socket.is_blocked = blocked;
         if count > 0 {
+            self.writes += 1;
             self.news.push_back(id);
         }
         engine.sent(key, count, blocked);
@@ -374,6 +422,14 @@ impl Loopback {
 }
 
 impl Socket {
+    /// Whether the client sends no more, which the server has noticed now.
+    fn has_finished(&mut self) -> bool {
+        if self.sending == Sending::FinishedUnnoticed {
+            self.sending = Sending::Finished;
+        }
+        self.sending == Sending::Finished
+    }
+
     /// Takes as much as the window lets it, and says whether that was less than there was.
     fn take(&mut self, slices: &[IoSlice<'_>]) -> (usize, bool) {
         let mut count = 0;

@@ -2,24 +2,23 @@
 
 mod adding;
 mod ending;
-pub(crate) mod mounting;
+mod sockets;
 
 use std::fmt;
 use std::io;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::ToSocketAddrs;
 #[cfg(unix)]
 use std::os::fd::{AsRawFd, RawFd};
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::engine::{Counters, EndpointOptions, Engine, Event, Reply, Request, ServerOptions, sooner};
-use crate::handle::{ForServer, Handle, Pending};
+use crate::handle::Handle;
 use crate::handler::{Context, Endpoint, EndpointId, Handler};
-use crate::mailbox::{Blocks, Mailbox, weigh};
-use crate::mounts::{self, Mounts};
+use crate::host::{Host, MountError, Report};
+use crate::mailbox::Mailbox;
 use crate::reactor::{Reactor, calendar};
 pub use adding::{ListenerOptions, Preamble};
-pub use mounting::MountError;
+use sockets::SystemSockets;
 
 /// A SockJS server: one thread, no runtime.
 ///
@@ -35,46 +34,7 @@ pub use mounting::MountError;
 /// }
 /// ```
 pub struct Server {
-    engine: Engine,
-    mounts: Mounts,
-    reactor: Reactor,
-    mailbox: Arc<Mailbox>,
-    /// Commands that were taken out of the mailbox, and are not carried out.
-    commands: Blocks,
-    /// Commands wait, here or in the mailbox.
-    has_mail: bool,
-    addresses: Vec<SocketAddr>,
-    stage: Stage,
-}
-
-/// From work to rest.
-enum Stage {
-    Running,
-    /// New sessions are refused. The shutdown begins when the old ones have left, or then.
-    Draining {
-        until: Option<Instant>,
-        code: u16,
-        reason: String,
-    },
-    /// Every session was closed; connections that are still there by then are cut.
-    Stopping {
-        until: Instant,
-    },
-    Stopped(Report),
-}
-
-/// Why nothing is added to a server that ends.
-const SHUT_DOWN: &str =
-    "the server is shutting down, or has stopped: what is added now would never be served";
-
-/// What was left when a server stopped.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Report {
-    /// Sessions that were cut at the end of the grace period: their clients did not hear the close.
-    pub sessions_cut: usize,
-    /// Connections that were cut.
-    pub connections_cut: usize,
+    host: Host<SystemSockets>,
 }
 
 impl Server {
@@ -96,34 +56,14 @@ impl Server {
         options.validate().map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
         let reactor = Reactor::new()?;
         let mailbox = Mailbox::new(Some(reactor.waker()?), options.mailbox_bytes);
-        Ok(Self {
-            engine: Engine::new(options, reactor.clock(), calendar()),
-            mounts: Mounts::default(),
-            reactor,
-            mailbox,
-            commands: Blocks::default(),
-            has_mail: false,
-            addresses: Vec::new(),
-            stage: Stage::Running,
-        })
-    }
-
-    /// A socket that is added when the others were closed would take connections, and serve none.
-    fn check_running(&self) -> io::Result<()> {
-        match self.stage {
-            Stage::Running | Stage::Draining { .. } => Ok(()),
-            Stage::Stopping { .. } | Stage::Stopped(_) => {
-                Err(io::Error::new(io::ErrorKind::NotConnected, SHUT_DOWN))
-            }
-        }
+        let engine = Engine::new(options, reactor.clock(), calendar());
+        Ok(Self { host: Host::new(engine, SystemSockets::new(reactor), mailbox) })
     }
 
     /// One of its endpoints, for a program that turns the server itself: what is sent leaves in the next turn, for which
     /// [`Server::next_timeout`] is zero then.
     pub fn endpoint<S: 'static>(&mut self, endpoint: EndpointId<S>) -> Endpoint<'_, S> {
-        // The last turn may be long ago, and timers are set from now on.
-        self.reactor.tell_time(&mut self.engine);
-        mounts::endpoint(self.mounts.all(), &mut self.engine, endpoint)
+        self.host.endpoint(endpoint)
     }
 
     /// The handler of an endpoint, for a program that turns the server itself; `None` if it is of another type.
@@ -147,7 +87,7 @@ impl Server {
     /// # Ok(()) }
     /// ```
     pub fn handler<H: 'static>(&mut self, endpoint: EndpointId<impl Sized>) -> Option<&mut H> {
-        mounts::handler(self.mounts.all(), endpoint)
+        self.host.handler(endpoint)
     }
 
     /// The handler of an endpoint, and the endpoint, at once; `None` if the handler is of another type.
@@ -156,8 +96,7 @@ impl Server {
         H: Handler<S>,
         S: 'static,
     {
-        self.reactor.tell_time(&mut self.engine);
-        mounts::handler_and_endpoint(self.mounts.all(), &mut self.engine, endpoint)
+        self.host.handler_and_endpoint(endpoint)
     }
 
     /// Mounts an endpoint with the default options. A trailing slash of the prefix does not count.
@@ -187,10 +126,7 @@ impl Server {
         S: Send + 'static,
         H: Handler<S>,
     {
-        if self.check_running().is_err() {
-            return Err(MountError::ShutDown);
-        }
-        mounting::mount(&mut self.engine, &mut self.mounts, prefix, options, handler)
+        self.host.mount(prefix, options, handler)
     }
 
     /// Answers requests for paths under no prefix: pages, a health check. Without it they are 404.
@@ -215,7 +151,7 @@ impl Server {
         F: FnMut(&mut Context<'_>, &Request<'_>, &[u8]) -> R + Send + 'static,
         R: Into<Reply>,
     {
-        self.mounts.set_fallback(answer);
+        self.host.mounts.set_fallback(answer);
     }
 
     /// Hears everything that a log may want to hold. Without it nothing is printed anywhere.
@@ -232,17 +168,17 @@ impl Server {
     /// # Ok(()) }
     /// ```
     pub fn observe(&mut self, observer: impl FnMut(&Event<'_>) + Send + 'static) {
-        self.mounts.set_observer(Box::new(observer));
+        self.host.mounts.set_observer(Box::new(observer));
     }
 
     /// A way to reach the server from other threads.
     pub fn handle(&self) -> Handle {
-        Handle::new(Arc::clone(&self.mailbox))
+        self.host.handle()
     }
 
     /// What happened so far, and what there is now.
     pub fn counters(&self) -> Counters {
-        self.engine.counters()
+        self.host.engine.counters()
     }
 
     /// The most memory in bytes that the options let this server use, whatever clients do; what handlers keep for
@@ -250,9 +186,10 @@ impl Server {
     /// has one. Smaller limits make it smaller: see [`ServerOptions::buffered_bytes`],
     /// [`ServerOptions::mailbox_bytes`], [`ServerOptions::connections`] and [`EndpointOptions::sessions`].
     pub fn memory_ceiling(&self) -> usize {
-        let mailbox = self.engine.options().mailbox_bytes.saturating_add(Mailbox::MEMORY);
-        let reactor = self.reactor.memory(self.engine.options().connections);
-        self.engine.memory_ceiling().saturating_add(reactor).saturating_add(mailbox)
+        let Host { engine, sockets, .. } = &self.host;
+        let mailbox = engine.options().mailbox_bytes.saturating_add(Mailbox::MEMORY);
+        let reactor = sockets.reactor.memory(engine.options().connections);
+        engine.memory_ceiling().saturating_add(reactor).saturating_add(mailbox)
     }
 
     /// Runs until it was shut down, through a [`Handle`] or by [`Server::shutdown`].
@@ -269,7 +206,7 @@ impl Server {
     /// As [`Server::run`].
     pub fn run_until_stopped(&mut self) -> io::Result<Report> {
         loop {
-            if let Stage::Stopped(report) = self.stage {
+            if let Some(report) = self.report() {
                 return Ok(report);
             }
             self.turn(None)?;
@@ -284,67 +221,33 @@ impl Server {
     /// # Errors
     /// As [`Server::run`].
     pub fn turn(&mut self, timeout: Option<Duration>) -> io::Result<()> {
-        let timeout = if self.has_mail { Some(Duration::ZERO) } else { sooner(timeout, self.time_left()) };
-        self.has_mail |= self.reactor.turn(&mut self.engine, &mut self.mounts, timeout)?;
-        self.empty_mailbox();
-        self.reactor.end_turn(&mut self.engine, &mut self.mounts);
-        self.advance_stage();
+        let timeout =
+            if self.host.has_mail() { Some(Duration::ZERO) } else { sooner(timeout, self.host.time_left()) };
+        let Host { engine, mounts, sockets, .. } = &mut self.host;
+        let is_woken = sockets.reactor.turn(engine, mounts, timeout)?;
+        self.host.end_turn(is_woken);
         Ok(())
     }
 
     /// How long [`Server::turn`] would sleep at most; `None`: until an event. For foreign loops, together with the
     /// descriptor of [`AsRawFd`]: it is time for a turn when either says so.
     pub fn next_timeout(&self) -> Option<Duration> {
-        if self.has_mail {
+        if self.host.has_mail() {
             return Some(Duration::ZERO);
         }
-        let own = self.reactor.next_timeout(&self.engine);
-        match &self.stage {
-            Stage::Stopped(_) => own,
-            _ => sooner(own, self.time_left()),
+        let Host { engine, sockets, .. } = &self.host;
+        let own = sockets.reactor.next_timeout(engine);
+        match self.report() {
+            Some(_) => own,
+            None => sooner(own, self.host.time_left()),
         }
-    }
-
-    fn empty_mailbox(&mut self) {
-        let mut done = Pending::default();
-        self.engine.begin_commands();
-        while self.has_mail && !self.engine.is_turn_done() {
-            if self.commands.is_empty() {
-                self.mailbox.collect(&mut self.commands, &mut done);
-            }
-            let Some(command) = self.commands.pop() else {
-                self.has_mail = false;
-                break;
-            };
-            let weight = weigh(&command);
-            self.engine.note_command();
-            match command.run(&mut self.engine, &mut self.mounts) {
-                None => {}
-                Some(ForServer::Add(connection)) => {
-                    let (connection, already_read) = *connection;
-                    // The observer is told of one too many; otherwise the system has failed, and the client sees the close.
-                    let _ = self.add_connection(connection, already_read);
-                }
-                Some(ForServer::End(ending)) => self.end(ending),
-            }
-            done.note(weight);
-            self.reactor.carry_out(&mut self.engine, &mut self.mounts);
-        }
-        self.mailbox.settle(&mut done);
-    }
-
-    /// No command is carried out any more.
-    fn close_mailbox(&mut self) {
-        self.mailbox.close(&mut self.commands);
-        self.has_mail = false;
     }
 }
 
 impl Drop for Server {
     /// Sessions that are still there are cut off, and every handler hears the end of its own.
     fn drop(&mut self) {
-        self.close_mailbox();
-        self.engine.cut(&mut self.mounts);
+        self.host.cut();
     }
 }
 
@@ -353,7 +256,7 @@ impl AsRawFd for Server {
     /// The poll descriptor: readable when there is something to do. (mio offers no `AsFd`, and making one of a raw
     /// descriptor is `unsafe`.)
     fn as_raw_fd(&self) -> RawFd {
-        self.reactor.descriptor()
+        self.host.sockets.reactor.descriptor()
     }
 }
 
@@ -377,14 +280,14 @@ mod tests {
         // Not through the server, which compares every prefix with all others.
         for number in 0..u16::MAX {
             assert_eq!(
-                server.engine.mount(&format!("/{number}"), EndpointOptions::default()),
+                server.host.engine.mount(&format!("/{number}"), EndpointOptions::default()),
                 Ok(Some(EndpointNumber::new(number)))
             );
-            server.mounts.push(ignore);
+            server.host.mounts.push(ignore);
         }
         assert_eq!(server.mount("/last", ignore), Ok(EndpointId::new(EndpointNumber::new(u16::MAX))));
         assert_eq!(server.mount("/beyond", ignore), Err(MountError::TooMany));
-        assert_eq!(server.engine.prefix(EndpointNumber::new(0)), "/0");
-        assert_eq!(server.engine.prefixes().count(), 1 << 16);
+        assert_eq!(server.host.engine.prefix(EndpointNumber::new(0)), "/0");
+        assert_eq!(server.host.engine.prefixes().count(), 1 << 16);
     }
 }

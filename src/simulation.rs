@@ -54,9 +54,9 @@ mod client;
 mod frames;
 mod peer;
 mod response;
+mod sockets;
 
 use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
 pub use client::{Client, ClientId, Connect};
@@ -66,12 +66,11 @@ use crate::engine::{
     Counters, EndpointOptions, Engine, Event, ManualClock, Millis, OptionError, Reply, Request,
     ServerOptions, TimeSource, sooner, split_mix,
 };
-use crate::handle::{Ending, ForServer, Handle, Pending};
+use crate::handle::{Ending, Handle};
 use crate::handler::{Context, Endpoint, EndpointId, Handler};
+use crate::host::{Host, MountError, Report};
 use crate::loopback::Loopback;
-use crate::mailbox::{Blocks, Mailbox, weigh};
-use crate::mounts::{self, Mounts};
-use crate::server::{MountError, Report, mounting};
+use crate::mailbox::Mailbox;
 use crate::sockjs::Transport;
 
 /// 2000-01-01T00:00:00Z, in seconds since 1970.
@@ -82,16 +81,11 @@ const MOST_TURNS: usize = 1 << 20;
 
 /// A server with simulated clients; see the [module](self).
 pub struct Simulation {
-    engine: Engine,
-    mounts: Mounts,
-    network: Loopback,
+    host: Host<Loopback>,
     clock: ManualClock,
-    mailbox: Arc<Mailbox>,
-    commands: Blocks,
     peers: Vec<Peer>,
     random: u64,
     turns: Turns,
-    stage: Stage,
 }
 
 /// When the server has its turns.
@@ -100,14 +94,6 @@ enum Turns {
     AtOnce,
     /// Behind what is under way.
     Held,
-}
-
-/// From work to rest, as a server's.
-enum Stage {
-    Running,
-    Draining { until: Option<Millis>, code: u16, reason: String },
-    Stopping { until: Millis },
-    Stopped(Report),
 }
 
 impl Simulation {
@@ -121,25 +107,15 @@ impl Simulation {
         let mailbox = Mailbox::new(None, options.mailbox_bytes);
         let mut engine = Engine::new(options, Box::new(clock.clone()), START);
         engine.seed(0);
-        Ok(Self {
-            engine,
-            mounts: Mounts::default(),
-            network: Loopback::default(),
-            clock,
-            mailbox,
-            commands: Blocks::default(),
-            peers: Vec::new(),
-            random: 0,
-            turns: Turns::AtOnce,
-            stage: Stage::Running,
-        })
+        let host = Host::new(engine, Loopback::default(), mailbox);
+        Ok(Self { host, clock, peers: Vec::new(), random: 0, turns: Turns::AtOnce })
     }
 
     /// Takes everything random from this seed from now on: the numbers of `/info`, names of sessions, keys and masks of
     /// WebSockets. Without it the seed is 0.
     pub fn seed(&mut self, seed: u64) {
         self.random = seed;
-        self.engine.seed(seed);
+        self.host.engine.seed(seed);
     }
 
     /// Mounts an endpoint with the default options; see [`Server::mount`](crate::Server::mount).
@@ -168,10 +144,7 @@ impl Simulation {
         S: Send + 'static,
         H: Handler<S>,
     {
-        if matches!(self.stage, Stage::Stopping { .. } | Stage::Stopped(_)) {
-            return Err(MountError::ShutDown);
-        }
-        mounting::mount(&mut self.engine, &mut self.mounts, prefix, options, handler)
+        self.host.mount(prefix, options, handler)
     }
 
     /// Answers requests for paths under no prefix; see [`Server::fallback`](crate::Server::fallback).
@@ -180,28 +153,28 @@ impl Simulation {
         F: FnMut(&mut Context<'_>, &Request<'_>, &[u8]) -> R + Send + 'static,
         R: Into<Reply>,
     {
-        self.mounts.set_fallback(answer);
+        self.host.mounts.set_fallback(answer);
     }
 
     /// Hears what happens; see [`Server::observe`](crate::Server::observe).
     pub fn observe(&mut self, observer: impl FnMut(&Event<'_>) + Send + 'static) {
-        self.mounts.set_observer(Box::new(observer));
+        self.host.mounts.set_observer(Box::new(observer));
     }
 
     /// A way to reach the server as from another thread. A command is carried out with the next call of the simulation.
     pub fn handle(&self) -> Handle {
-        Handle::new(Arc::clone(&self.mailbox))
+        self.host.handle()
     }
 
     /// One of its endpoints; see [`Server::endpoint`](crate::Server::endpoint). What is sent leaves with the next call of the
     /// simulation.
     pub fn endpoint<S: 'static>(&mut self, endpoint: EndpointId<S>) -> Endpoint<'_, S> {
-        mounts::endpoint(self.mounts.all(), &mut self.engine, endpoint)
+        self.host.endpoint(endpoint)
     }
 
     /// The handler of an endpoint; `None` if it is of another type.
     pub fn handler<H: 'static>(&mut self, endpoint: EndpointId<impl Sized>) -> Option<&mut H> {
-        mounts::handler(self.mounts.all(), endpoint)
+        self.host.handler(endpoint)
     }
 
     /// The handler of an endpoint, and the endpoint, at once; `None` if the handler is of another type.
@@ -210,12 +183,12 @@ impl Simulation {
         H: Handler<S>,
         S: 'static,
     {
-        mounts::handler_and_endpoint(self.mounts.all(), &mut self.engine, endpoint)
+        self.host.handler_and_endpoint(endpoint)
     }
 
     /// What happened so far, and what there is now.
     pub fn counters(&self) -> Counters {
-        self.engine.counters()
+        self.host.engine.counters()
     }
 
     /// How much time has passed.
@@ -246,7 +219,7 @@ impl Simulation {
     pub fn connect_with(&mut self, connect: Connect) -> ClientId {
         let id = ClientId(self.peers.len());
         let random = split_mix(&mut self.random);
-        self.peers.push(Peer::new(connect, random, &mut self.network));
+        self.peers.push(Peer::new(connect, random, &mut self.host.sockets));
         self.settle();
         id
     }
@@ -284,17 +257,25 @@ impl Simulation {
         let time = Millis::try_from(time.as_millis()).unwrap_or(Millis::MAX);
         let end = self.clock.now().saturating_add(time);
         while let Some(next) =
-            sooner(self.engine.next_deadline(), self.stage_ends()).filter(|next| *next < end)
+            sooner(self.host.engine.next_deadline(), self.stage_ends()).filter(|next| *next < end)
         {
             self.set_time(next.max(self.clock.now() + 1));
         }
         self.set_time(end);
     }
 
+    /// When the present stage of the end is over at the latest.
+    fn stage_ends(&self) -> Option<Millis> {
+        let left = self.host.time_left().filter(|_| self.report().is_none())?;
+        // The clock shows no parts of a millisecond.
+        let left = Millis::try_from(left.as_nanos().div_ceil(1_000_000)).ok()?;
+        self.clock.now().checked_add(left)
+    }
+
     fn set_time(&mut self, now: Millis) {
         self.clock.set(now);
-        self.engine.read_clock();
-        self.engine.set_date(START + now / 1000);
+        self.host.engine.read_clock();
+        self.host.engine.set_date(START + now / 1000);
         self.settle();
     }
 
@@ -318,54 +299,31 @@ impl Simulation {
     }
 
     fn is_pending(&self) -> bool {
-        if let Stage::Stopped(_) = self.stage {
+        if self.report().is_some() {
             return false;
         }
-        let now = self.clock.now();
-        let is_due = self.engine.next_deadline().is_some_and(|next| next <= now);
-        let has_mail = !self.commands.is_empty() || self.mailbox.pending().commands > 0;
-        is_due || has_mail || self.network.is_pending(&self.engine)
+        let Host { engine, sockets, .. } = &self.host;
+        let is_due = engine.next_deadline().is_some_and(|next| next <= self.clock.now());
+        is_due || self.host.awaits_commands() || sockets.is_pending(engine)
     }
 
     /// One turn, as a server's.
     fn turn(&mut self) {
-        if let Stage::Stopped(_) = self.stage {
+        if self.report().is_some() {
             return;
         }
-        self.network.begin_turn(&mut self.engine, &mut self.mounts);
-        self.network.take_events(&mut self.engine, &mut self.mounts);
-        self.carry_out_commands();
-        self.network.end_turn(&mut self.engine, &mut self.mounts);
-        self.advance_stage();
-    }
-
-    fn carry_out_commands(&mut self) {
-        let mut done = Pending::default();
-        self.engine.begin_commands();
-        while !self.engine.is_turn_done() {
-            if self.commands.is_empty() {
-                self.mailbox.collect(&mut self.commands, &mut done);
-            }
-            let Some(command) = self.commands.pop() else { break };
-            let weight = weigh(&command);
-            self.engine.note_command();
-            match command.run(&mut self.engine, &mut self.mounts) {
-                // A socket of the operating system's has no place here: it is closed.
-                None | Some(ForServer::Add(_)) => {}
-                Some(ForServer::End(ending)) => self.end(ending),
-            }
-            done.note(weight);
-            self.network.carry_out(&mut self.engine, &mut self.mounts);
-        }
-        self.mailbox.settle(&mut done);
+        let Host { engine, mounts, sockets, .. } = &mut self.host;
+        sockets.begin_turn(engine, mounts);
+        sockets.take_events(engine, mounts);
+        self.host.end_turn(self.host.awaits_commands());
     }
 
     /// `true`: one of them has read something.
     fn let_clients_read(&mut self) -> bool {
         let mut has_read = false;
-        while let Some(socket) = self.network.next_news() {
+        while let Some(socket) = self.host.sockets.next_news() {
             if let Some(peer) = self.peers.iter_mut().find(|peer| peer.owns(socket)) {
-                peer.read(&mut self.network);
+                peer.read(&mut self.host.sockets);
                 has_read = true;
             }
         }
@@ -375,7 +333,7 @@ impl Simulation {
     fn act(&mut self, id: ClientId, act: impl FnOnce(&mut Peer, &mut Loopback)) {
         self.settle();
         if let Some(peer) = self.peers.get_mut(id.0) {
-            act(peer, &mut self.network);
+            act(peer, &mut self.host.sockets);
         }
         self.settle();
     }
@@ -388,94 +346,37 @@ impl Simulation {
 impl Simulation {
     /// Refuses connections from now on, and serves on; see [`Server::stop_listening`](crate::Server::stop_listening).
     pub fn stop_listening(&mut self) {
-        self.end(Ending::StopListening);
+        self.host.end(Ending::StopListening);
         self.settle();
     }
 
     /// Refuses new sessions, or admits them again; see [`Server::refuse_sessions`](crate::Server::refuse_sessions).
     pub fn refuse_sessions(&mut self, refuse: bool) {
-        self.engine.refuse_sessions(refuse);
+        self.host.end(Ending::RefuseSessions(refuse));
     }
 
     /// Lets the sessions leave, and shuts down then, or after `patience`; see [`Server::drain`](crate::Server::drain).
     pub fn drain(&mut self, patience: Duration, code: u16, reason: &str) {
-        self.end(Ending::Drain(patience, code, reason.to_owned()));
+        self.host.end(Ending::Drain(patience, code, reason.to_owned()));
         self.settle();
     }
 
     /// Closes every session, and stops; see [`Server::shutdown`](crate::Server::shutdown).
     pub fn shutdown(&mut self, code: u16, reason: &str) {
-        self.end(Ending::Shutdown(code, reason.to_owned()));
+        self.host.end(Ending::Shutdown(code, reason.to_owned()));
         self.settle();
     }
 
     /// What was left when the server stopped; `None` before that.
     pub fn report(&self) -> Option<Report> {
-        match self.stage {
-            Stage::Stopped(report) => Some(report),
-            _ => None,
-        }
-    }
-
-    fn end(&mut self, ending: Ending) {
-        if matches!(self.stage, Stage::Stopping { .. } | Stage::Stopped(_)) {
-            return;
-        }
-        let later = |wait: Duration| {
-            Millis::try_from(wait.as_millis()).ok().and_then(|wait| self.clock.now().checked_add(wait))
-        };
-        match ending {
-            Ending::StopListening => self.network.stop_listening(),
-            Ending::RefuseSessions(refuse) => self.engine.refuse_sessions(refuse),
-            Ending::Drain(patience, code, reason) => {
-                self.stage = Stage::Draining { until: later(patience), code, reason };
-                self.engine.refuse_sessions(true);
-            }
-            Ending::Shutdown(code, reason) => {
-                self.stage = Stage::Stopping {
-                    until: later(self.engine.options().shutdown_grace).unwrap_or(Millis::MAX),
-                };
-                self.network.stop_listening();
-                self.engine.stop(code, &reason, &mut self.mounts);
-                self.network.end_turn(&mut self.engine, &mut self.mounts);
-            }
-        }
-    }
-
-    /// When the present stage ends at the latest: at once, where its work is done.
-    fn stage_ends(&self) -> Option<Millis> {
-        let (until, is_done) = match &self.stage {
-            Stage::Draining { until, .. } => (*until, self.engine.counters().sessions == 0),
-            Stage::Stopping { until } => (Some(*until), self.engine.is_empty()),
-            Stage::Running | Stage::Stopped(_) => return None,
-        };
-        if is_done { Some(self.clock.now()) } else { until }
-    }
-
-    fn advance_stage(&mut self) {
-        let is_over =
-            |simulation: &Self| simulation.stage_ends().is_some_and(|end| end <= simulation.clock.now());
-        if is_over(self)
-            && let Stage::Draining { code, reason, .. } = &self.stage
-        {
-            self.end(Ending::Shutdown(*code, reason.clone()));
-        }
-        if is_over(self)
-            && let Stage::Stopping { .. } = self.stage
-        {
-            let (sessions_cut, connections_cut) = self.engine.cut(&mut self.mounts);
-            self.network.end_turn(&mut self.engine, &mut self.mounts);
-            self.stage = Stage::Stopped(Report { sessions_cut, connections_cut });
-            self.mailbox.close(&mut self.commands);
-        }
+        self.host.report()
     }
 }
 
 impl Drop for Simulation {
-    /// As a server's: every handler hears the end of its sessions.
+    /// Sessions that are still there are cut off, and every handler hears the end of its own.
     fn drop(&mut self) {
-        self.mailbox.close(&mut self.commands);
-        self.engine.cut(&mut self.mounts);
+        self.host.cut();
     }
 }
 

@@ -1,7 +1,7 @@
 //! Real browsers against this server. Chromium: `sockjs-client`, the newest and the oldest, in a page from another
-//! origin, and the page of `sockjs-echo`. Chromium and Firefox: what hostile pages do to an endpoint that lists its
-//! origins. Needs `npm` and the browsers; `CHROMIUM` and `FIREFOX` may say where they are. With a folder in `PICTURES`
-//! the first leaves screenshots there.
+//! origin, and the page of `sockjs-echo`. Chromium and Firefox: that page's table of transports, with nothing in between
+//! and with a bad proxy, and what hostile pages do to an endpoint that lists its origins. Needs `npm` and the browsers;
+//! `CHROMIUM` and `FIREFOX` may say where they are. With a folder in `PICTURES` the page's test leaves screenshots there.
 
 mod support;
 #[path = "support/tls.rs"]
@@ -104,10 +104,16 @@ fn serve_client(server: &mut Server, client: Vec<u8>) {
 fn a_browser_uses_every_transport_that_it_has() {
     let client = fs::read(folder().join(CLIENT)).expect("the client");
     let server = impatient(client);
-    let mut arguments =
-        vec![env!("CARGO_BIN_EXE_sockjs-echo").into(), format!("http://{}", server.address).into()];
+    let heartbeats = format!("http://{}", server.address);
+    node("main.js", [env!("CARGO_BIN_EXE_sockjs-echo"), &heartbeats]);
+}
+
+#[test]
+#[ignore = "needs Node, npm and Chromium; .ci/run runs it"]
+fn the_page_shows_what_goes_over_every_transport() {
+    let mut arguments = vec![env!("CARGO_BIN_EXE_sockjs-echo").into()];
     arguments.extend(std::env::var_os("PICTURES"));
-    node("main.js", arguments);
+    node("page.js", arguments);
 }
 
 /// The browser takes the certificate for good by the hash of its key.
@@ -138,6 +144,23 @@ fn a_browser_uses_every_transport_over_tls() {
     node("secure.js", [OsStr::new(&url), OsStr::new(hash.trim()), library.as_os_str(), OsStr::new(&count)]);
     let counters = server.server.counters();
     assert_eq!((counters.messages_in, counters.refused.total()), (8 * echoes + 8, 0));
+}
+
+/// The page of `sockjs-echo` tries every transport in this browser, and says of those that fail why.
+fn try_every_transport(browser: &str) {
+    node("table.js", [browser, env!("CARGO_BIN_EXE_sockjs-echo")]);
+}
+
+#[test]
+#[ignore = "needs Node, npm and Chromium; .ci/run runs it"]
+fn the_page_tries_every_transport_in_chromium() {
+    try_every_transport("chromium");
+}
+
+#[test]
+#[ignore = "needs Node, npm and Firefox; .ci/run runs it"]
+fn the_page_tries_every_transport_in_firefox() {
+    try_every_transport("firefox");
 }
 
 /// What hostile pages in this browser can do to an endpoint that lists its origins, and what a listed page can.

@@ -103,7 +103,10 @@ fn no_floor_uses_one_above() {
         let Some((_, below)) = FLOORS.iter().find(|(name, _)| *name == floor && !name.is_empty()) else {
             return false;
         };
-        own_paths(&line.code).any(|path| path != floor && !below.contains(&path))
+        // The tests of the engine have a driver, and it is the one of simulations.
+        let is_driven = line.module.starts_with(&["engine".to_owned(), "tests".to_owned()]);
+        let may = |path| path == floor || below.contains(&path) || (is_driven && path == "loopback");
+        own_paths(&line.code).any(|path| !may(path))
     });
     // A file may climb with `super` as far as its floor goes, and no further.
     assert_none("`super` leaves the floor", |line| {

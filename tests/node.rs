@@ -90,7 +90,7 @@ fn the_released_client_tells_its_page_with_which_close_it_was_refused() {
 fn the_released_client_hears_of_each_end_what_the_guide_says() {
     let servers = closes::servers();
     let mut command = Command::new("node");
-    command.arg("closes.js").arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/guide.md"));
+    command.arg("closes.js").arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/guide/close_codes.md"));
     command.args(servers.each_ref().map(|server| format!("http://{}", server.address)));
     print!("{}", run(command.current_dir(folder()), RUN));
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use sockjs_server::simulation::{ClientId, Connect, Simulation};
 use sockjs_server::{
-    Cause, Close, EndpointOptions, Event, Handler, Overflow, Refusal, Request, Response, ServerOptions,
-    Session, Transport,
+    Cause, Close, EndpointOptions, Event, Handler, Overflow, Refusal, Report, Request, Response,
+    ServerOptions, Session, Transport,
 };
 
 /// Joins each session to a group, and says what it is asked to.
@@ -359,6 +359,40 @@ fn connections_beyond_the_limit_wait_to_be_accepted() {
     assert!(!simulation.client(second).is_open());
     simulation.client(first).cut();
     assert!(simulation.client(second).is_open());
+}
+
+/// As on a server: those that wait in its backlog are taken in before it stops to listen.
+#[test]
+fn connections_that_wait_when_a_server_stops_to_listen_are_served() {
+    let mut simulation = host();
+    let mut clients = Vec::new();
+    simulation.together(|simulation| {
+        clients.push(simulation.connect(Transport::WebSocket, "/host"));
+        simulation.stop_listening();
+        clients.push(simulation.connect(Transport::WebSocket, "/host"));
+    });
+    assert_eq!([0, 1].map(|number| simulation.client(clients[number]).is_open()), [true, false]);
+    simulation.shutdown(1012, "Service restart");
+    assert_eq!(closed(&mut simulation, clients[0]), (1012, "Service restart".to_owned()));
+    simulation.advance(seconds(10));
+    assert_eq!(simulation.report(), Some(Report::default()));
+}
+
+#[test]
+fn a_drain_is_taken_back_where_sessions_are_admitted_again() {
+    for is_taken_back in [false, true] {
+        let mut simulation = host();
+        let client = simulation.connect(Transport::WebSocket, "/host");
+        simulation.drain(seconds(60), 1012, "Service restart");
+        if is_taken_back {
+            simulation.refuse_sessions(false);
+        }
+        simulation.advance(seconds(100));
+        assert_eq!(simulation.client(client).is_open(), is_taken_back);
+        let other = simulation.connect(Transport::WebSocket, "/host");
+        assert_eq!(simulation.client(other).is_open(), is_taken_back);
+        assert_eq!(simulation.report().is_none(), is_taken_back);
+    }
 }
 
 /// An hour and a half with clients of all kinds; returns what each of them has read.

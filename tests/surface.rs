@@ -2,7 +2,7 @@
 //! by accident. Where it is to change, `UPDATE=1 cargo test --test surface` writes the list anew; a line that is lost or
 //! altered needs a version that Cargo takes for incompatible. (Options have a setter for each field, and a test for that.) And what `lib.rs` says of it is true.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -33,16 +33,53 @@ fn lib() -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/lib.rs")).expect("lib.rs")
 }
 
-/// What `lib.rs` re-exports: modules, and names.
-fn exports() -> Vec<(String, Vec<String>)> {
-    let lib = lib();
-    let uses = lib.split("\npub use ").skip(1).map(|rest| rest.split(';').next().unwrap_or_default());
+/// What a source file re-exports: modules, and names.
+fn reexports(text: &str) -> Vec<(String, Vec<String>)> {
+    let uses = text.split("\npub use ").skip(1).map(|rest| rest.split(';').next().unwrap_or_default());
     let module = |text: &str| {
         let (module, names) = text.split_once("::").expect("a path");
         let names = names.trim_matches(['{', '}']).split(',').map(|name| name.trim().to_owned());
         (module.to_owned(), names.filter(|name| !name.is_empty()).collect())
     };
     uses.map(module).collect()
+}
+
+/// The modules of `lib.rs` that its pages show, but for those that consist of text alone.
+fn public_modules() -> Vec<String> {
+    let lib = lib();
+    let lines: Vec<_> = lib.lines().collect();
+    let shown = lines.windows(2).filter(|pair| pair[0] != "#[doc(hidden)]");
+    let names = shown.filter_map(|pair| pair[1].strip_prefix("pub mod ")?.strip_suffix(';'));
+    names.map(str::to_owned).collect()
+}
+
+/// What a public module defines itself, and what it re-exports of those below it.
+fn names_of_module(module: &str) -> Vec<String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("src/{module}.rs"));
+    let text = fs::read_to_string(path).expect("a module in a file");
+    let defined = |line: &str| {
+        let definition = line.strip_prefix("pub ")?;
+        let (kind, rest) = definition.split_once(' ')?;
+        assert!(
+            kind != "mod" || rest.ends_with("{}"),
+            "{line}: only modules of text alone are within others"
+        );
+        (!matches!(kind, "use" | "mod")).then(|| name_of(rest).to_owned())
+    };
+    let reexported = reexports(&text).into_iter().flat_map(|(_, names)| names);
+    text.lines().filter_map(defined).chain(reexported).collect()
+}
+
+/// Everything that programs can name: the module in `src/` that has it, its path, and its name.
+fn exports() -> Vec<(String, String, String)> {
+    let of_crate = reexports(&lib())
+        .into_iter()
+        .flat_map(|(module, names)| names.into_iter().map(move |name| (module.clone(), name.clone(), name)));
+    let of_modules = public_modules().into_iter().flat_map(|module| {
+        let names = names_of_module(&module).into_iter();
+        names.map(move |name| (module.clone(), format!("{module}::{name}"), name))
+    });
+    of_crate.chain(of_modules).collect()
 }
 
 /// The name of the type that a line of code defines, or of which an `impl` is.
@@ -134,16 +171,14 @@ fn read_item(name: &str, sources: &[String]) -> Item {
     item
 }
 
+/// All of it, by its path.
 fn items() -> Vec<(String, Item)> {
-    let mut items = Vec::new();
-    for (module, names) in exports() {
-        let sources = sources(&module);
-        items.extend(names.into_iter().map(|name| {
-            let item = read_item(&name, &sources);
-            (name, item)
-        }));
-    }
-    items
+    let mut known = HashMap::new();
+    let mut item = |(module, path, name): (String, String, String)| {
+        let sources = known.entry(module.clone()).or_insert_with(|| sources(&module));
+        (path, read_item(&name, sources))
+    };
+    exports().into_iter().map(&mut item).collect()
 }
 
 #[test]

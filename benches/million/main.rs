@@ -80,7 +80,7 @@ fn print(counts: &[usize]) -> bool {
             Bound::None => None,
             Bound::Flat => Some(most <= least * GROWTH),
             // Of fewer sessions each has a large part of the spare buffers.
-            Bound::Most(bound) => counts.last().is_some_and(|count| *count >= MANY).then(|| most <= *bound),
+            Bound::Most(bound) => counts.last().filter(|count| **count >= MANY).map(|_| most <= *bound),
         };
         let verdict = match holds {
             None => "",

@@ -1,7 +1,7 @@
-//! A chat with login: tokens, a list of origins, refusals that the page can read, and the part that SockJS leaves to programs,
-//! which is to go on after a lost connection without a line lost or said twice.
+//! Shows a chat with login: tokens, a list of origins, refusals that the page can read, and the part that SockJS leaves to
+//! programs, which is to go on after a lost connection without a line lost or said twice.
 //!
-//! `cargo run --example auth [ADDRESS]`, open the page in two tabs, log in as `ada` and as `charles` (the password is the
+//! To see it: `cargo run --example auth [ADDRESS]`, open <http://127.0.0.1:8081/> in two tabs, log in as `ada` and as `charles` (the password is the
 //! name), and chat. Then let one of them lose its connection, and write in both: when it is back, after some seconds, each has
 //! what the other said. Start the program anew: the pages are told 4001, and ask for the password.
 //!
@@ -18,10 +18,15 @@
 //! Both sides number what they say and keep it for a while: the chat the last lines, the page those that are not confirmed. What
 //! a login has said and heard belongs to its token, not to its session: a session ends with each lost connection.
 
+#[path = "../client/mod.rs"]
+mod client;
+
 use std::borrow::Cow;
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use client::Client;
 use sockjs_server::{
     Close, Context, Endpoint, EndpointId, EndpointOptions, Handler, Refusal, Request, Response, Server,
     ServerOptions, Session,
@@ -198,13 +203,14 @@ impl Handler<Guest> for Chat {
 /// The page, and its login. The chat is in reach here, since all of this happens on one thread.
 fn answer(
     chat: EndpointId<Guest>,
+    page: &Arc<str>,
     context: &mut Context<'_>,
     request: &Request<'_>,
     body: &[u8],
 ) -> Response {
     let html = Response::new(200).header("Content-Type", "text/html; charset=UTF-8");
     match (request.method(), request.path()) {
-        ("GET" | "HEAD", "/") => html.body(include_str!("page.html")),
+        ("GET" | "HEAD", "/") => html.body(Arc::clone(page)),
         ("POST", "/login") => {
             let credentials = str::from_utf8(body).ok().and_then(|text| text.split_once(' '));
             let Some((name, password)) = credentials else { return Response::new(400) };
@@ -232,7 +238,11 @@ fn main() -> std::io::Result<()> {
     let options = EndpointOptions::default().origins(own).message_size(LINE);
     let chat = server.mount_with("/chat", options, Chat::default())?;
     server.endpoint(chat).set_timer(SWEEP, SWEEP_EVERY);
-    server.fallback(move |context, request, body| answer(chat, context, request, body));
+    let client = Client::from_env()?;
+    let page = client.page(include_str!("page.html"));
+    server.fallback(move |context, request, body| {
+        client.answer(request.path()).unwrap_or_else(|| answer(chat, &page, context, request, body))
+    });
     println!("Listening on http://{address}/");
     server.run()
 }

@@ -1,7 +1,14 @@
-//! The chat in more than one process: start several, put a balancer in front, and Redis carries every line from each of
-//! them to the others. A guest is in one room, first the lobby, and goes to another with `/join ROOM`.
+//! Shows how several processes are one service: a chat in which Redis carries every line from each process to the others. A
+//! guest is in one room, first the lobby, and goes to another with `/join ROOM`.
 //!
-//! `cargo run --example chat_cluster LISTEN REDIS_URL`, as in `127.0.0.1:8081 redis://127.0.0.1:6379`
+//! To see it, start Redis and two processes, and open <http://127.0.0.1:8081/> and <http://127.0.0.1:8082/>. (Behind a balancer
+//! they have one address: see the guide's chapter on several processes.)
+//!
+//! ```text
+//! redis-server &
+//! cargo run --example chat_cluster 127.0.0.1:8081 redis://127.0.0.1:6379 &
+//! cargo run --example chat_cluster 127.0.0.1:8082 redis://127.0.0.1:6379
+//! ```
 //!
 //! What is said goes to the guests of this process at once, and through Redis to those of the others: the chat lives on
 //! without Redis, in its own rooms in each process, and says so. A room is a group of the endpoint; the process hears in
@@ -11,13 +18,17 @@
 //! handlers ──bounded channel──▶ publisher ──▶ Redis ──▶ subscriber ──Handle──▶ sessions
 //! ```
 
+#[path = "../client/mod.rs"]
+mod client;
+
 use std::collections::BTreeSet;
 use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, channel, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use redis::{Client, Commands, Connection, PubSub, RedisResult};
+use redis::{Commands, Connection, PubSub, RedisResult};
 use sockjs_server::{
     Close, Endpoint, EndpointId, Handle, HandleError, Handler, Refusal, Request, Response, Server,
     ServerOptions, Session,
@@ -137,7 +148,7 @@ impl Handler<Guest> for Chat {
 
 /// Publishes what comes out of the channel, each line behind the name of this process, until the server is gone. A
 /// connection may have died since the last line, so that a line that fails is tried once more, on a new one.
-fn publish(redis: &Client, process: &str, jobs: &Receiver<Job>) {
+fn publish(redis: &redis::Client, process: &str, jobs: &Receiver<Job>) {
     let mut connection = None;
     let mut next_beat = Instant::now();
     loop {
@@ -164,7 +175,7 @@ fn publish(redis: &Client, process: &str, jobs: &Receiver<Job>) {
 }
 
 /// Hears the others for as long as the program runs, and tells the guests when it stops or begins to.
-fn subscribe(redis: &Client, process: &str, guests: &Guests) -> ! {
+fn subscribe(redis: &redis::Client, process: &str, guests: &Guests) -> ! {
     loop {
         // It never ends well: only an error leads out of it.
         let _ = hear(redis, process, guests);
@@ -174,7 +185,7 @@ fn subscribe(redis: &Client, process: &str, guests: &Guests) -> ! {
 }
 
 /// Passes on what the other processes publish, until Redis is lost.
-fn hear(redis: &Client, process: &str, guests: &Guests) -> RedisResult<()> {
+fn hear(redis: &redis::Client, process: &str, guests: &Guests) -> RedisResult<()> {
     let mut connection = connect(redis)?;
     let mut subscription = connection.as_pubsub();
     subscription.subscribe(format!("{PROCESS}{process}"))?;
@@ -214,7 +225,7 @@ fn follow(
     Ok(())
 }
 
-fn connect(redis: &Client) -> RedisResult<Connection> {
+fn connect(redis: &redis::Client) -> RedisResult<Connection> {
     let connection = redis.get_connection_with_timeout(PATIENCE)?;
     connection.set_read_timeout(Some(PATIENCE))?;
     connection.set_write_timeout(Some(PATIENCE))?;
@@ -277,7 +288,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let [listen, url] = arguments.as_slice() else {
         return Err("usage: chat_cluster LISTEN REDIS_URL".into());
     };
-    let redis = Client::open(url.as_str())?;
+    let redis = redis::Client::open(url.as_str())?;
+    let client = client::Client::from_env()?;
+    let page = client.page(include_str!("page.html"));
     // Process ids may be equal on two machines.
     let process = format!("{:08x}", RandomState::new().hash_one(listen) as u32);
     let (jobs, to_publish) = sync_channel(QUEUE);
@@ -285,11 +298,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut server = Server::new(ServerOptions::default())?;
     let chat = Chat { process: process.clone(), guests: 0, jobs, connected: false };
     let endpoint = server.mount("/chat", chat)?;
-    server.fallback(|_, request, _| match request.path() {
-        "/" => Response::new(200)
-            .header("Content-Type", "text/html; charset=UTF-8")
-            .body(include_str!("page.html")),
-        _ => Response::new(404),
+    server.fallback(move |_, request, _| match request.path() {
+        "/" => Response::new(200).header("Content-Type", "text/html; charset=UTF-8").body(Arc::clone(&page)),
+        path => client.answer(path).unwrap_or(Response::new(404)),
     });
     let guests = Guests { handle: server.handle(), endpoint };
     thread::spawn({

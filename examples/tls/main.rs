@@ -1,7 +1,8 @@
-//! TLS in the process: `https://` and `wss://` on one port, and a second, plain listener beside it. `layer.rs` is all that
+//! Shows TLS in the process: `https://` and `wss://` on one port, and a second, plain listener beside it. `layer.rs` is all that
 //! is TLS.
 //!
-//! `cargo run --example tls [ADDRESS [PLAIN_ADDRESS [CERTIFICATE KEY]]]`
+//! To see it: `cargo run --example tls [ADDRESS [PLAIN_ADDRESS [CERTIFICATE KEY]]]`, and open <https://localhost:8443/>. The
+//! browser warns of a certificate that it does not know.
 //!
 //! CERTIFICATE and KEY are files in PEM. Without them a certificate for `localhost` is made on the spot, for a try; the
 //! plain listener hands it out:
@@ -11,20 +12,32 @@
 //! curl --cacert certificate.pem https://localhost:8443/
 //! ```
 
+#[path = "../client/mod.rs"]
+mod client;
 mod layer;
 
+use std::sync::Arc;
+
+use client::Client;
 use layer::Tls;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use sockjs_server::{Event, LayerError, ListenerOptions, Request, Response, Server, ServerOptions, Session};
 
 const PAGE: &str = r#"<!DOCTYPE html>
+<meta charset="UTF-8">
 <title>Echo</title>
-<script src="https://cdn.jsdelivr.net/npm/sockjs-client@1/dist/sockjs.min.js"></script>
+<p>The echo: <output id="echo"></output></p>
 <script>
-  const sock = new SockJS("/echo");
-  sock.onopen = () => sock.send("hello from " + location.protocol);
-  sock.onmessage = (event) => document.body.append(event.data);
+  // Called when the client library is there.
+  function start() {
+    const show = (text) => { document.getElementById("echo").textContent = text; };
+    const sock = new SockJS("/echo");
+    sock.onopen = () => sock.send("hello from " + location.protocol);
+    sock.onmessage = (event) => show(event.data);
+    sock.onclose = (event) => show(`closed: ${event.code} ${event.reason}`);
+  }
 </script>
+{{CLIENT}}
 "#;
 
 /// A certificate of its own, and its text for clients that are to trust it.
@@ -34,7 +47,7 @@ fn made_on_the_spot() -> Result<(Tls, String), LayerError> {
     Ok((Tls::new(vec![made.cert.der().clone()], key)?, made.cert.pem()))
 }
 
-fn answer(request: &Request<'_>, certificate: &str) -> Response {
+fn answer(request: &Request<'_>, page: &Arc<str>, certificate: &str) -> Response {
     match request.path() {
         // A browser that was given the address alone comes by http.
         "/" if !request.is_https() => {
@@ -42,7 +55,7 @@ fn answer(request: &Request<'_>, certificate: &str) -> Response {
                 "The page is at https://, on the other port. Its certificate is at /certificate.pem.\n";
             Response::new(200).header("Content-Type", "text/plain; charset=UTF-8").body(hint)
         }
-        "/" => Response::new(200).header("Content-Type", "text/html; charset=UTF-8").body(PAGE),
+        "/" => Response::new(200).header("Content-Type", "text/html; charset=UTF-8").body(Arc::clone(page)),
         "/certificate.pem" => {
             Response::new(200).header("Content-Type", "application/x-pem-file").body(certificate.to_owned())
         }
@@ -65,7 +78,11 @@ fn main() -> Result<(), LayerError> {
     server.mount("/echo", |session: &mut Session<'_>, text: &str| {
         let _ = session.send(text);
     })?;
-    server.fallback(move |_, request, _| answer(request, &certificate));
+    let client = Client::from_env()?;
+    let page = client.page(PAGE);
+    server.fallback(move |_, request, _| {
+        client.answer(request.path()).unwrap_or_else(|| answer(request, &page, &certificate))
+    });
     server.observe(|event| {
         if let Event::LayerFailed { peer, error } = event {
             eprintln!("no TLS with {peer:?}: {error}");

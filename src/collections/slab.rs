@@ -328,7 +328,7 @@ mod tests {
         assert_eq!(size_of::<Key<String>>(), 8);
         assert_eq!(size_of::<Option<Key<String>>>(), 8);
         assert_eq!(Slab::<u32>::SLOT_SIZE, size_of::<u32>() + 4);
-        assert_eq!(Slab::<[u64; 4]>::SLOT_SIZE, size_of::<[u64; 4]>() + 8);
+        assert_eq!(Slab::<[u64; 4]>::SLOT_SIZE, size_of::<[u64; 4]>() + align_of::<u64>());
     }
 
     #[test]

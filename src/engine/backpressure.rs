@@ -54,6 +54,14 @@ impl Engine {
         self.turn.flush_due || self.memory.budget.has_grown()
     }
 
+    /// So many bytes of a connection were read and dealt with, or kept. What they and others brought about leaves before much more
+    /// is read: a short answer must not wait until long messages of many other clients are dealt with.
+    pub(super) fn note_read(&mut self, count: usize) {
+        self.turn.work.note_read(count);
+        let writes = self.queues.unsent.len() + self.queues.unflushed.len();
+        self.turn.flush_due |= self.turn.work.is_flush_worth_while(writes);
+    }
+
     /// Whether the whole server holds too much of what clients sent.
     pub(super) fn is_input_over(&self) -> bool {
         !self.memory.budget.admit(Purpose::UnfinishedInput, 0)

@@ -94,7 +94,7 @@ impl Engine {
         // longer join groups.
         while !(self.queues.notices.is_empty() && self.queues.next_notices.is_empty()) {
             // No connection is left to which a flush could write.
-            self.turn.begin_flush();
+            self.turn.flush_due = false;
             self.memory.budget.begin_flush();
             self.turn.work.begin_turn();
             self.queues.notices.append(&mut self.queues.next_notices);

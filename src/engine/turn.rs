@@ -10,7 +10,7 @@
 //! 5. carries out orders: everything that the turn brought about leaves, in one write for each connection.
 //!
 //! Orders are carried out after each call of 2 and 3, too ([`Engine::next_order`] until there is none). Mostly there is
-//! none; but where queues have grown only for want of a flush, or much was read since the last one, the flush cannot wait for
+//! none; but where queues have grown only for want of a flush, or much was done since the last one, the flush cannot wait for
 //! the end of the turn. Then the driver sleeps until the [next deadline](Engine::next_deadline).
 
 use super::connection::Connection;
@@ -198,6 +198,7 @@ impl Engine {
             self.end_of_stream(key, application);
         }
         self.notify(application);
+        self.note_read(0);
         self.book_connection(key);
         self.resume_reading(key);
     }
@@ -267,7 +268,8 @@ impl Engine {
 
     /// Puts all queued messages into frames, and tells the application of everything that this caused.
     pub(super) fn settle(&mut self, application: &mut dyn Application) {
-        self.turn.begin_flush();
+        self.turn.flush_due = false;
+        self.turn.work.begin_flush();
         self.memory.budget.begin_flush();
         self.memory.nothing_to_evict = false;
         self.settle_second_receivers();

@@ -35,8 +35,12 @@ const PIECE: u64 = 128;
 /// A millisecond that the program took for a piece.
 const MILLISECOND: u64 = 16 << 10;
 
-/// Bytes that are read before what they brought about leaves: one buffer full.
-const READ_BEFORE_FLUSH: usize = 64 << 10;
+/// So many bytes that were read cost as much as the unit of work.
+const BYTES: u64 = 64;
+
+/// A flush is worth while when so many times its cost were done since the last one: it adds an eighth at most to the work of a
+/// turn, and answers do not wait for its end.
+const WORTH_A_FLUSH: u64 = 8;
 
 /// The state of the turn that is under way.
 #[derive(Default)]
@@ -45,25 +49,8 @@ pub(super) struct Turn {
     pub(super) flush: Flush,
     /// Clients that read have much to read, or the turn is over: other work waits for a flush.
     pub(super) flush_due: bool,
-    /// Bytes that were read since the last flush.
-    read: usize,
     /// How many of the postponed connections are to go on in this turn; those that are postponed meanwhile go on in the next.
     pub(super) left_over: usize,
-}
-
-impl Turn {
-    /// So many bytes of a connection were read and dealt with. What they brought about leaves before much more is read: the
-    /// answer to a short message must not wait until long ones of many other clients are read.
-    pub(super) fn note_read(&mut self, count: usize) {
-        self.read += count;
-        self.flush_due |= self.read >= READ_BEFORE_FLUSH;
-    }
-
-    /// A flush begins.
-    pub(super) fn begin_flush(&mut self) {
-        self.flush_due = false;
-        self.read = 0;
-    }
 }
 
 /// How far a flush has come.
@@ -88,6 +75,8 @@ pub(super) struct Work {
     units: u64,
     /// How much may be done when its share is used up.
     share_end: u64,
+    /// How much was done at the last flush.
+    flushed_at: u64,
 }
 
 impl Work {
@@ -106,6 +95,21 @@ impl Work {
     pub(super) fn note_unit(&mut self) {
         self.units += 1;
         self.done += UNIT;
+    }
+
+    /// So many bytes of a connection were read.
+    pub(super) fn note_read(&mut self, count: usize) {
+        self.done += count as u64 / BYTES;
+    }
+
+    /// A flush begins.
+    pub(super) fn begin_flush(&mut self) {
+        self.flushed_at = self.done;
+    }
+
+    /// Whether so much was done since the last flush that one with so many writes is worth while.
+    pub(super) fn is_flush_worth_while(&self, writes: usize) -> bool {
+        writes > 0 && self.done - self.flushed_at >= writes as u64 * WRITE * WORTH_A_FLUSH
     }
 
     /// A message was queued for a client.
@@ -200,6 +204,26 @@ mod tests {
             work.note_message();
         }
         assert!(work.is_share_done() && !work.is_half_done());
+    }
+
+    #[test]
+    fn a_flush_is_worth_while_when_much_was_done_for_few() {
+        let mut work = Work::default();
+        work.note_unit();
+        assert!(!work.is_flush_worth_while(0) && !work.is_flush_worth_while(1), "one message");
+        // A batch of one client, a buffer full of bytes, and messages that each go to many.
+        (0..10).for_each(|_| work.note_unit());
+        assert!(work.is_flush_worth_while(1) && !work.is_flush_worth_while(2));
+        work.begin_flush();
+        assert!(!work.is_flush_worth_while(1));
+        work.note_read(64 << 10);
+        assert!(work.is_flush_worth_while(3) && !work.is_flush_worth_while(5));
+        work.begin_flush();
+        for _ in 0..300 {
+            assert!(!work.is_flush_worth_while(1200));
+            (0..1000).for_each(|_| work.note_message());
+        }
+        assert!(!work.is_flush_worth_while(1200) && work.is_flush_worth_while(1000));
     }
 
     #[test]

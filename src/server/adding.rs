@@ -91,7 +91,7 @@ impl Server {
         address: impl ToSocketAddrs,
         options: impl Into<ListenerOptions>,
     ) -> io::Result<SocketAddr> {
-        self.check_running()?;
+        self.host.check_running()?;
         let mut failure = io::Error::new(io::ErrorKind::InvalidInput, "the name has no address");
         for address in address.to_socket_addrs()? {
             match mio::net::TcpListener::bind(address) {
@@ -109,7 +109,7 @@ impl Server {
     ) -> io::Result<SocketAddr> {
         let address = listener.local_addr()?;
         self.add_acceptor(Acceptor::Tcp(listener), options)?;
-        self.addresses.push(address);
+        self.host.sockets.addresses.push(address);
         Ok(address)
     }
 
@@ -117,9 +117,10 @@ impl Server {
         let ListenerOptions { preamble, layers } = options;
         let memory = layers.as_ref().map(|layers| layers.memory());
         let layers = layers.map(Factory::new);
-        self.reactor.listen(acceptor, Begins { proxied: preamble == Preamble::Proxy, layers })?;
+        let reactor = &mut self.host.sockets.reactor;
+        reactor.listen(acceptor, Begins { proxied: preamble == Preamble::Proxy, layers })?;
         if let Some(memory) = memory {
-            self.reactor.expect_layers(memory);
+            reactor.expect_layers(memory);
         }
         Ok(())
     }
@@ -147,7 +148,7 @@ impl Server {
         listener: TcpListener,
         options: impl Into<ListenerOptions>,
     ) -> io::Result<()> {
-        self.check_running()?;
+        self.host.check_running()?;
         listener.set_nonblocking(true)?;
         self.add_tcp(mio::net::TcpListener::from_std(listener), options.into()).map(drop)
     }
@@ -203,20 +204,7 @@ impl Server {
         connection: impl Into<Incoming>,
         already_read: Vec<u8>,
     ) -> io::Result<()> {
-        self.check_running()?;
-        let connection = connection.into();
-        if !self.engine.can_accept() {
-            self.engine.refuse_connection(connection.address());
-            let reason = "the server has as many connections as it may have (option `connections`)";
-            return Err(io::Error::new(io::ErrorKind::QuotaExceeded, reason));
-        }
-        if let Some(memory) = connection.layer_memory() {
-            self.reactor.expect_layers(memory);
-        }
-        let accepted = connection.into_accepted()?;
-        self.reactor.tell_time(&mut self.engine);
-        self.reactor.adopt(accepted, already_read, &mut self.engine, &mut self.mounts);
-        Ok(())
+        self.host.add_connection(connection.into(), already_read)
     }
 
     /// Takes a listening Unix socket. Its clients have no address.
@@ -229,7 +217,7 @@ impl Server {
         listener: UnixListener,
         options: impl Into<ListenerOptions>,
     ) -> io::Result<()> {
-        self.check_running()?;
+        self.host.check_running()?;
         listener.set_nonblocking(true)?;
         let acceptor = Acceptor::Unix(mio::net::UnixListener::from_std(listener));
         self.add_acceptor(acceptor, options.into())
@@ -237,6 +225,6 @@ impl Server {
 
     /// The addresses it listens on, in the order in which they were added; Unix sockets have none.
     pub fn addresses(&self) -> &[SocketAddr] {
-        &self.addresses
+        &self.host.sockets.addresses
     }
 }

@@ -1,9 +1,9 @@
 //! The end of a server, in parts: it may stop listening and serve on, refuse new sessions and let the old ones leave, or
 //! close them all.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use super::{Report, Server, Stage};
+use super::{Report, Server};
 use crate::handle::Ending;
 
 impl Server {
@@ -14,12 +14,7 @@ impl Server {
     /// Sessions over HTTP polling and streaming need new connections of their clients, which reach this process no more. To let
     /// them live to their end, go on listening and [refuse new sessions](Server::refuse_sessions).
     pub fn stop_listening(&mut self) {
-        if self.check_running().is_ok() {
-            self.reactor.tell_time(&mut self.engine);
-            self.reactor.accept_rest(&mut self.engine, &mut self.mounts);
-            self.reactor.stop_listening();
-            self.addresses.clear();
-        }
+        self.host.end(Ending::StopListening);
     }
 
     /// Whether new sessions are refused from now on: each request that would open one is answered 503, on every endpoint,
@@ -30,15 +25,12 @@ impl Server {
     /// [`Counters::sessions`](crate::Counters) says how many sessions are left, and the program decides how to go on when none
     /// is. [`Server::drain`] decides by itself.
     pub fn refuse_sessions(&mut self, refuse: bool) {
-        self.engine.refuse_sessions(refuse);
-        if let (false, Stage::Draining { .. }) = (refuse, &self.stage) {
-            self.stage = Stage::Running;
-        }
+        self.host.end(Ending::RefuseSessions(refuse));
     }
 
     /// Whether new sessions are refused: after [`Server::refuse_sessions`], or since the end has begun.
     pub fn refuses_sessions(&self) -> bool {
-        self.engine.refuses_sessions()
+        self.host.engine.refuses_sessions()
     }
 
     /// Begins the end that disturbs no client: [refuses new sessions](Server::refuse_sessions), lets those that are open live to
@@ -73,78 +65,22 @@ impl Server {
     /// # Ok(()) }
     /// ```
     pub fn drain(&mut self, patience: Duration, code: u16, reason: &str) {
-        if self.check_running().is_ok() {
-            self.engine.refuse_sessions(true);
-            // A time that no clock can show never comes.
-            let until = Instant::now().checked_add(patience);
-            self.stage = Stage::Draining { until, code, reason: reason.to_owned() };
-        }
+        self.host.end(Ending::Drain(patience, code, reason.to_owned()));
     }
 
     /// Begins the end: accepts no more, closes every session with this code and reason, and stops when all are gone, or
     /// when [`ServerOptions::shutdown_grace`](crate::ServerOptions::shutdown_grace) is over.
     pub fn shutdown(&mut self, code: u16, reason: &str) {
-        if self.check_running().is_ok() {
-            self.reactor.stop_listening();
-            self.reactor.tell_time(&mut self.engine);
-            self.engine.stop(code, reason, &mut self.mounts);
-            self.reactor.end_turn(&mut self.engine, &mut self.mounts);
-            self.stage = Stage::Stopping { until: Instant::now() + self.engine.options().shutdown_grace };
-        }
+        self.host.end(Ending::Shutdown(code, reason.to_owned()));
     }
 
     /// Whether no session and no connection is there.
     pub fn is_empty(&self) -> bool {
-        self.engine.is_empty()
+        self.host.engine.is_empty()
     }
 
     /// The sessions and connections that were left when it stopped; `None` before that.
     pub fn report(&self) -> Option<Report> {
-        match self.stage {
-            Stage::Stopped(report) => Some(report),
-            _ => None,
-        }
-    }
-
-    /// Carries out a command of a handle.
-    pub(super) fn end(&mut self, ending: Ending) {
-        match ending {
-            Ending::StopListening => self.stop_listening(),
-            Ending::RefuseSessions(refuse) => self.refuse_sessions(refuse),
-            Ending::Drain(patience, code, reason) => self.drain(patience, code, &reason),
-            Ending::Shutdown(code, reason) => self.shutdown(code, &reason),
-        }
-    }
-
-    /// How long the present stage may last: no longer, where its work is done.
-    pub(super) fn time_left(&self) -> Option<Duration> {
-        let (until, is_done) = match &self.stage {
-            Stage::Running => return None,
-            Stage::Draining { until, .. } => (*until, self.engine.counters().sessions == 0),
-            Stage::Stopping { until } => (Some(*until), self.engine.is_empty()),
-            Stage::Stopped(_) => (None, true),
-        };
-        if is_done {
-            return Some(Duration::ZERO);
-        }
-        until.map(|until| until.saturating_duration_since(Instant::now()))
-    }
-
-    /// The next stage, where the present one is over.
-    pub(super) fn advance_stage(&mut self) {
-        if let Stage::Draining { code, reason, .. } = &self.stage
-            && self.time_left() == Some(Duration::ZERO)
-        {
-            let (code, reason) = (*code, reason.clone());
-            self.shutdown(code, &reason);
-        }
-        if let Stage::Stopping { .. } = self.stage
-            && self.time_left() == Some(Duration::ZERO)
-        {
-            let (sessions_cut, connections_cut) = self.engine.cut(&mut self.mounts);
-            self.reactor.end_turn(&mut self.engine, &mut self.mounts);
-            self.stage = Stage::Stopped(Report { sessions_cut, connections_cut });
-            self.close_mailbox();
-        }
+        self.host.report()
     }
 }

@@ -184,8 +184,8 @@ impl<'a> Client<'a> {
         self.take(|peer| *peer.state() == State::Open)
     }
 
-    /// Code and reason of the page's `onclose`, as `sockjs-client` gives them; `None` before that. The [guide](crate::guide)
-    /// lists them.
+    /// Code and reason of the page's `onclose`, as `sockjs-client` gives them; `None` before that. The guide
+    /// [lists them](crate::guide::close_codes).
     pub fn closed(&mut self) -> Option<(u16, String)> {
         self.take(|peer| match peer.state() {
             State::Closed(code, reason) => Some((*code, reason.clone())),

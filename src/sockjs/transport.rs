@@ -85,7 +85,7 @@ impl Transport {
     }
 
     /// Appends what the response body holds before its first frame. `callback` is htmlfile's, and must be a
-    /// [`Callback`](super::Callback)'s text; with `is_open_to_host` scripts of other pages of its host can reach it.
+    /// `Callback`'s text; with `is_open_to_host` scripts of other pages of its host can reach it.
     pub fn prelude(self, callback: &str, is_open_to_host: bool, out: &mut Vec<u8>) {
         match self {
             Transport::XhrStreaming => {

@@ -28,9 +28,11 @@ impl Example {
 
     /// With arguments behind the address.
     fn start_with(name: &str, arguments: &[&str]) -> Self {
-        let mut child = Command::new(binary(name))
-            .arg("127.0.0.1:0")
-            .args(arguments)
+        Self::spawn(name, Command::new(binary(name)).arg("127.0.0.1:0").args(arguments))
+    }
+
+    fn spawn(name: &str, command: &mut Command) -> Self {
+        let mut child = command
             .stdout(Stdio::piped())
             .spawn()
             .unwrap_or_else(|error| panic!("{name}: {error}; `cargo build --examples` makes it"));
@@ -92,6 +94,37 @@ fn chat() {
     second.leave();
     assert_eq!(first.text(), "guest 2 left");
     first.leave();
+}
+
+/// Without internet, and without a copy of the client library, a page shows a notice and uses WebSocket alone. With a copy it is
+/// the example that serves it.
+#[test]
+fn pages_do_without_the_internet() {
+    let library = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("client-of-the-examples.js");
+    std::fs::write(&library, "window.SockJS = WebSocket;").expect("a file");
+    for name in ["chat", "http_and_sockjs", "feed", "auth", "tls"] {
+        let url = "https://cdn.jsdelivr.net/npm/sockjs-client@1/dist/sockjs.min.js";
+        let ask = |example: &Example, path| Client::connect(example.address).ask("GET", path, "", b"");
+        // The page of `tls` is on its other port: tests/tls has the clients for that.
+        let is_plain = name != "tls";
+        let arguments: &[&str] = if is_plain { &[] } else { &["127.0.0.1:0"] };
+        let bare = Example::start_with(name, arguments);
+        assert_eq!(ask(&bare, "/sockjs.min.js").status, 404, "{name}");
+        let mut command = Command::new(binary(name));
+        command.arg("127.0.0.1:0").args(arguments).env("SOCKJS_CLIENT", &library);
+        let example = Example::spawn(name, &mut command);
+        let script = ask(&example, "/sockjs.min.js");
+        assert_eq!(script.header("Content-Type"), Some("text/javascript; charset=UTF-8"), "{name}");
+        assert_eq!(script.text(), "window.SockJS = WebSocket;", "{name}");
+        for (example, source) in [(&bare, url), (&example, "/sockjs.min.js")].into_iter().filter(|_| is_plain)
+        {
+            let page = ask(example, "/");
+            let page = page.text();
+            assert!(page.contains("sockjs-client could not be loaded"), "{name}: {page}");
+            assert!(page.contains(&format!("<script src=\"{source}\" async")), "{name}: {page}");
+            assert!(page.contains("function start() {") && !page.contains("{{"), "{name}: {page}");
+        }
+    }
 }
 
 #[test]

@@ -27,6 +27,28 @@ async function within(time, work) {
   }
 }
 
+// Says what was done and how long it took, or what was not.
+async function step(name, work) {
+  const start = performance.now();
+  try {
+    await within(PATIENCE, work());
+  } catch (error) {
+    error.message = `${name}: ${error.message}`;
+    throw error;
+  }
+  console.log(`${name}: ok (${Math.round(performance.now() - start)} ms)`);
+}
+
+// Whatever the console calls an error in any page of this context.
+function hearErrors(context) {
+  const errors = [];
+  context.on('console', message => {
+    if (message.type() === 'error') errors.push(`${message.text()} (${message.location().url})`);
+  });
+  context.on('weberror', error => errors.push(String(error.error())));
+  return errors;
+}
+
 // Of its own, and removed with the browser. These names lead to this machine; further arguments are given as they are.
 function launchChromium(names = [], more = []) {
   const rules = names.map(name => `MAP ${name} 127.0.0.1`).join(', ');
@@ -58,4 +80,4 @@ const launchers = {
   firefox: { binary: FIREFOX, launch: names => firefox.launch(FIREFOX, names) },
 };
 
-module.exports = { CHROMIUM, PATIENCE, within, launchChromium, launchers };
+module.exports = { CHROMIUM, PATIENCE, within, step, hearErrors, launchChromium, launchers };

@@ -1,9 +1,9 @@
 // A browser against this server:
 //
-//     node main.js SOCKJS_ECHO HEARTBEATS [PICTURES]
+//     node main.js SOCKJS_ECHO HEARTBEATS
 //
-// SOCKJS_ECHO is the binary, HEARTBEATS the URL of a server whose `/heartbeat` has a short delay, and PICTURES a folder
-// for screenshots. Exits with 0 if all went well, or if there is no Chromium; CHROMIUM may say where it is.
+// SOCKJS_ECHO is the binary, and HEARTBEATS the URL of a server whose `/heartbeat` has a short delay. Exits with 0 if all
+// went well, or if there is no Chromium; CHROMIUM may say where it is.
 
 'use strict';
 
@@ -11,8 +11,7 @@ const assert = require('node:assert');
 const fs = require('node:fs');
 const path = require('node:path');
 const esbuild = require('esbuild');
-const { CHROMIUM, PATIENCE, within, launchChromium } = require('./browsers.js');
-const echoPage = require('./echo_page.js');
+const { CHROMIUM, within, step, hearErrors, launchChromium } = require('./browsers.js');
 const { startEcho, startPages } = require('./servers.js');
 const transports = require('./transports.js');
 
@@ -33,28 +32,6 @@ function libraries() {
     logLevel: 'error',
   });
   return { '1.6.1': require.resolve('sockjs-client/dist/sockjs.min.js'), '1.0.0-beta.4': bundle };
-}
-
-// Says what was done and how long it took, or what was not.
-async function step(name, work) {
-  const start = performance.now();
-  try {
-    await within(PATIENCE, work());
-  } catch (error) {
-    error.message = `${name}: ${error.message}`;
-    throw error;
-  }
-  console.log(`${name}: ok (${Math.round(performance.now() - start)} ms)`);
-}
-
-// Whatever the console calls an error in any page of this context.
-function hearErrors(context) {
-  const errors = [];
-  context.on('console', message => {
-    if (message.type() === 'error') errors.push(`${message.text()} (${message.location().url})`);
-  });
-  context.on('weberror', error => errors.push(String(error.error())));
-  return errors;
 }
 
 // Every transport with one release of the client, from a page of another origin.
@@ -155,30 +132,7 @@ async function restart(browser, binary, library) {
   }
 }
 
-async function visit(browser, binary, library, pictures) {
-  const server = await startEcho(binary, library);
-  const context = await browser.newContext();
-  const errors = hearErrors(context);
-  context.setDefaultTimeout(PATIENCE);
-  try {
-    const page = await context.newPage();
-    await step('page, opened', () => echoPage.open(page, server.url));
-    for (const name of await echoPage.transports(page)) {
-      await step(`page, ${name}`, () => echoPage.echoes(page, name));
-    }
-    await page.close();
-    await step('page, chat in two tabs', () => echoPage.chats(context, server.url));
-    await step('page, desktop and phone', () => echoPage.fits(context, server.url, pictures));
-    await step('page, without its client', () => echoPage.worksWithoutClient(context, server.url, pictures));
-    await step('page, when the server stops', () => echoPage.seesTheEnd(context, server, pictures));
-    assert.deepStrictEqual(errors, []);
-  } finally {
-    await context.close();
-    await server.stop();
-  }
-}
-
-async function main(binary, heartbeats, pictures) {
+async function main(binary, heartbeats) {
   if (!fs.existsSync(CHROMIUM)) {
     console.log(`skipped: there is no Chromium at ${CHROMIUM}; CHROMIUM may name another`);
     return;
@@ -190,7 +144,6 @@ async function main(binary, heartbeats, pictures) {
     await drive(browser, binary, oldest, bundle);
     await beat(browser, heartbeats, library);
     await restart(browser, binary, library);
-    await visit(browser, binary, library, pictures);
   } finally {
     await browser.close();
   }

@@ -1,4 +1,4 @@
-// The servers of a run: `sockjs-echo` as a process of its own, and one for the pages of another origin.
+// The servers of a run: `sockjs-echo` as a process of its own, one for the pages of another origin, and a bad proxy.
 
 'use strict';
 
@@ -55,4 +55,41 @@ async function startPages(library) {
   };
 }
 
-module.exports = { startEcho, startPages };
+// A bad proxy in front of a server: it knows nothing of WebSocket, waits for the end of a response before it passes that on,
+// and forbids what is in `forbidden`.
+async function startProxy(port, forbidden) {
+  const proxy = http.createServer((request, response) => {
+    response.setHeader('Via', '1.1 proxy.test');
+    if (forbidden.test(request.url)) {
+      response.writeHead(403, { 'Content-Type': 'text/plain' });
+      response.end('Forbidden');
+      return;
+    }
+    const headers = { ...request.headers, connection: 'close' };
+    delete headers.upgrade;
+    const onward = http.request({ host: '127.0.0.1', port, method: request.method, path: request.url, headers }, answer => {
+      const parts = [];
+      answer.on('data', part => parts.push(part));
+      answer.on('end', () => {
+        const { connection, 'transfer-encoding': coding, ...rest } = answer.headers;
+        response.writeHead(answer.statusCode, rest);
+        response.end(Buffer.concat(parts));
+      });
+      answer.on('error', () => response.destroy());
+    });
+    onward.on('error', () => response.destroy());
+    response.on('close', () => onward.destroy());
+    request.pipe(onward);
+  });
+  proxy.listen(0, '127.0.0.1');
+  await once(proxy, 'listening');
+  return {
+    url: `http://127.0.0.1:${proxy.address().port}`,
+    stop() {
+      proxy.closeAllConnections();
+      proxy.close();
+    },
+  };
+}
+
+module.exports = { startEcho, startPages, startProxy };

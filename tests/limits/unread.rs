@@ -123,7 +123,7 @@ const FLOODS: [Flood; 6] = [
         "echoes in frames",
         "/echo/000/f/websocket",
         "",
-        |number| text(json(&[&message(number), ""])),
+        |number| text(json(&[message(number).as_str(), ""])),
         |client, _, begun| {
             client.expect_text("o");
             // Messages that waited together come in one frame.

@@ -125,7 +125,7 @@ pub fn folder() -> PathBuf {
     folder
 }
 
-/// The proxies, each with the configuration that the README shows.
+/// The proxies, each with the configuration that the guide shows.
 #[derive(Clone, Copy, Debug)]
 pub enum Proxy {
     HaProxy,
@@ -144,14 +144,15 @@ impl Proxy {
         let mut command = match self {
             Proxy::HaProxy => {
                 let file = folder.join("haproxy.cfg");
-                fs::write(&file, with_ports(include_str!("haproxy.cfg"))).expect("write");
+                fs::write(&file, with_ports(include_str!("../../src/guide/haproxy.cfg"))).expect("write");
                 let mut command = Command::new("haproxy");
                 command.arg("-db").arg("-f").arg(file);
                 command
             }
             Proxy::Nginx => {
                 let file = folder.join("nginx.conf");
-                fs::write(folder.join("sockjs.conf"), with_ports(include_str!("nginx.conf"))).expect("write");
+                fs::write(folder.join("sockjs.conf"), with_ports(include_str!("../../src/guide/nginx.conf")))
+                    .expect("write");
                 fs::write(&file, NGINX).expect("write");
                 let mut command = Command::new("nginx");
                 command.arg("-p").arg(&folder).args(["-e", "stderr", "-c"]).arg(file);

@@ -1,4 +1,4 @@
-//! More than one process behind HAProxy and nginx, with the configurations that the README shows, and the chat that
+//! More than one process behind HAProxy and nginx, with the configurations that the guide shows, and the chat that
 //! Redis carries between processes. The programs run for real, as children of the test; one that is not installed skips
 //! its tests, and says so.
 //!

@@ -5,6 +5,9 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod check;
+mod log;
+mod options;
 mod printing;
 mod sockets;
 

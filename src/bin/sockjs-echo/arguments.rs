@@ -1,65 +1,44 @@
 //! The command line.
 
 use std::ffi::OsString;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use sockjs_server::{Network, Preamble};
+use sockjs_server::{Overflow, Preamble, Transport, Transports};
 
-pub(crate) const HELP: &str = "\
-sockjs-echo: a SockJS server with the endpoints that test suites expect, and a page to try them
-
-Usage: sockjs-echo [OPTION]...
-
-  --listen ADDRESS     listen on 127.0.0.1:8081, [::1]:8081, unix:/path/to/socket, or
-                       inherited: on the listening socket that is the standard input;
-                       may be given several times (default: 127.0.0.1:8081)
-  --proxy-protocol     every connection begins with a PROXY header (version 1 or 2)
-  --trust-proxy NET    believe X-Forwarded-For from this network, as in 10.0.0.0/8;
-                       may be given several times
-  --client-js FILE     serve this copy of sockjs-client to the page and to the iframe
-                       transports, instead of the one on the jsDelivr CDN
-  --message-limit N    the largest message in bytes, at most 268435456
-                       (default: 1048576)
-  --drain SECONDS      at the first signal refuse new sessions, and give the old ones so
-                       long to leave before they are closed, at most 86400 (default: 0)
-  --verbose            log a line for each session opened, closed, or refused
-  --version            say which version this is
-  --help               say this
-
-Endpoints: /echo, /disabled_websocket_echo, /cookie_needed_echo, /close, /ticker,
-/amplify, /broadcast. SIGTERM and SIGINT close every session and stop the server;
-with --drain the first of them begins to drain it, and the second one stops it.
-The exit code is 0 after a stop, 1 after an error, and 2 for arguments it does not know.
-";
-
-/// Messages of the largest size that may wait for a client that does not read for a while.
-pub(crate) const QUEUED_MESSAGES: usize = 4;
-
-/// The largest limit of messages: a queue for so many of them is as long as it can be, 1 GiB.
-const LARGEST_MESSAGE: usize = (1 << 30) / QUEUED_MESSAGES;
-
-/// A day: longer is another program's task.
-const LONGEST_DRAIN: Duration = Duration::from_secs(86_400);
+use crate::check::Address;
+use crate::help::HELP;
+use crate::log::Format;
+use crate::settings::{LIMITS, Limit, Settings, describe_limits, read_time};
 
 /// What the command line asks for.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) enum Command {
-    Serve(Arguments),
+    Serve(Box<Arguments>),
+    Check(Check),
     Print(String),
 }
 
-#[derive(Debug, PartialEq, Eq)]
+/// What a server is to be.
+#[derive(Debug)]
 pub(crate) struct Arguments {
     pub(crate) listen: Vec<Listen>,
     pub(crate) preamble: Preamble,
-    pub(crate) trusted_proxies: Vec<Network>,
     pub(crate) client_js: Option<PathBuf>,
-    pub(crate) message_limit: Option<usize>,
-    /// How long sessions may stay behind the first signal.
-    pub(crate) drain: Duration,
-    pub(crate) verbose: bool,
+    pub(crate) settings: Settings,
+    /// The form of the log, if there is one.
+    pub(crate) log: Option<Format>,
+}
+
+/// Which server is to be checked, and how.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Check {
+    pub(crate) url: String,
+    pub(crate) address: Address,
+    pub(crate) timeout: Duration,
+    pub(crate) origin: Option<String>,
 }
 
 /// Where to listen.
@@ -71,6 +50,11 @@ pub(crate) enum Listen {
     Inherited,
 }
 
+/// How long a check waits for each answer.
+pub(crate) const CHECK_TIMEOUT: Duration = Duration::from_secs(5);
+
+const CHECK_TIMEOUTS: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(3600);
+
 /// Reads the arguments behind the program's name as the operating system has them.
 pub(crate) fn parse_os(arguments: impl Iterator<Item = OsString>) -> Result<Command, String> {
     let text = |argument: OsString| {
@@ -81,66 +65,231 @@ pub(crate) fn parse_os(arguments: impl Iterator<Item = OsString>) -> Result<Comm
 
 /// Reads the arguments behind the program's name.
 pub(crate) fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Command, String> {
-    let mut parsed = Arguments {
-        listen: Vec::new(),
-        preamble: Preamble::None,
-        trusted_proxies: Vec::new(),
-        client_js: None,
-        message_limit: None,
-        drain: Duration::ZERO,
-        verbose: false,
-    };
+    let mut parsed = Parsed::default();
     while let Some(argument) = arguments.next() {
         // Both `--option value` and `--option=value` are common.
         let (name, attached) = match argument.split_once('=') {
             Some((name, value)) => (name, Some(value.to_owned())),
             None => (argument.as_str(), None),
         };
-        let plain = attached.is_none();
-        let value = || attached.or_else(|| arguments.next()).ok_or(format!("{name} needs a value"));
-        match name {
-            "--listen" => parsed.listen.extend(listen(&value()?)?),
-            "--proxy-protocol" if plain => parsed.preamble = Preamble::Proxy,
-            "--trust-proxy" => {
-                let text = value()?;
+        if attached.is_none() {
+            if let Some(text) = printed(name) {
+                return Ok(Command::Print(text));
+            }
+            if parsed.switch(name) {
+                continue;
+            }
+        }
+        let Some(flag) = Flag::of(name) else { return Err(format!("unknown argument {argument}")) };
+        let value = attached.or_else(|| arguments.next()).ok_or_else(|| format!("{name} needs a value"))?;
+        parsed.option(name, &flag, value)?;
+    }
+    parsed.finish()
+}
+
+/// What some flags print, whatever stands beside them.
+fn printed(name: &str) -> Option<String> {
+    match name {
+        "-h" | "--help" => Some(HELP.to_owned()),
+        "-V" | "--version" => Some(format!("sockjs-echo {}\n", env!("CARGO_PKG_VERSION"))),
+        "--limits" => Some(describe_limits()),
+        _ => None,
+    }
+}
+
+/// A flag that has a value: how the value is taken.
+enum Flag {
+    /// It says what a check is to be.
+    Check(Setter),
+    Server(Setter),
+    Limit(&'static Limit),
+}
+
+type Setter = fn(&mut Parsed, String) -> Result<(), String>;
+
+impl Flag {
+    fn of(name: &str) -> Option<Self> {
+        Some(match name {
+            "--check" => Flag::Check(|parsed, url| put(&mut parsed.check, url)),
+            "--timeout" => Flag::Check(|parsed, text| put(&mut parsed.timeout, check_timeout(&text)?)),
+            "--origin" => Flag::Check(|parsed, text| put(&mut parsed.origin, origin(text)?)),
+            "--listen" => Flag::Server(|parsed, text| extend(&mut parsed.listen, listen(&text)?)),
+            "--trust-proxy" => Flag::Server(|parsed, text| {
                 let network = text.parse().map_err(|error| format!("--trust-proxy {text}: {error}"))?;
-                parsed.trusted_proxies.push(network);
+                extend(&mut parsed.settings.server.trusted_proxies, vec![network])
+            }),
+            "--client-js" => Flag::Server(|parsed, file| put(&mut parsed.client_js, file.into())),
+            "--client-url" => Flag::Server(|parsed, url| put(&mut parsed.client_url, url)),
+            "--origins" => {
+                Flag::Server(|parsed, text| extend(&mut parsed.settings.endpoint.origins, list(&text)))
             }
-            "--client-js" => parsed.client_js = Some(value()?.into()),
-            "--message-limit" => parsed.message_limit = Some(message_limit(&value()?)?),
-            "--drain" => parsed.drain = drain(&value()?)?,
-            "--verbose" if plain => parsed.verbose = true,
-            "--help" if plain => return Ok(Command::Print(HELP.to_owned())),
-            "--version" if plain => {
-                return Ok(Command::Print(format!("sockjs-echo {}\n", env!("CARGO_PKG_VERSION"))));
+            "--transports" => Flag::Server(|parsed, text| {
+                parsed.settings.endpoint.transports = transports(&text)?;
+                Ok(())
+            }),
+            "--jsessionid" => {
+                Flag::Server(|parsed, text| put(&mut parsed.settings.endpoint.jsessionid, text))
             }
-            _ => return Err(format!("unknown argument {argument}")),
+            "--base-url" => Flag::Server(|parsed, url| {
+                let base = url.trim_end_matches('/').to_owned();
+                put(&mut parsed.settings.endpoint.base_url, base)
+            }),
+            "--subprotocols" => {
+                Flag::Server(|parsed, text| extend(&mut parsed.settings.endpoint.subprotocols, list(&text)))
+            }
+            "--overflow" => Flag::Server(|parsed, text| {
+                parsed.settings.endpoint.overflow = overflow(&text)?;
+                Ok(())
+            }),
+            "--log" => Flag::Server(|parsed, text| put(&mut parsed.log, format_of_log(&text)?)),
+            _ => Flag::Limit(LIMITS.iter().find(|limit| limit.flag == name)?),
+        })
+    }
+}
+
+fn put<T>(place: &mut Option<T>, value: T) -> Result<(), String> {
+    *place = Some(value);
+    Ok(())
+}
+
+fn extend<T>(list: &mut Vec<T>, values: Vec<T>) -> Result<(), String> {
+    list.extend(values);
+    Ok(())
+}
+
+/// What was read so far.
+#[derive(Default)]
+struct Parsed {
+    listen: Vec<Listen>,
+    has_preamble: bool,
+    client_js: Option<PathBuf>,
+    client_url: Option<String>,
+    settings: Settings,
+    log: Option<Format>,
+    check: Option<String>,
+    timeout: Option<Duration>,
+    origin: Option<String>,
+    /// The first flag that is a server's.
+    serving: Option<String>,
+}
+
+impl Parsed {
+    /// Takes a flag without a value, if it is one.
+    fn switch(&mut self, name: &str) -> bool {
+        let endpoint = &mut self.settings.endpoint;
+        match name {
+            "--proxy-protocol" => self.has_preamble = true,
+            "--subprotocol-required" => endpoint.subprotocol_required = true,
+            "--no-cors" => endpoint.cors = false,
+            "--no-iframe" => endpoint.iframe = false,
+            // A form that was given stays.
+            "--verbose" => _ = self.log.get_or_insert(Format::Text),
+            _ => return false,
+        }
+        self.serve(name);
+        true
+    }
+
+    /// Takes a flag and its value.
+    fn option(&mut self, name: &str, flag: &Flag, value: String) -> Result<(), String> {
+        match flag {
+            Flag::Check(set) => set(self, value),
+            Flag::Server(set) => {
+                self.serve(name);
+                set(self, value)
+            }
+            Flag::Limit(limit) => {
+                self.serve(name);
+                self.settings.set(limit, &value)
+            }
         }
     }
-    if parsed.listen.is_empty() {
-        parsed.listen.push(Listen::Tcp(SocketAddr::from(([127, 0, 0, 1], 8081))));
+
+    fn serve(&mut self, name: &str) {
+        if self.serving.is_none() {
+            self.serving = Some(name.to_owned());
+        }
     }
-    Ok(Command::Serve(parsed))
+
+    fn finish(mut self) -> Result<Command, String> {
+        if let Some(url) = self.check {
+            return match self.serving {
+                Some(flag) => {
+                    Err(format!("{flag} is for serving: beside --check there are --timeout and --origin"))
+                }
+                None => {
+                    let address = Address::parse(&url).map_err(|error| format!("--check {url}: {error}"))?;
+                    let timeout = self.timeout.unwrap_or(CHECK_TIMEOUT);
+                    Ok(Command::Check(Check { url, address, timeout, origin: self.origin }))
+                }
+            };
+        }
+        if self.timeout.is_some() || self.origin.is_some() {
+            return Err("--timeout and --origin are for --check".to_owned());
+        }
+        if let Some(url) = self.client_url {
+            if self.client_js.is_some() {
+                let error = "--client-js serves a file, --client-url names another place: one of them";
+                return Err(error.to_owned());
+            }
+            self.settings.endpoint.client_url = url;
+        }
+        if self.listen.is_empty() {
+            self.listen.push(Listen::Tcp(SocketAddr::from(([127, 0, 0, 1], 8081))));
+        }
+        self.settings.fit_queue();
+        Ok(Command::Serve(Box::new(Arguments {
+            listen: self.listen,
+            preamble: if self.has_preamble { Preamble::Proxy } else { Preamble::None },
+            client_js: self.client_js,
+            settings: self.settings,
+            log: self.log,
+        })))
+    }
 }
 
-/// `parse` alone would take a leading plus.
-fn number(text: &str) -> Option<usize> {
-    text.parse().ok().filter(|_| text.bytes().all(|byte| byte.is_ascii_digit()))
+fn list(text: &str) -> Vec<String> {
+    text.split(',').map(|entry| entry.trim().to_owned()).collect()
 }
 
-fn drain(text: &str) -> Result<Duration, String> {
-    let seconds = number(text).and_then(|seconds| u32::try_from(seconds).ok());
-    let patience = seconds.map(|seconds| Duration::from_secs(seconds.into()));
-    let patience = patience.filter(|patience| *patience <= LONGEST_DRAIN);
-    patience.ok_or(format!(
-        "--drain {text}: must be a number of seconds between 0 and {}",
-        LONGEST_DRAIN.as_secs()
-    ))
+fn transports(text: &str) -> Result<Transports, String> {
+    let mut transports = Transports::none();
+    for name in list(text) {
+        let known = Transport::ALL.into_iter().find(|transport| transport.name() == name);
+        let names = || Transport::ALL.map(Transport::name).join(", ");
+        let transport = known.ok_or_else(|| format!("--transports {text}: {name} is none of {}", names()))?;
+        transports = transports.with(transport);
+    }
+    Ok(transports)
 }
 
-fn message_limit(text: &str) -> Result<usize, String> {
-    let limit = number(text).filter(|limit| (1..=LARGEST_MESSAGE).contains(limit));
-    limit.ok_or(format!("--message-limit {text}: must be a number of bytes between 1 and {LARGEST_MESSAGE}"))
+fn overflow(text: &str) -> Result<Overflow, String> {
+    match text {
+        "close" => Ok(Overflow::Close),
+        "skip" => Ok(Overflow::Skip),
+        _ => Err(format!("--overflow {text}: must be close or skip")),
+    }
+}
+
+fn format_of_log(text: &str) -> Result<Format, String> {
+    match text {
+        "text" => Ok(Format::Text),
+        "json" => Ok(Format::Json),
+        _ => Err(format!("--log {text}: must be text or json")),
+    }
+}
+
+fn check_timeout(text: &str) -> Result<Duration, String> {
+    let timeout = read_time(text).filter(|timeout| CHECK_TIMEOUTS.contains(timeout));
+    timeout.ok_or(format!("--timeout {text}: must be a time between 1ms and 3600s, as in 5 or 500ms"))
+}
+
+/// It becomes a header field as it is.
+fn origin(text: String) -> Result<String, String> {
+    if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(format!("--origin {text}: must be an origin, as in https://example.org"));
+    }
+    Ok(text)
 }
 
 fn listen(text: &str) -> Result<Vec<Listen>, String> {
@@ -153,8 +302,27 @@ fn listen(text: &str) -> Result<Vec<Listen>, String> {
     if text == "inherited" {
         return Ok(vec![Listen::Inherited]);
     }
+    if let Some(missing) = missing_part(text) {
+        return Err(format!("--listen {text}: {missing}"));
+    }
     let addresses = text.to_socket_addrs().map_err(|error| format!("--listen {text}: {error}"))?;
     Ok(addresses.map(Listen::Tcp).collect())
+}
+
+/// What is missing, and what was probably meant: the errors of the standard library do not say it.
+fn missing_part(text: &str) -> Option<String> {
+    let is_port = |text: &str| text.parse::<u16>().is_ok();
+    let bare = text.strip_prefix(':').unwrap_or(text);
+    if is_port(bare) {
+        return Some(format!("the address is missing, as in 127.0.0.1:{bare}"));
+    }
+    let inner = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
+    match inner.parse::<IpAddr>() {
+        Ok(IpAddr::V6(address)) => Some(format!("the port is missing, as in [{address}]:8081")),
+        Ok(IpAddr::V4(_)) => Some(format!("the port is missing, as in {inner}:8081")),
+        Err(_) if text.contains(':') => None,
+        Err(_) => Some(format!("the port is missing, as in {text}:8081")),
+    }
 }
 
 #[cfg(test)]
@@ -165,34 +333,100 @@ mod tests {
         parse(line.split_whitespace().map(str::to_owned))
     }
 
+    fn served(line: &str) -> Arguments {
+        match parse_line(line) {
+            Ok(Command::Serve(arguments)) => *arguments,
+            other => panic!("{line}: {other:?}"),
+        }
+    }
+
     #[test]
     fn nothing_means_the_default() {
-        let Ok(Command::Serve(arguments)) = parse_line("") else { panic!() };
+        let arguments = served("");
         assert_eq!(arguments.listen, [Listen::Tcp("127.0.0.1:8081".parse().unwrap())]);
-        assert!(!arguments.verbose && arguments.drain.is_zero());
+        assert!(arguments.log.is_none() && arguments.settings.drain.is_zero());
     }
 
     #[test]
     fn everything_can_be_said() {
-        let line = "--listen 127.0.0.1:1 --listen=[::1]:2 --listen unix:/s --listen inherited --client-js a.js \
-                    --message-limit 5 --drain 7 --verbose --proxy-protocol --trust-proxy 10.0.0.0/8";
-        let Ok(Command::Serve(arguments)) = parse_line(line) else { panic!() };
+        let arguments = served(
+            "--listen 127.0.0.1:1 --listen=[::1]:2 --listen unix:/s --listen inherited --client-js a.js \
+             --message-limit 5 --drain 7 --verbose --proxy-protocol --trust-proxy 10.0.0.0/8",
+        );
         let tcp = |text: &str| Listen::Tcp(text.parse().unwrap());
         let expected = [tcp("127.0.0.1:1"), tcp("[::1]:2"), Listen::Unix("/s".into()), Listen::Inherited];
         assert_eq!(arguments.listen, expected);
         assert_eq!(arguments.preamble, Preamble::Proxy);
-        assert_eq!(arguments.trusted_proxies, ["10.0.0.0/8".parse().unwrap()]);
+        assert_eq!(arguments.settings.server.trusted_proxies, ["10.0.0.0/8".parse().unwrap()]);
         assert_eq!(arguments.client_js, Some("a.js".into()));
-        assert_eq!(arguments.message_limit, Some(5));
-        assert_eq!(arguments.drain, Duration::from_secs(7));
-        assert!(arguments.verbose);
+        assert_eq!(arguments.settings.endpoint.message_size, 5);
+        assert_eq!(arguments.settings.drain, Duration::from_secs(7));
+        assert_eq!(arguments.log, Some(Format::Text));
     }
 
     #[test]
-    fn the_largest_limit_of_messages_is_the_one_that_is_documented() {
-        assert!(HELP.contains(&format!("at most {LARGEST_MESSAGE}\n")));
-        let Ok(Command::Serve(arguments)) = parse_line("--message-limit 268435456") else { panic!() };
-        assert_eq!(arguments.message_limit, Some(LARGEST_MESSAGE));
+    fn what_endpoints_offer_can_be_said() {
+        let endpoint = served(
+            "--client-url /s.js --origins https://a.example,https://b.example --origins=https://c.example \
+             --transports websocket,eventsource --jsessionid=Secure --base-url http://h/ --no-cors --no-iframe \
+             --subprotocols a,b --subprotocol-required --overflow skip --heartbeat 500ms",
+        )
+        .settings
+        .endpoint;
+        assert_eq!(endpoint.client_url, "/s.js");
+        assert_eq!(endpoint.origins, ["https://a.example", "https://b.example", "https://c.example"]);
+        let both = Transports::none().with(Transport::WebSocket).with(Transport::EventSource);
+        assert_eq!(endpoint.transports, both);
+        assert_eq!(endpoint.jsessionid.as_deref(), Some("Secure"));
+        assert_eq!(endpoint.base_url.as_deref(), Some("http://h"));
+        assert!(!endpoint.cors && !endpoint.iframe && endpoint.subprotocol_required);
+        assert_eq!(endpoint.subprotocols, ["a", "b"]);
+        assert_eq!(endpoint.overflow, Overflow::Skip);
+        assert_eq!(endpoint.heartbeat_delay, Duration::from_millis(500));
+    }
+
+    #[test]
+    fn the_log_has_the_form_that_was_given_wherever_it_stands() {
+        for (line, format) in [
+            ("--log text", Format::Text),
+            ("--log json", Format::Json),
+            ("--log json --verbose", Format::Json),
+            ("--verbose --log json", Format::Json),
+        ] {
+            assert_eq!(served(line).log, Some(format), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_check_is_asked_for_without_the_flags_of_a_server() {
+        let checked = |line: &str| match parse_line(line) {
+            Ok(Command::Check(check)) => check,
+            other => panic!("{line}: {other:?}"),
+        };
+        let url = "http://h/echo".to_owned();
+        let address = Address::parse(&url).unwrap();
+        let plain =
+            Check { url: url.clone(), address: address.clone(), timeout: CHECK_TIMEOUT, origin: None };
+        assert_eq!(checked("--check http://h/echo"), plain);
+        let origin = Some("https://a.example".to_owned());
+        let all = Check { url, address, timeout: Duration::from_millis(300), origin };
+        assert_eq!(checked("--timeout 300ms --origin https://a.example --check=http://h/echo"), all);
+        let error = parse_line("--check http://h/echo --listen 127.0.0.1:1").unwrap_err();
+        assert!(error.starts_with("--listen is for serving"), "{error}");
+        for line in [
+            "--timeout 5",
+            "--origin https://a.example",
+            "--check http://h/ --timeout 0",
+            "--check https://h/echo",
+        ] {
+            assert!(parse_line(line).is_err(), "{line}");
+        }
+    }
+
+    #[test]
+    fn the_largest_limit_of_messages_leaves_room_for_a_queue() {
+        let largest = served("--message-limit 268435456").settings.endpoint;
+        assert_eq!((largest.message_size, largest.send_queue), (1 << 28, 1 << 30));
         let error = parse_line("--message-limit=268435457").unwrap_err();
         assert_eq!(error, "--message-limit 268435457: must be a number of bytes between 1 and 268435456");
     }
@@ -203,14 +437,38 @@ mod tests {
         use std::os::unix::ffi::OsStringExt;
 
         let arguments = [OsString::from("--client-js"), OsString::from_vec(vec![b'a', 0xff])];
-        assert_eq!(parse_os(arguments.into_iter()), Err("a\u{fffd}: not UTF-8".to_owned()));
+        assert_eq!(parse_os(arguments.into_iter()).unwrap_err(), "a\u{fffd}: not UTF-8");
     }
 
     #[test]
     fn help_and_version_are_printed() {
-        assert_eq!(parse_line("--help"), Ok(Command::Print(HELP.to_owned())));
+        let print = |line: &str| match parse_line(line) {
+            Ok(Command::Print(text)) => text,
+            other => panic!("{line}: {other:?}"),
+        };
+        for (short, long) in [("-h", "--help"), ("-V", "--version")] {
+            assert_eq!(print(short), print(long));
+        }
+        assert_eq!(print("--help"), HELP);
+        assert!(print("-V").starts_with("sockjs-echo "));
+        assert!(print("--limits").contains("  --heartbeat TIME\n"));
+    }
+
+    #[test]
+    fn an_address_without_its_port_is_told_what_is_missing() {
+        for (text, missing) in [
+            ("127.0.0.1", "the port is missing, as in 127.0.0.1:8081"),
+            ("localhost", "the port is missing, as in localhost:8081"),
+            ("::1", "the port is missing, as in [::1]:8081"),
+            ("[::1]", "the port is missing, as in [::1]:8081"),
+            ("8082", "the address is missing, as in 127.0.0.1:8082"),
+            (":8082", "the address is missing, as in 127.0.0.1:8082"),
+        ] {
+            let error = parse_line(&format!("--listen {text}")).unwrap_err();
+            assert_eq!(error, format!("--listen {text}: {missing}"));
+        }
         assert!(
-            matches!(parse_line("--version"), Ok(Command::Print(text)) if text.starts_with("sockjs-echo "))
+            parse_line("--listen 127.0.0.1:99999").unwrap_err().starts_with("--listen 127.0.0.1:99999: ")
         );
     }
 
@@ -220,8 +478,8 @@ mod tests {
             "--port 1",
             "8081",
             "--verbose=1",
+            "--help=1",
             "--listen",
-            "--listen nowhere",
             "--listen unix:",
             "--message-limit x",
             "--message-limit +5",
@@ -234,8 +492,15 @@ mod tests {
             "--drain 1.5",
             "--drain 86401",
             "--trust-proxy x",
+            "--transports",
+            "--transports telepathy",
+            "--overflow drown",
+            "--log xml",
+            "--client-js a.js --client-url /b.js",
         ] {
-            assert!(parse_line(line).is_err(), "{line}");
+            let error = parse_line(line).expect_err(line);
+            let name = line.split([' ', '=']).next().unwrap();
+            assert!(error.contains(name), "{line}: {error}");
         }
     }
 }

@@ -2,22 +2,39 @@
 
 use std::time::Duration;
 
-use sockjs_server::{EndpointOptions, Handler, MountError, Request, SendError, Server, Session, Transport};
+use sockjs_server::{
+    EndpointOptions, Handler, MountError, Request, SendError, Server, Session, Transport, Transports,
+};
 
-/// Mounts all of them, each with these options but for what makes it special.
+/// Bytes after which a streaming response of `/echo` ends, unless the options say fewer.
+const ECHO_RESPONSE_LIMIT: usize = 4096;
+
+/// Mounts all of them, each with these options but for what makes it special. The prefix goes behind a `base_url`.
 pub(crate) fn mount(server: &mut Server, options: &EndpointOptions) -> Result<(), MountError> {
-    server.mount_with("/echo", options.clone().response_limit(4096), Echo)?;
+    let at = |prefix: &str| {
+        let mut options = options.clone();
+        options.base_url = options.base_url.map(|base| base + prefix);
+        options
+    };
+    let limit = options.response_limit.min(ECHO_RESPONSE_LIMIT);
+    server.mount_with("/echo", at("/echo").response_limit(limit), Echo)?;
     let others = options.transports.without(Transport::WebSocket).without(Transport::RawWebSocket);
-    server.mount_with("/disabled_websocket_echo", options.clone().transports(others), Echo)?;
-    server.mount_with("/cookie_needed_echo", options.clone().jsessionid(""), Echo)?;
-    server.mount_with("/close", options.clone(), Close)?;
-    server.mount_with("/ticker", options.clone(), Ticker)?;
-    server.mount_with("/amplify", options.clone(), |session: &mut Session<'_>, text: &str| {
+    // An endpoint without transports cannot be.
+    if others != Transports::none() {
+        let prefix = "/disabled_websocket_echo";
+        server.mount_with(prefix, at(prefix).transports(others), Echo)?;
+    }
+    let cookie = options.jsessionid.clone().unwrap_or_default();
+    let prefix = "/cookie_needed_echo";
+    server.mount_with(prefix, at(prefix).jsessionid(cookie), Echo)?;
+    server.mount_with("/close", at("/close"), Close)?;
+    server.mount_with("/ticker", at("/ticker"), Ticker)?;
+    server.mount_with("/amplify", at("/amplify"), |session: &mut Session<'_>, text: &str| {
         let exponent = text.trim().parse().ok().filter(|exponent| (1..19).contains(exponent)).unwrap_or(1);
         let sent = session.send(&"x".repeat(1 << exponent));
         close_if_full(session, sent);
     })?;
-    server.mount_with("/broadcast", options.clone(), |session: &mut Session<'_>, text: &str| {
+    server.mount_with("/broadcast", at("/broadcast"), |session: &mut Session<'_>, text: &str| {
         session.broadcast(text);
     })?;
     Ok(())

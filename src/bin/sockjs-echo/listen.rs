@@ -25,19 +25,31 @@ pub(crate) fn on(server: &mut Server, place: &Listen, preamble: Preamble) -> io:
     match place {
         Listen::Tcp(address) => {
             let bound = server.listen_with(address, preamble);
-            bound.map(describe).map_err(|error| explain(&address.to_string(), error))
+            bound.map(describe).map_err(|error| explain_address(*address, error))
         }
         #[cfg(unix)]
         Listen::Unix(path) => {
-            let listener = bind_unix(path).map_err(|error| explain(&path.to_string_lossy(), error))?;
+            let listener = bind_unix(path)
+                .map_err(|error| explain(&format!("--listen unix:{}", path.display()), error))?;
             server.add_unix_listener(listener, preamble)?;
             Ok(path.display().to_string())
         }
         #[cfg(unix)]
-        Listen::Inherited => inherit(server, preamble).map_err(|error| explain("the standard input", error)),
+        Listen::Inherited => inherit(server, preamble)
+            .map_err(|error| explain("--listen inherited: the standard input", error)),
         #[cfg(not(unix))]
         Listen::Unix(_) | Listen::Inherited => Err(io::ErrorKind::Unsupported.into()),
     }
+}
+
+fn explain_address(address: SocketAddr, error: io::Error) -> io::Error {
+    let what = format!("--listen {address}");
+    if error.kind() != io::ErrorKind::AddrInUse {
+        return explain(&what, error);
+    }
+    let other = SocketAddr::new(address.ip(), 0);
+    let advice = format!("another program listens there; --listen {other} takes any free port");
+    io::Error::new(error.kind(), format!("{what}: {error}: {advice}"))
 }
 
 fn describe(address: SocketAddr) -> String {

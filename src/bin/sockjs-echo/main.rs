@@ -3,9 +3,14 @@
 #![forbid(unsafe_code)]
 
 mod arguments;
+mod check;
 mod endpoints;
+mod help;
+mod json;
 mod listen;
+mod log;
 mod output;
+mod settings;
 
 use std::fs;
 use std::io;
@@ -13,43 +18,66 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arguments::{Arguments, Command, QUEUED_MESSAGES};
-use sockjs_server::{
-    Body, Context, EndpointOptions, Event, Handle, Request, Response, Server, ServerOptions,
-};
-
-/// How long stopping may take: the user, or the service manager, waits for it.
-const GRACE: Duration = Duration::from_secs(3);
+use arguments::{Arguments, Command};
+use log::Log;
+use settings::Settings;
+use sockjs_server::{Body, Context, Handle, MountError, Request, Response, Server};
 
 const PAGE: &str = include_str!("page.html");
 
 /// Where the page and the iframe find the file of `--client-js`.
 const CLIENT_PATH: &str = "/sockjs-client.js";
 
+/// Why it ends before its time.
+enum Failure {
+    /// An argument that cannot be: exit code 2.
+    Arguments(String),
+    /// Everything else: exit code 1.
+    Run(io::Error),
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Failure::Run(error)
+    }
+}
+
+impl From<MountError> for Failure {
+    /// An option that cannot work is the command line's, by its flag.
+    fn from(error: MountError) -> Self {
+        let MountError::Option(error) = &error else { return Failure::Run(error.into()) };
+        let text = error.to_string();
+        let option = format!("option `{}`", error.option());
+        Failure::Arguments(text.replacen(&option, &settings::flag_of(error.option()), 1))
+    }
+}
+
 fn main() -> ExitCode {
     let outcome = match arguments::parse_os(std::env::args_os().skip(1)) {
-        Ok(Command::Serve(arguments)) => serve(&arguments),
-        Ok(Command::Print(text)) => output::print(&text),
-        Err(error) => {
-            output::tell(format_args!("sockjs-echo: {error}\nTry: sockjs-echo --help"));
-            return ExitCode::from(2);
-        }
+        Ok(Command::Serve(arguments)) => serve(*arguments),
+        Ok(Command::Check(check)) => match check::run(&check) {
+            Ok(true) => Ok(()),
+            Ok(false) => return ExitCode::FAILURE,
+            Err(error) => Err(Failure::Run(error)),
+        },
+        Ok(Command::Print(text)) => output::print(&text).map_err(Failure::Run),
+        Err(error) => Err(Failure::Arguments(error)),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
+        Err(Failure::Arguments(error)) => {
+            output::tell(format_args!("sockjs-echo: {error}\nTry: sockjs-echo --help"));
+            ExitCode::from(2)
+        }
+        Err(Failure::Run(error)) => {
             output::tell(format_args!("sockjs-echo: {error}"));
             ExitCode::FAILURE
         }
     }
 }
 
-fn serve(arguments: &Arguments) -> io::Result<()> {
-    let mut endpoint = EndpointOptions::default();
-    if let Some(limit) = arguments.message_limit {
-        endpoint.message_size = limit;
-    }
-    endpoint.send_queue = endpoint.send_queue.max(endpoint.message_size.saturating_mul(QUEUED_MESSAGES));
+fn serve(arguments: Arguments) -> Result<(), Failure> {
+    let Settings { server: options, mut endpoint, drain, .. } = arguments.settings;
     let client_js = match &arguments.client_js {
         Some(file) => Some(fs::read(file).map_err(|error| explain(&file.to_string_lossy(), error))?),
         None => None,
@@ -57,38 +85,27 @@ fn serve(arguments: &Arguments) -> io::Result<()> {
     if client_js.is_some() {
         endpoint.client_url = CLIENT_PATH.to_owned();
     }
-    let mut options = ServerOptions::default();
-    options.trusted_proxies.clone_from(&arguments.trusted_proxies);
-    options.shutdown_grace = GRACE;
     let mut server = Server::new(options)?;
     // Before it listens, and says so: the program that started it may stop it as soon as it has read that.
-    stop_on_signals(server.handle(), arguments.drain)?;
+    stop_on_signals(server.handle(), drain)?;
     endpoints::mount(&mut server, &endpoint)?;
     serve_page(&mut server, &endpoint.client_url, client_js);
-    let verbose = arguments.verbose;
-    server.observe(move |event| {
-        // The operator must see that a listener fails, with or without a log.
-        if verbose || matches!(event, Event::ListenerFailed { .. }) {
-            log(event);
-        }
-    });
+    let mut log = Log::new(arguments.log);
+    server.observe(move |event| log.event(event));
     for place in &arguments.listen {
         let place = listen::on(&mut server, place, arguments.preamble)?;
         output::print(&format!("Listening on {place}\n"))?;
     }
     let report = server.run_until_stopped()?;
-    if arguments.verbose {
-        output::tell(format_args!(
-            "stopped: {} sessions and {} connections were cut",
-            report.sessions_cut, report.connections_cut
-        ));
+    if let Some(format) = arguments.log {
+        log::stopped(format, &report);
     }
     Ok(())
 }
 
 /// The page at `/`, and the client library if it is ours to serve.
 fn serve_page(server: &mut Server, client_url: &str, client_js: Option<Vec<u8>>) {
-    let page: Arc<str> = PAGE.replace("{{CLIENT_URL}}", client_url).into();
+    let page: Arc<str> = PAGE.replace("{{CLIENT_URL}}", &attribute(client_url)).into();
     let client_js: Option<Arc<[u8]>> = client_js.map(Arc::from);
     server.fallback(move |_: &mut Context<'_>, request: &Request<'_>, _: &[u8]| {
         let (kind, body) = match (request.path(), &client_js) {
@@ -110,26 +127,9 @@ fn serve_page(server: &mut Server, client_url: &str, client_js: Option<Vec<u8>>)
     });
 }
 
-fn log(event: &Event<'_>) {
-    match event {
-        Event::Opened { session, endpoint, request } => {
-            let transport = request.transport().map_or("", |transport| transport.name());
-            let peer = request.peer().map_or("a Unix socket".to_owned(), |peer| peer.to_string());
-            output::tell(format_args!("{session} opened: {endpoint} by {transport} from {peer}"));
-        }
-        Event::Closed { session, close, .. } => output::tell(format_args!("{session} closed: {close}")),
-        Event::Refused { peer, status } => {
-            let peer = peer.map_or("a Unix socket".to_owned(), |peer| peer.to_string());
-            output::tell(format_args!("refused with {status}: {peer}"));
-        }
-        Event::ListenerFailed { address, error, is_final } => {
-            let place = address.map_or("a Unix socket".to_owned(), |address| address.to_string());
-            let what = if *is_final { "does not listen any more" } else { "takes no connections for now" };
-            output::tell(format_args!("{place} {what}: {error}"));
-        }
-        Event::Panicked { session } => output::tell(format_args!("a handler panicked: {session:?}")),
-        _ => {}
-    }
+/// A text as the value of an HTML attribute in quotation marks.
+fn attribute(text: &str) -> String {
+    text.replace('&', "&amp;").replace('"', "&quot;").replace('<', "&lt;")
 }
 
 pub(crate) fn explain(what: &str, error: io::Error) -> io::Error {

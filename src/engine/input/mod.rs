@@ -44,8 +44,7 @@ impl Engine {
             connection.inbox.extend_from_slice(bytes);
             self.consume_inbox(key, application);
         }
-        // Behind them: bytes that lie whole in the buffer are dealt with in one go.
-        self.turn.note_read(bytes.len());
+        self.note_read(bytes.len());
         self.book_connection(key);
         self.check_memory(key, application);
     }

@@ -43,7 +43,7 @@ fn a_session_whose_first_receiver_has_no_room_waits_for_the_next_and_expires() {
         let connection = world.connect();
         world.post(connection, &format!("s/{transport}"), "");
         assert_eq!((world.take(connection), world.heard()), (String::new(), vec!["0 open".to_owned()]));
-        assert!(world.ended.contains(&connection));
+        assert!(world.is_dropped(connection));
         world.pass(4_999);
         assert_eq!(world.heard(), [""; 0], "{transport}");
         world.pass(2);
@@ -63,7 +63,7 @@ fn a_session_whose_next_receiver_has_no_room_expires() {
         world.engine.memory.budget = Budget::new(1);
         let second = world.connect();
         world.post(second, &format!("s/{transport}"), "");
-        assert!(world.ended.contains(&second), "{transport}");
+        assert!(world.is_dropped(second), "{transport}");
         world.pass(5_001);
         assert_eq!(world.heard(), ["0 close 1006 Expired"], "{transport}");
         world.finish();
@@ -98,7 +98,7 @@ fn an_upgrade_without_room_for_its_answer_is_not_put_to_the_application() {
     for path in ["websocket", "000/s/websocket"] {
         let connection = world.connect();
         world.send(connection, World::handshake(path));
-        assert!(world.ended.contains(&connection), "{path}");
+        assert!(world.is_dropped(connection), "{path}");
     }
     world.finish();
 }
@@ -110,10 +110,10 @@ fn a_refused_session_ends_with_a_client_that_takes_nothing() {
         let mut world = World::with(EndpointOptions::default(), echo);
         world.handlers.refuse = || Some(Refusal::close(4001, "no token"));
         let connection = world.connect();
-        world.blocked.insert(connection);
+        world.block(connection);
         world.send(connection, World::handshake(path));
         world.pass(40_000);
-        assert!(world.ended.contains(&connection), "{path}");
+        assert!(world.is_dropped(connection), "{path}");
         assert_eq!((world.engine.counters().sessions, world.heard()), (0, Vec::new()), "{path}");
         world.finish();
     }

@@ -17,7 +17,7 @@ fn answer(world: &mut World, request: &str) -> String {
     world.send(key, format!("{request}\r\nHost: h\r\n\r\n"));
     let answer = world.take(key);
     let closes = answer.contains("\r\nConnection: close");
-    assert_eq!(world.shut.contains(&key), closes, "{request:?}: {answer}");
+    assert_eq!(world.was_shut(key), closes, "{request:?}: {answer}");
     answer
 }
 

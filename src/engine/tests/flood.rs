@@ -110,7 +110,7 @@ fn rule_7_1_a_session_with_a_receiver_keeps_its_place() {
     world.pass(1_000);
     world.websocket("websocket");
     assert_eq!(world.heard(), ["0 message x", "4 open", "0 close 1006 Evicted"]);
-    assert!([stream, socket, raw].iter().all(|key| !world.ended.contains(key)));
+    assert!([stream, socket, raw].iter().all(|key| !world.is_dropped(*key)));
     world.finish();
 }
 

@@ -124,7 +124,7 @@ fn a_member_that_overflows_does_not_end_the_publication() {
         world.engine.join(world.session(number), "group").expect("within limits");
     }
     for socket in [sockets[1], sockets[2], sockets[4]] {
-        world.blocked.insert(socket);
+        world.block(socket);
     }
     world.heard();
     let text = "x".repeat(60);
@@ -149,19 +149,20 @@ fn a_handler_that_starts_what_it_ends_does_not_hold_the_turn() {
     assert_eq!(world.heard(), ["0 open", "0 message join room", "room starts"]);
     for what in ["room ends", "room starts", "room ends"] {
         assert!(world.engine.is_pending());
-        world.go_on();
-        world.flush_once();
+        world.begin_turn();
+        world.end_turn();
         assert_eq!(world.heard(), [what], "one of them in each turn");
     }
     // Others have their turn meanwhile.
-    let other = world.websocket("websocket");
-    world.take(other);
+    let other = world.connect();
+    world.send_once(other, World::handshake("websocket"));
+    assert!(world.take(other).starts_with("HTTP/1.1 101 "));
     world.engine.send(world.session(1), "hello").expect("there is room");
-    world.flush_once();
+    world.end_turn();
     assert!(world.take(other).contains("hello"));
     // The end of the server comes while an end waits for the next turn.
     while world.heard().last().is_none_or(|heard| heard != "room starts") {
-        world.go_on();
+        world.begin_turn();
     }
     world.engine.cut(&mut world.handlers);
     assert!(world.heard().contains(&"room ends".to_owned()));
@@ -182,7 +183,7 @@ fn the_end_of_the_server_ends_every_group() {
     world.flush();
     for _ in 0..10 {
         // Notices for which a turn has no room are told in those that follow.
-        world.go_on();
+        world.begin_turn();
     }
     assert_eq!(world.heard().iter().filter(|heard| heard.ends_with("starts")).count(), 25_000);
     world.engine.cut(&mut world.handlers);

@@ -17,7 +17,7 @@ fn write_and_leave(world: &mut World, at_once: bool, bytes: impl AsRef<[u8]>) ->
         world.flush();
     }
     world.hang_up(client);
-    assert!(world.ended.contains(&client));
+    assert!(world.is_dropped(client));
     client
 }
 
@@ -74,11 +74,10 @@ fn a_response_that_is_read_slowly_ends_though_its_client_sends_no_more() {
         let mut world = World::new(echo);
         let client = world.connect();
         world.receive(client, [GREETING, POLL].concat());
-        world.room.insert(client, 10);
+        world.set_room(client, Some(10));
         world.hang_up(client);
         if reads_on {
-            world.room.remove(&client);
-            world.engine.writable(client);
+            world.set_room(client, None);
             world.flush();
             let answers = world.take(client);
             assert!(answers.contains("Welcome to SockJS!") && answers.ends_with("o\n"), "{answers}");
@@ -87,7 +86,7 @@ fn a_response_that_is_read_slowly_ends_though_its_client_sends_no_more() {
             world.pass(30_000);
             assert_eq!(world.heard(), ["0 open", "0 close 1002 Unresponsive"]);
         }
-        assert!(world.ended.contains(&client));
+        assert!(world.is_dropped(client));
         world.post_anew("s/xhr", "");
         world.finish();
     }
@@ -165,16 +164,15 @@ fn what_waits_behind_a_stall_is_dealt_with_behind_the_end_of_the_stream() {
         let mut world = World::new(large);
         let socket = world.websocket(path);
         world.take(socket);
-        world.room.insert(socket, 50_000);
+        world.set_room(socket, Some(50_000));
         world.send(socket, [bytes, World::frame(8, &[3, 232])].concat());
         world.hang_up(socket);
-        world.room.remove(&socket);
-        world.engine.writable(socket);
+        world.set_room(socket, None);
         world.flush();
         let heard = world.heard();
         assert_eq!(heard[heard.len() - 2..], ["0 message small", "0 close 1000 Client"], "{path}");
         assert!(world.take(socket).as_bytes().ends_with(&[2, 3, 0xef, 0xbf, 0xbd]), "the close is answered");
-        assert!(world.ended.contains(&socket));
+        assert!(world.is_dropped(socket));
         world.finish();
     }
 }
@@ -187,7 +185,7 @@ fn a_response_behind_one_that_is_stuck_ends_as_another() {
         world.post_anew("s/xhr", "");
         world.post_anew("s/xhr_send", r#"["x"]"#);
         let client = world.connect();
-        world.room.insert(client, 10);
+        world.set_room(client, Some(10));
         if at_once {
             world.send(client, [GREETING, POLL].concat());
         } else {
@@ -195,8 +193,7 @@ fn a_response_behind_one_that_is_stuck_ends_as_another() {
             world.send(client, POLL);
         }
         world.hang_up(client);
-        world.room.remove(&client);
-        world.engine.writable(client);
+        world.set_room(client, None);
         world.flush();
         assert!(world.take(client).ends_with("a[\"x\"]\n"));
         assert_eq!(world.heard(), ["0 open", "0 message x"]);
@@ -210,7 +207,7 @@ fn a_websocket_that_hangs_up_within_a_frame_has_ended() {
     let mut world = World::new(echo);
     let socket = world.websocket("websocket");
     let session = world.session(0);
-    world.room.insert(socket, 10);
+    world.set_room(socket, Some(10));
     world.engine.send(session, &"x".repeat(200)).expect("there is room");
     world.flush();
     world.send(socket, [0x81]);

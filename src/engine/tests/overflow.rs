@@ -25,7 +25,7 @@ fn what_is_skipped_is_one_gap_and_told_at_its_end() {
         let mut world = World::with(skipping(), |_, _, _| {});
         let (slow, reader) = (world.websocket(path), world.websocket(path));
         world.heard();
-        world.blocked.insert(slow);
+        world.block(slow);
         let mut reached = Vec::new();
         for number in 0..20 {
             reached.push(world.engine.broadcast(FIRST, &numbered(number), None));
@@ -38,14 +38,12 @@ fn what_is_skipped_is_one_gap_and_told_at_its_end() {
         let waiting = world.engine.queued(world.session(0));
         assert!((150..300).contains(&waiting), "{waiting}");
         // A part of it leaves: the gap goes on, though there is room.
-        world.room.insert(slow, 100);
-        world.blocked.remove(&slow);
-        world.engine.writable(slow);
+        world.set_room(slow, Some(100));
         world.flush();
         assert!(world.engine.queued(world.session(0)) < waiting);
         assert_eq!(world.engine.broadcast(FIRST, &numbered(20), None), 1);
-        world.room.remove(&slow);
-        world.unblock(slow);
+        world.set_room(slow, None);
+        world.end_turn();
         assert_eq!(world.engine.queued(world.session(0)), 0);
         // It has drained, and its handler is told in the next turn: until then it is behind the gap.
         assert_eq!(world.engine.broadcast(FIRST, &numbered(21), None), 1);
@@ -96,7 +94,7 @@ fn the_sender_of_one_message_is_told_and_one_from_afar_is_not() {
         let mut world = World::with(options, |_, _, _| {});
         let socket = world.websocket("000/s/websocket");
         let session = world.session(0);
-        world.blocked.insert(socket);
+        world.block(socket);
         let mut sent = 0;
         loop {
             let outcome = world.engine.send(session, &numbered(sent));
@@ -126,16 +124,17 @@ fn the_sender_of_one_message_is_told_and_one_from_afar_is_not() {
 fn a_session_that_fills_again_is_told_of_the_second_drain_alone() {
     let mut world = World::with(skipping(), |_, _, _| {});
     let socket = world.websocket("000/s/websocket");
-    let fill = |world: &mut World| {
-        world.blocked.insert(socket);
+    let fill = |world: &mut World, go_on: fn(&mut World)| {
+        world.block(socket);
         while world.engine.send(world.session(0), &numbered(0)).is_ok() {
-            world.flush();
+            go_on(world);
         }
         world.engine.send_or_overflow(world.session(0), Message::Text(&numbered(0)));
     };
-    fill(&mut world);
-    world.unblock(socket);
-    fill(&mut world);
+    fill(&mut world, World::flush);
+    world.set_room(socket, None);
+    world.end_turn();
+    fill(&mut world, |_| {});
     world.pass(0);
     assert_eq!((world.heard(), world.handlers.skipped), (vec!["0 open".to_owned()], 0));
     world.unblock(socket);
@@ -150,7 +149,7 @@ fn a_session_that_fills_again_is_told_of_the_second_drain_alone() {
 fn a_session_that_closes_in_its_gap_says_how_long_that_was() {
     let mut world = World::with(skipping(), |_, _, _| {});
     let socket = world.websocket("000/s/websocket");
-    world.blocked.insert(socket);
+    world.block(socket);
     let reached: usize = (0..20)
         .map(|number| {
             let reached = world.engine.broadcast(FIRST, &numbered(number), None);
@@ -175,7 +174,7 @@ fn a_message_for_which_the_server_has_no_memory_is_skipped_too() {
     let mut world = World::build(server, options, |_, _, _| {});
     let hogs: Vec<_> = (0..4).map(|_| world.websocket("websocket")).collect();
     for (number, hog) in hogs.iter().enumerate() {
-        world.blocked.insert(*hog);
+        world.block(*hog);
         world.engine.send(world.session(number), &"y".repeat(180_000)).expect("there is room");
         world.flush();
     }
@@ -243,7 +242,7 @@ fn delivered_and_skipped_are_what_was_sent() {
                     let session = world.session(random(4));
                     world.engine.send_or_overflow(session, Message::Text(&text));
                 }
-                5 => _ = world.blocked.insert(socket),
+                5 => world.block(socket),
                 6 => world.unblock(socket),
                 _ => world.pass(1),
             }
@@ -279,16 +278,13 @@ fn a_flush_goes_between_two_drains_that_cause_much() {
     });
     let sockets: Vec<_> = (0..3).map(|_| world.websocket("websocket")).collect();
     world.heard();
-    world.blocked.extend(&sockets);
+    sockets.iter().for_each(|socket| world.block(*socket));
     for _ in 0..20 {
         world.engine.broadcast(FIRST, &"x".repeat(20_000), None);
         world.flush();
     }
-    world.blocked.clear();
-    for socket in &sockets {
-        world.engine.writable(*socket);
-    }
-    world.flush();
+    sockets.iter().for_each(|socket| world.set_room(*socket, None));
+    world.end_turn();
     for told in 0..3 {
         world.engine.begin_turn(&mut world.handlers);
         world.engine.advance(0, &mut world.handlers);

@@ -58,15 +58,14 @@ fn narrow() -> (World, Key<Connection>, Key<Session>, Key<Connection>) {
     world.post(poller, "s/xhr", "");
     let session = world.session(0);
     let client = world.connect();
-    world.room.insert(client, 1000);
+    world.set_room(client, Some(1000));
     get(&mut world, client, "/read");
     (world, client, session, poller)
 }
 
 /// The client takes all that was read so far.
 fn take_all(world: &mut World, client: Key<Connection>, room: usize) -> usize {
-    world.room.insert(client, room);
-    world.engine.writable(client);
+    world.set_room(client, Some(room));
     world.flush();
     world.take(client).len()
 }
@@ -98,7 +97,7 @@ fn a_download_without_memory_waits_until_there_is_some() {
     assert_eq!(take_all(&mut world, client, 1 << 20), left, "no more is read");
     world.pass(5_000);
     assert!(world.take(client).is_empty());
-    world.room.insert(client, 50_000);
+    world.set_room(client, Some(50_000));
     world.post(poller, "s/xhr", "");
     assert_eq!(world.take(client).len(), 50_000, "the memory that it needs is there");
     world.reset(client);
@@ -113,9 +112,9 @@ fn a_download_that_never_gets_memory_ends() {
     world.flush();
     take_all(&mut world, client, 1 << 20);
     world.pass(29_999);
-    assert!(!world.ended.contains(&client));
+    assert!(!world.is_dropped(client));
     world.pass(1);
-    assert!(world.ended.contains(&client));
+    assert!(world.is_dropped(client));
     world.post(poller, "s/xhr", "");
     world.finish();
 }
@@ -126,7 +125,7 @@ fn a_download_that_is_read_does_not_wait_long_for_others_that_are_not() {
     let (mut world, client, ..) = narrow();
     for _ in 0..60 {
         let other = world.connect();
-        world.blocked.insert(other);
+        world.block(other);
         get(&mut world, other, "/read");
     }
     world.pass(1_000);
@@ -135,8 +134,7 @@ fn a_download_that_is_read_does_not_wait_long_for_others_that_are_not() {
     world.take(client);
     take_all(&mut world, client, 10 << 10);
     world.take(client);
-    world.room.insert(client, 1 << 20);
-    world.engine.writable(client);
+    world.set_room(client, Some(1 << 20));
     world.flush();
     world.pass(1_000);
     assert!(world.take(client).len() > 900 << 10, "after the first wait it takes its turn with each piece");
@@ -159,10 +157,10 @@ fn downloads_take_turns_and_have_half_of_each() {
         assert_eq!(world.engine.answer_later(ticket, response), Ok(()));
     }
     assert_eq!(reads.load(Ordering::Relaxed), 0, "a call from a callback reads nothing");
-    world.flush_once();
+    world.end_turn();
     for turn in 1..=20 {
-        world.go_on();
-        world.flush_once();
+        world.begin_turn();
+        world.end_turn();
         assert_eq!(reads.load(Ordering::Relaxed), 2 * turn);
     }
     // Each of them had its turn before one had another.
@@ -212,7 +210,7 @@ fn requests_behind_an_answer_that_comes_later_wait() {
         assert!(world.handlers.tickets.is_empty(), "and one alone");
         assert_eq!(world.take(client), "");
         assert_eq!(world.engine.answer_later(ticket, Response::new(204)), Ok(()));
-        world.turn(|_| {});
+        world.turn();
         let answers = world.take(client);
         assert!(
             answers.starts_with("HTTP/1.1 204 ") && answers.ends_with(&format!("\r\n\r\n{body}")),

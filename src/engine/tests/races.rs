@@ -80,7 +80,7 @@ fn refuse_unread(world: &mut World) -> [Key<Connection>; 3] {
     let client = open_by_polling(world);
     let (first, second) = (world.connect(), world.connect());
     world.post(first, "s/xhr", "");
-    world.blocked.insert(second);
+    world.block(second);
     world.post(second, "s/xhr", "");
     [client, first, second]
 }
@@ -101,7 +101,7 @@ fn a_second_receiver_that_does_not_read_its_refusal_leaves_the_session_alone() {
         } else {
             world.pass(30_000);
         }
-        assert!(world.ended.contains(&second));
+        assert!(world.is_dropped(second));
         world.heard();
         world.take(client);
         world.take(first);
@@ -316,7 +316,7 @@ fn websocket_close_from_both_sides() {
     assert_eq!(world.take(socket).as_bytes(), "\u{fffd}\u{2}\u{b}\u{fffd}".as_bytes());
     assert_eq!(world.heard(), ["0 open", "0 close 3000 Client"]);
     world.hang_up(socket);
-    assert!(world.ended.contains(&socket));
+    assert!(world.is_dropped(socket));
 
     // Ours: the client's answer is awaited, but not for ever.
     let mut world = World::new(|engine, key, moment| {
@@ -329,9 +329,9 @@ fn websocket_close_from_both_sides() {
     assert!(world.take(socket).contains("Go away!"));
     assert_eq!(world.heard(), ["0 open", "0 message x", "0 close 3000 Application"]);
     world.pass(4999);
-    assert!(!world.ended.contains(&socket));
+    assert!(!world.is_dropped(socket));
     world.pass(1);
-    assert!(world.ended.contains(&socket));
+    assert!(world.is_dropped(socket));
     world.finish();
 }
 
@@ -351,7 +351,7 @@ fn a_reset_in_every_phase_leaves_nothing() {
         world.send(client, path);
         world.send(client, bytes);
         world.reset(client);
-        assert!(world.ended.contains(&client));
+        assert!(world.is_dropped(client));
         world.finish();
     }
 }
@@ -362,7 +362,7 @@ fn a_poll_behind_an_answer_that_is_stuck_gets_its_frame_when_the_client_reads() 
     let client = open_by_polling(&mut world);
     world.post(client, "s/xhr_send", r#"["waits"]"#);
     world.take(client);
-    world.blocked.insert(client);
+    world.block(client);
     world.send(client, "GET /e HTTP/1.1\r\nHost: h\r\n\r\n");
     world.post(client, "s/xhr", "");
     world.unblock(client);
@@ -376,7 +376,7 @@ fn a_close_behind_a_stall_does_not_lose_what_was_sent_before() {
         let mut world = World::new(echo);
         let socket = world.websocket("000/w/websocket");
         world.take(socket);
-        world.blocked.insert(socket);
+        world.block(socket);
         world.send(socket, World::frame(1, br#"["first"]"#));
         world.send(socket, World::frame(1, br#"["second"]"#));
         world.send(socket, end);
@@ -396,7 +396,7 @@ fn a_goodbye_behind_a_stall_is_said_though_the_client_closes_too() {
     });
     let socket = world.websocket("000/w/websocket");
     world.take(socket);
-    world.blocked.insert(socket);
+    world.block(socket);
     world.send(socket, World::frame(1, br#"["first"]"#));
     world.send(socket, World::frame(1, br#"["second","bye"]"#));
     world.send(socket, World::frame(8, &[3, 232]));

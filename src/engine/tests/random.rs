@@ -43,7 +43,7 @@ impl Client {
     }
 
     fn receive(&mut self, world: &mut World, random: &mut Random) {
-        self.receiver = self.receiver.filter(|receiver| !world.ended.contains(receiver));
+        self.receiver = self.receiver.filter(|receiver| !world.is_dropped(*receiver));
         let connection = *self.receiver.get_or_insert_with(|| world.connect());
         let path = ["xhr", "xhr_streaming"][random.below(2)];
         world.post(connection, &format!("{}/{path}", self.id), "");
@@ -51,7 +51,7 @@ impl Client {
 
     fn send(&mut self, world: &mut World, random: &mut Random) {
         let count = 1 + random.below(3);
-        if world.ended.contains(&self.sender) {
+        if world.is_dropped(self.sender) {
             self.sender = world.connect();
         }
         let messages: Vec<String> =
@@ -137,10 +137,10 @@ fn many_clients_at_random() {
                 9 => world.pass([1, 50, 1000, 4000][random.below(4)]),
                 10 => {
                     if let Some(receiver) = client.receiver {
-                        if world.blocked.contains(&receiver) {
+                        if world.room(receiver).is_some() {
                             world.unblock(receiver);
                         } else {
-                            world.blocked.insert(receiver);
+                            world.block(receiver);
                         }
                     }
                 }

@@ -74,7 +74,7 @@ fn app_timers_are_told_beside_a_drain_without_end() {
     world.set_time(20);
     for _ in 0..3 {
         world.engine.tick(20, &mut world.handlers);
-        world.flush_once();
+        world.end_turn();
         world.take(socket);
     }
     assert!(world.heard().iter().any(|heard| heard == "0 timer 0"));

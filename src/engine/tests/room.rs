@@ -24,7 +24,7 @@ fn bytes_are_welcome_but_for_those_of_a_client_that_does_not_read() {
     let mut world = World::new(echo);
     let socket = world.websocket("websocket");
     assert!(world.engine.may_read(socket));
-    world.blocked.insert(socket);
+    world.block(socket);
     world.send(socket, World::frame(1, &[b'x'; 100_000]));
     assert!(!world.engine.may_read(socket));
     world.unblock(socket);

@@ -17,7 +17,7 @@ fn a_ping_is_measured_from_when_it_has_left_until_its_pong() {
         world.send(socket, pong());
         assert_eq!(world.engine.round_trip(session), None, "{path}");
         world.take(socket);
-        world.blocked.insert(socket);
+        world.block(socket);
         world.pass(25_000);
         assert_eq!(world.take(socket), "", "{path}: it is queued");
         world.pass(2_000);

@@ -22,8 +22,7 @@ fn upload(session: &str, length: usize) -> String {
 fn read_slowly(world: &mut World, client: Key<Connection>, each: usize, seconds: usize) -> String {
     let mut got = String::new();
     for _ in 0..seconds {
-        world.room.insert(client, each);
-        world.engine.writable(client);
+        world.set_room(client, Some(each));
         world.flush();
         got += &world.take(client);
         world.pass(1_000);
@@ -50,12 +49,11 @@ fn a_pong_may_come_before_the_rest_of_the_ping_has_left() {
     let socket = world.websocket("000/w/websocket");
     world.take(socket);
     // The ping fits, the heartbeat behind it does not.
-    world.room.insert(socket, 2);
+    world.set_room(socket, Some(2));
     world.pass(25_000);
     assert_eq!(world.take(socket).as_bytes(), "\u{fffd}\0".as_bytes());
     world.send(socket, World::frame(10, b""));
-    world.room.remove(&socket);
-    world.engine.writable(socket);
+    world.set_room(socket, None);
     world.flush();
     world.pass(10_001);
     assert_eq!(world.heard(), ["0 open"]);
@@ -67,14 +65,14 @@ fn a_pong_is_not_missed_while_we_do_not_read() {
     let socket = world.websocket("000/w/websocket");
     let session = world.session(0);
     world.take(socket);
-    world.room.insert(socket, 0);
+    world.set_room(socket, Some(0));
     world.pass(24_000);
-    world.room.remove(&socket);
+    world.set_room(socket, None);
     world.send(socket, World::frame(1, b""));
     world.pass(1_000);
     world.take(socket);
     // The ping is out when the application sends a lot.
-    world.room.insert(socket, 0);
+    world.set_room(socket, Some(0));
     world.engine.send(session, &"x".repeat(500_000)).expect("there is room");
     world.flush();
     read_slowly(&mut world, socket, 20_000, 12);
@@ -86,7 +84,7 @@ fn a_write_stall_is_told_as_a_client_that_does_not_respond() {
     let mut world = World::new(echo);
     let (stream, client) = (world.connect(), world.connect());
     world.post(stream, "s/xhr_streaming", "");
-    world.blocked.insert(stream);
+    world.block(stream);
     world.post(client, "s/xhr_send", r#"["m"]"#);
     world.pass(30_000);
     assert!(world.heard().iter().any(|heard| heard.contains("Unresponsive")));
@@ -142,7 +140,7 @@ fn a_slow_reader_gets_what_was_sent_before_a_close() {
     });
     let socket = world.websocket("000/w/websocket");
     world.take(socket);
-    world.room.insert(socket, 0);
+    world.set_room(socket, Some(0));
     world.send(socket, World::frame(1, br#"["m"]"#));
     let got = read_slowly(&mut world, socket, 50_000, 40);
     assert!(got.contains(r#"c[3000,"bye"]"#), "{} bytes", got.len());
@@ -154,7 +152,7 @@ fn poll_unread(world: &mut World) -> Key<Connection> {
     world.post(poll, "s/xhr", "");
     world.post(client, "s/xhr_send", r#"["m"]"#);
     world.take(poll);
-    world.room.insert(poll, 0);
+    world.set_room(poll, Some(0));
     world.post(poll, "s/xhr", "");
     poll
 }
@@ -172,7 +170,7 @@ fn a_connection_is_not_idle_while_its_answer_is_read() {
     let mut world = World::new(amplify!(900_000));
     let poll = poll_unread(&mut world);
     let got = read_slowly(&mut world, poll, 10_000, 100);
-    assert!(!world.ended.contains(&poll), "cut after {} bytes", got.len());
+    assert!(!world.is_dropped(poll), "cut after {} bytes", got.len());
     assert!(got.ends_with("x\"]\n"));
 }
 
@@ -184,7 +182,7 @@ fn a_poll_that_is_reset_while_its_answer_is_read_ends_its_session() {
     world.post(client, "s/xhr_send", r#"["m"]"#);
     world.take(first);
     world.take(client);
-    world.room.insert(first, 1000);
+    world.set_room(first, Some(1000));
     world.post(first, "s/xhr", "");
     // It cannot have had all of its answer.
     world.post(second, "s/xhr", "");
@@ -202,15 +200,13 @@ fn requests_that_wait_are_answered_behind_the_end_of_the_stream() {
     let mut world = World::new(echo);
     let (poll, client) = (world.connect(), world.connect());
     world.post(poll, "s/xhr", "");
-    world.room.insert(client, 0);
+    world.set_room(client, Some(0));
     world.send(client, upload("s", 1).repeat(500));
-    world.room.insert(client, 40_000);
-    world.engine.writable(client);
+    world.set_room(client, Some(40_000));
     world.flush();
     assert!(!world.engine.is_reading(client), "what is here comes first");
-    world.room.remove(&client);
     world.hang_up(client);
-    world.engine.writable(client);
+    world.set_room(client, None);
     world.flush();
     assert_eq!(world.take(client).matches("HTTP/1.1 204").count(), 500);
 }
@@ -280,11 +276,10 @@ fn what_waits_to_be_dealt_with_does_not_grow_while_a_little_is_read() {
         let mut world = World::new(amplify!(1000));
         let is_http = bytes.starts_with(b"GET");
         let client = if is_http { world.connect() } else { world.websocket("000/s/websocket") };
-        world.room.insert(client, 0);
+        world.set_room(client, Some(0));
         world.send(client, &bytes);
         for _ in 0..100 {
-            world.room.insert(client, 20_000);
-            world.engine.writable(client);
+            world.set_room(client, Some(20_000));
             world.flush();
             if world.engine.is_reading(client) {
                 world.send(client, &bytes);
@@ -303,13 +298,13 @@ fn a_client_that_reads_gets_its_message_though_another_that_takes_nothing_holds_
     let mut world = World::build(options, EndpointOptions::default(), echo);
     let (hog, socket) = (world.websocket("websocket"), world.websocket("000/w/websocket"));
     world.take(socket);
-    world.room.insert(hog, 0);
+    world.set_room(hog, Some(0));
     world.send(hog, World::frame(1, &[b'y'; 57_200]));
     world.heard();
     let message = "z".repeat(1000);
     world.send(socket, World::frame(1, format!("[\"{message}\"]").as_bytes()));
     assert!(world.take(socket).contains(&message));
-    assert!(world.ended.contains(&hog));
+    assert!(world.is_dropped(hog));
     assert!(world.heard().contains(&"0 close 1013 Unresponsive".to_owned()));
     world.finish();
 }
@@ -352,19 +347,19 @@ fn a_receiver_behind_answers_that_are_stuck_has_their_time() {
         let first = world.connect();
         world.send(first, format!("{method} /e/{path} HTTP/1.1\r\nHost: h\r\n\r\n"));
         let stuck = world.connect();
-        world.blocked.insert(stuck);
+        world.block(stuck);
         world.send(stuck, "GET /e HTTP/1.1\r\nHost: h\r\n\r\n");
         world.pass(1000);
         world.send(stuck, format!("{method} /e/{path} HTTP/1.1\r\nHost: h\r\n\r\n"));
         world.pass(28_999);
-        assert!(!world.ended.contains(&stuck), "{path}");
+        assert!(!world.is_dropped(stuck), "{path}");
         world.pass(1);
-        assert!(world.ended.contains(&stuck), "{path}");
+        assert!(world.is_dropped(stuck), "{path}");
         world.finish();
     }
     let mut world = World::new(echo);
     let stuck = world.connect();
-    world.blocked.insert(stuck);
+    world.block(stuck);
     world.send(stuck, "GET /e HTTP/1.1\r\nHost: h\r\n\r\n");
     world.send(stuck, World::handshake("websocket"));
     world.pass(30_000);

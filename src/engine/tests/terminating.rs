@@ -25,7 +25,7 @@ fn a_websocket_is_cut_without_a_close_frame() {
         let frame = World::frame(1, if path == "websocket" { b"go" } else { br#"["go"]"# });
         world.send(socket, [frame.clone(), frame].concat());
         assert_eq!(world.take(socket), "");
-        assert!(world.ended.contains(&socket));
+        assert!(world.is_dropped(socket));
         assert_eq!(world.heard(), ["0 open", "0 message go", "0 close 1006 Terminated"]);
         let counters = world.engine.counters();
         assert_eq!((counters.connections, counters.sessions, counters.buffered), (0, 0, 0));
@@ -47,7 +47,7 @@ fn a_receiver_over_http_is_cut_and_its_client_is_told_when_it_comes_back() {
         world.post(sender, "s/xhr_send", r#"["go","too late"]"#);
         assert!(world.take(sender).starts_with("HTTP/1.1 204 "), "the request itself was in order");
         assert_eq!(world.take(receiver), "");
-        assert!(world.ended.contains(&receiver) && !world.ended.contains(&sender));
+        assert!(world.is_dropped(receiver) && !world.is_dropped(sender));
         assert_eq!(world.heard(), ["0 open", "0 message go", "0 close 1002 Terminated"]);
         world.post(sender, "s/xhr", "");
         assert_eq!(world.take_body(sender), "c[1002,\"Session terminated\"]\n");
@@ -75,7 +75,7 @@ fn a_session_may_be_terminated_as_it_opens() {
     world.send(socket, World::handshake("000/w/websocket"));
     for (number, key) in [polling, streaming, raw, socket].into_iter().enumerate() {
         assert_eq!(world.take(key), "");
-        assert!(world.ended.contains(&key));
+        assert!(world.is_dropped(key));
         let code = if number < 2 { 1002 } else { 1006 };
         assert!(world.handlers.log.contains(&format!("{number} close {code} Terminated")));
     }
@@ -87,14 +87,14 @@ fn a_session_without_a_receiver_or_with_a_full_one_is_terminated_too() {
     let mut world = World::with(EndpointOptions::default(), |_, _, _| {});
     let (client, socket) = (world.connect(), world.websocket("websocket"));
     world.post(client, "s/xhr", "");
-    world.blocked.insert(socket);
+    world.block(socket);
     world.engine.send(world.session(0), &"x".repeat(100_000)).expect("room");
     world.flush();
     for number in [0, 1] {
         assert!(world.engine.terminate(world.session(number)));
     }
     world.flush();
-    assert!(world.ended.contains(&socket) && !world.ended.contains(&client), "its answer had left");
+    assert!(world.is_dropped(socket) && !world.is_dropped(client), "its answer had left");
     assert_eq!(world.engine.counters().buffered, 0);
     world.take(client);
     world.post(client, "s/xhr", "");
@@ -113,7 +113,7 @@ fn a_session_that_was_closed_in_the_same_turn_is_cut() {
     let socket = world.websocket("websocket");
     world.send(socket, World::frame(1, b"go"));
     assert_eq!(world.take(socket), "");
-    assert!(world.ended.contains(&socket));
+    assert!(world.is_dropped(socket));
     assert_eq!(world.heard(), ["0 open", "0 message go", "0 close 3000 Application"]);
     world.finish();
 }
@@ -138,7 +138,7 @@ fn a_session_may_be_terminated_while_its_close_is_told() {
         let socket = world.websocket(path);
         say(&mut world, socket, "join");
         say(&mut world, socket, "go");
-        assert!(world.ended.contains(&socket));
+        assert!(world.is_dropped(socket));
         assert_eq!(world.engine.counters().sessions, 0);
         assert!(world.engine.has_no_groups(), "nothing is left for the next session in its slot");
         // The next session is in the same slot, and joins the same group.
@@ -156,7 +156,7 @@ fn the_connection_of_a_session_that_was_closed_before_is_dropped_in_the_next_tur
     let mut world = World::new(|_, _, _| {});
     let socket = world.websocket("websocket");
     let session = world.session(0);
-    world.blocked.insert(socket);
+    world.block(socket);
     world.engine.send(session, &"x".repeat(100_000)).expect("room");
     world.flush();
     assert!(world.engine.close(session, 3000, "Go away!"));
@@ -164,7 +164,7 @@ fn the_connection_of_a_session_that_was_closed_before_is_dropped_in_the_next_tur
     assert!(!world.engine.is_pending(), "the close waits for the client to read");
     assert!(!world.engine.terminate(session), "it was closed already");
     assert!(world.engine.is_pending(), "the next turn does not sleep");
-    world.turn(|_| {});
-    assert!(world.ended.contains(&socket) && !world.engine.is_pending());
+    world.turn();
+    assert!(world.is_dropped(socket) && !world.engine.is_pending());
     world.finish();
 }

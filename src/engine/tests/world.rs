@@ -1,13 +1,15 @@
-//! A server without sockets: connections are buffers, time passes when a test says so.
+//! The handlers of the tests, and what a test does to a server: on the driver of simulations, whose sockets are buffers. Time
+//! passes when the test says so.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use crate::collections::Key;
 use crate::engine::TimeSource;
 use crate::engine::{
-    Application, Arrival, Close, Connection, EndpointNumber, EndpointOptions, Engine, Event, ManualClock,
-    Message, Order, Refusal, Reply, Request, Response, SendError, ServerOptions, Session, Ticket,
+    Application, Close, Connection, EndpointNumber, EndpointOptions, Engine, Event, ManualClock, Message,
+    Refusal, Reply, Request, Response, SendError, ServerOptions, Session, Ticket,
 };
+use crate::loopback::{Loopback, SocketId};
 
 /// The endpoint that was mounted first.
 pub(super) const FIRST: EndpointNumber = EndpointNumber::new(0);
@@ -130,17 +132,9 @@ pub(super) struct World {
     pub(super) engine: Engine,
     pub(super) clock: ManualClock,
     pub(super) handlers: Recorder,
-    received: HashMap<Key<Connection>, Vec<u8>>,
-    /// Clients that have hung up, unnoticed so far.
-    hung_up: HashSet<Key<Connection>>,
-    /// Sockets that take nothing.
-    pub(super) blocked: HashSet<Key<Connection>>,
-    pub(super) room: HashMap<Key<Connection>, usize>,
-    pub(super) ended: HashSet<Key<Connection>>,
-    /// Connections whose sending side was shut.
-    pub(super) shut: HashSet<Key<Connection>>,
-    /// Which connection was written how many bytes, in order.
-    pub(super) writes: Vec<(Key<Connection>, usize)>,
+    network: Loopback,
+    /// The sockets of all connections that there were, and how much of what their clients have received was taken.
+    sockets: HashMap<Key<Connection>, (SocketId, usize)>,
 }
 
 /// The default options, for clients that read at once what was written to them: other waits end at an exact time.
@@ -172,41 +166,39 @@ impl World {
             engine,
             handlers: Recorder::new(behaviour, clock.clone()),
             clock,
-            received: HashMap::new(),
-            hung_up: HashSet::new(),
-            blocked: HashSet::new(),
-            room: HashMap::new(),
-            ended: HashSet::new(),
-            shut: HashSet::new(),
-            writes: Vec::new(),
+            network: Loopback::default(),
+            sockets: HashMap::new(),
         }
     }
 
     pub(super) fn connect(&mut self) -> Key<Connection> {
-        let key = self.engine.accept(None);
-        self.received.insert(key, Vec::new());
+        let socket = self.network.connect(None);
+        self.network.accept_rest(&mut self.engine);
+        let key = self.network.connection(socket).expect("room for one more");
+        self.sockets.insert(key, (socket, 0));
         key
+    }
+
+    fn socket(&self, key: Key<Connection>) -> SocketId {
+        self.sockets[&key].0
     }
 
     /// Bytes from a client, and nothing else of the turn.
     pub(super) fn receive(&mut self, key: Key<Connection>, bytes: impl AsRef<[u8]>) {
-        let mut bytes = bytes.as_ref().to_vec();
-        self.engine.receive(key, Arrival::Bytes(&mut bytes), &mut self.handlers);
+        self.network.write(self.socket(key), bytes.as_ref());
+        self.take_events();
     }
 
-    /// Bytes from a client, and the rest of that turn alone.
+    /// Bytes from a client, and one turn alone.
     pub(super) fn send_once(&mut self, key: Key<Connection>, bytes: impl AsRef<[u8]>) {
-        self.engine.begin_turn(&mut self.handlers);
-        self.go_on();
-        self.receive(key, bytes);
-        self.flush_once();
+        self.network.write(self.socket(key), bytes.as_ref());
+        self.turn_once();
     }
 
-    /// Bytes from a client, and the rest of the turn, and of those that follow at once.
+    /// Bytes from a client, their turn, and those that follow at once.
     pub(super) fn send(&mut self, key: Key<Connection>, bytes: impl AsRef<[u8]>) {
-        self.engine.begin_turn(&mut self.handlers);
-        self.receive(key, bytes);
-        self.flush();
+        self.network.write(self.socket(key), bytes.as_ref());
+        self.turn();
     }
 
     /// A POST to a path below `/e/000/`.
@@ -231,8 +223,8 @@ impl World {
         let head = self.take(key);
         assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
         let (_, frames) = head.split_once("\r\n\r\n").expect("a whole head");
-        if let Some(received) = self.received.get_mut(&key) {
-            received.extend_from_slice(frames.as_bytes());
+        if let Some((_, taken)) = self.sockets.get_mut(&key) {
+            *taken -= frames.len();
         }
         key
     }
@@ -272,21 +264,65 @@ impl World {
 
     /// The client hangs up; the server learns of it when it looks at the socket.
     pub(super) fn hang_up_unnoticed(&mut self, key: Key<Connection>) {
-        self.hung_up.insert(key);
+        self.network.finish_unnoticed(self.socket(key));
     }
 
     pub(super) fn is_hang_up_unnoticed(&self, key: Key<Connection>) -> bool {
-        self.hung_up.contains(&key)
+        self.network.is_finish_unnoticed(self.socket(key))
+    }
+
+    /// The client ends its side, in the turn that is under way.
+    pub(super) fn finish_in_turn(&mut self, key: Key<Connection>) {
+        self.network.finish(self.socket(key));
+        self.take_events();
+    }
+
+    /// The client resets its connection, in the turn that is under way.
+    pub(super) fn reset_in_turn(&mut self, key: Key<Connection>) {
+        self.network.reset(self.socket(key));
+        self.take_events();
     }
 
     pub(super) fn hang_up(&mut self, key: Key<Connection>) {
-        self.engine.receive(key, Arrival::End, &mut self.handlers);
-        self.flush();
+        self.network.finish(self.socket(key));
+        self.turn();
     }
 
     pub(super) fn reset(&mut self, key: Key<Connection>) {
-        self.engine.receive(key, Arrival::Failure, &mut self.handlers);
-        self.flush();
+        self.network.reset(self.socket(key));
+        self.turn();
+    }
+
+    /// From now on the socket takes so many bytes, and no others; `None`: all.
+    pub(super) fn set_room(&mut self, key: Key<Connection>, room: Option<usize>) {
+        self.network.set_window(self.socket(key), room);
+        self.take_events();
+    }
+
+    /// How many bytes the socket takes yet; `None`: all.
+    pub(super) fn room(&self, key: Key<Connection>) -> Option<usize> {
+        self.network.window(self.socket(key))
+    }
+
+    /// The socket takes nothing.
+    pub(super) fn block(&mut self, key: Key<Connection>) {
+        self.set_room(key, Some(0));
+    }
+
+    /// The socket takes bytes again.
+    pub(super) fn unblock(&mut self, key: Key<Connection>) {
+        self.set_room(key, None);
+        self.turn();
+    }
+
+    /// Whether the server has ended its side, and nothing follows.
+    pub(super) fn was_shut(&self, key: Key<Connection>) -> bool {
+        self.network.was_shut(self.socket(key))
+    }
+
+    /// Whether the server has dropped the connection.
+    pub(super) fn is_dropped(&self, key: Key<Connection>) -> bool {
+        self.network.is_dropped(self.socket(key))
     }
 
     /// Time passes, deadline by deadline.
@@ -307,142 +343,90 @@ impl World {
     fn tick(&mut self, now: u64) {
         self.set_time(now);
         self.engine.set_date(now / 1000);
-        self.engine.begin_turn(&mut self.handlers);
-        self.engine.tick(now, &mut self.handlers);
+        self.turn();
+    }
+
+    /// A turn, and those that follow at once.
+    pub(super) fn turn(&mut self) {
+        self.begin_turn();
         self.flush();
     }
 
-    /// What the reactor does at the end of a turn, and of those that follow at once.
+    /// The end of a turn, and those that follow at once.
     pub(super) fn flush(&mut self) {
-        self.flush_once();
-        while self.engine.postponed() > 0 {
-            self.go_on();
-            self.flush_once();
-        }
-    }
-
-    /// The begin of a turn.
-    pub(super) fn go_on(&mut self) {
-        self.engine.begin_turn(&mut self.handlers);
-        while self.engine.go_on(&mut self.handlers) {}
-    }
-
-    /// What the reactor does at the end of a turn.
-    pub(super) fn flush_once(&mut self) {
-        self.engine.turn.flush_due = true;
-        self.carry_out();
-    }
-
-    /// What the reactor does between two calls. What is booked is compared with what is held.
-    pub(super) fn carry_out(&mut self) {
-        while let Some(order) = self.engine.next_order(&mut self.handlers) {
-            match order {
-                Order::Probe(key) => {
-                    if self.hung_up.remove(&key) {
-                        self.engine.receive(key, Arrival::End, &mut self.handlers);
-                    }
-                }
-                Order::Write(key) => self.write(key),
-                Order::Read(_) => {}
-                Order::Shut(key) => {
-                    self.shut.insert(key);
-                }
-                Order::Drop(key) => {
-                    self.ended.insert(key);
-                }
+        self.end_turn();
+        for turns in 0.. {
+            assert!(turns < 1000, "turns without end");
+            let is_due = self.engine.next_deadline().is_some_and(|next| next <= self.engine.now());
+            if !self.network.is_pending(&self.engine) && !is_due {
+                return;
             }
-        }
-        // Each of them is looked at, so that it is not for crowds.
-        if self.received.len() < 200 {
-            assert_eq!(self.engine.audit(), Ok(()));
+            self.turn_once();
         }
     }
 
-    fn write(&mut self, key: Key<Connection>) {
-        if self.blocked.contains(&key) {
-            return self.engine.sent(key, 0, self.engine.outgoing(key, |_| ()).is_some());
-        }
-        let mut bytes: Vec<u8> = self
-            .engine
-            .outgoing(key, |slices| slices.iter().map(|slice| &**slice).collect::<Vec<&[u8]>>().concat())
-            .unwrap_or_default();
-        let whole = bytes.len();
-        if let Some(room) = self.room.get_mut(&key) {
-            bytes.truncate(*room);
-            *room -= bytes.len();
-        }
-        self.received.entry(key).or_default().extend_from_slice(&bytes);
-        self.writes.push((key, bytes.len()));
-        self.engine.sent(key, bytes.len(), bytes.len() < whole);
-    }
-
-    /// One turn in the order of the reactor, and those that follow at once. What arrives in it is handed over by `arrives`.
-    pub(super) fn turn(&mut self, arrives: impl FnOnce(&mut Self)) {
+    /// A turn alone.
+    pub(super) fn turn_once(&mut self) {
         self.begin_turn();
-        arrives(self);
         self.end_turn();
     }
 
+    /// The begin of a turn: what was left over goes on, and what has arrived by now is read.
     pub(super) fn begin_turn(&mut self) {
-        self.engine.begin_turn(&mut self.handlers);
-        self.carry_out();
-        while self.engine.go_on(&mut self.handlers) {
-            self.carry_out();
-        }
+        self.network.begin_turn(&mut self.engine, &mut self.handlers);
+        self.take_events();
+    }
+
+    pub(super) fn take_events(&mut self) {
+        self.network.take_events(&mut self.engine, &mut self.handlers);
     }
 
     pub(super) fn end_turn(&mut self) {
-        for turns in 0.. {
-            assert!(turns < 1000, "turns without end");
-            self.engine.advance(self.engine.now(), &mut self.handlers);
-            self.carry_out();
-            let is_due = self.engine.next_deadline().is_some_and(|next| next <= self.engine.now());
-            if !self.engine.is_pending() && !is_due {
-                return;
-            }
-            self.begin_turn();
-        }
+        self.network.end_turn(&mut self.engine, &mut self.handlers);
+    }
+
+    pub(super) fn carry_out(&mut self) {
+        self.network.carry_out(&mut self.engine, &mut self.handlers);
     }
 
     /// The server reads the end of the stream of each client that has hung up unnoticed, if one has.
     pub(super) fn notice_hang_ups(&mut self) {
-        let keys: Vec<_> = self.hung_up.drain().collect();
-        if !keys.is_empty() {
-            self.turn(|world| {
-                for key in keys {
-                    world.engine.receive(key, Arrival::End, &mut world.handlers);
-                    world.carry_out();
-                }
-            });
+        let sockets: Vec<_> = self.network.connections().map(|(_, socket)| socket).collect();
+        for socket in sockets {
+            if self.network.is_finish_unnoticed(socket) {
+                self.network.finish(socket);
+            }
         }
-    }
-
-    /// The socket takes bytes again.
-    pub(super) fn unblock(&mut self, key: Key<Connection>) {
-        self.blocked.remove(&key);
-        self.engine.writable(key);
-        self.flush();
+        if self.network.has_events() {
+            self.turn();
+        }
     }
 
     /// What a client received since it was asked last, and may be asked again.
     pub(super) fn received(&self, key: Key<Connection>) -> String {
-        String::from_utf8_lossy(&self.received[&key]).into_owned()
-    }
-
-    /// What the clients received since this was asked last, in the order in which it was written.
-    pub(super) fn take_writes(&mut self) -> Vec<(Key<Connection>, Vec<u8>)> {
-        let writes = std::mem::take(&mut self.writes).into_iter();
-        let mut take = |(key, count)| {
-            let received = self.received.entry(key).or_default();
-            let later = received.split_off(count);
-            (key, std::mem::replace(received, later))
-        };
-        writes.map(&mut take).collect()
+        let (socket, taken) = self.sockets[&key];
+        String::from_utf8_lossy(&self.network.received(socket)[taken..]).into_owned()
     }
 
     /// What a client received since it was asked last.
     pub(super) fn take(&mut self, key: Key<Connection>) -> String {
-        String::from_utf8_lossy(&std::mem::take(self.received.entry(key).or_default())).into_owned()
+        let received = self.received(key);
+        let (socket, taken) = self.sockets.get_mut(&key).expect("a connection");
+        *taken = self.network.received(*socket).len();
+        received
+    }
+
+    /// What the clients received since this was asked last: all of it of one client, and then of the next that was written to.
+    pub(super) fn take_writes(&mut self) -> Vec<(Key<Connection>, Vec<u8>)> {
+        let mut writes = Vec::new();
+        while let Some(socket) = self.network.next_news() {
+            let known = self.sockets.iter_mut().find(|(_, (known, _))| *known == socket);
+            let (key, (_, taken)) = known.expect("a connection");
+            let bytes = self.network.received(socket)[*taken..].to_vec();
+            *taken += bytes.len();
+            writes.push((*key, bytes));
+        }
+        writes
     }
 
     /// The body of the one answer that a client received.
@@ -475,8 +459,7 @@ impl World {
 
     /// Everything has an end: after the last wait nothing is left.
     pub(super) fn finish(mut self) {
-        self.blocked.clear();
-        let keys: Vec<_> = self.received.keys().copied().collect();
+        let keys: Vec<_> = self.sockets.keys().copied().collect();
         for key in keys {
             self.hang_up(key);
         }

@@ -395,8 +395,12 @@ fn limits() {
 
 #[test]
 fn a_declared_length_allocates_nothing_and_too_much_is_refused_before_it_comes() {
+    let announced = |first, length: usize| {
+        let length = u64::try_from(length).expect("64 bits are enough").to_be_bytes();
+        [&[first, 0xFF], length.as_slice(), &[1, 2, 3, 4]].concat()
+    };
     let mut peer = Peer::new(usize::MAX);
-    peer.receive(&[FIN | BINARY, 0xFF, 0x0F, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 1, 2, 3, 4]);
+    peer.receive(&announced(FIN | BINARY, usize::MAX >> 4));
     assert_eq!((peer.decoder.buffered(), peer.log.len()), (0, 0));
     peer.receive(&[0; 1000]);
     assert!(peer.decoder.buffered() <= 2000);
@@ -409,7 +413,7 @@ fn a_declared_length_allocates_nothing_and_too_much_is_refused_before_it_comes()
     // Announced on top of what is there, the longest length of all is still only an announcement.
     let mut peer = Peer::new(usize::MAX);
     peer.receive(&frame(BINARY, b"x"));
-    peer.receive(&[FIN, 0xFF, 0x7F, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 1, 2, 3, 4, 5]);
+    peer.receive(&[announced(FIN, usize::MAX >> 1), vec![5]].concat());
     assert_eq!(peer.log, []);
 }
 

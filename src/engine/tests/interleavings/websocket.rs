@@ -5,7 +5,7 @@ use super::life::{Life, PANIC, handler, message, note, options};
 use super::search::{Ending, Scenario};
 use crate::collections::Key;
 use crate::engine::tests::world::{World, quick};
-use crate::engine::{Arrival, Cause, Connection, Session};
+use crate::engine::{Cause, Connection, Session};
 
 /// What happens, in a turn of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,7 +104,6 @@ impl WebSocket {
         let Some(key) = self.client.key else { return };
         assert!(self.world.engine.may_read(key), "little waits for the client");
         self.world.receive(key, bytes);
-        self.world.carry_out();
     }
 
     fn message_frame(&self, serial: usize) -> Vec<u8> {
@@ -153,15 +152,7 @@ impl WebSocket {
     fn drain(&mut self) {
         self.client.knows.is_stalled = false;
         if let Some(key) = self.client.key {
-            self.world.room.remove(&key);
-            self.world.engine.writable(key);
-        }
-    }
-
-    fn arrive(&mut self, arrival: Arrival<'_>) {
-        if let Some(key) = self.client.key {
-            self.world.engine.receive(key, arrival, &mut self.world.handlers);
-            self.world.carry_out();
+            self.world.set_room(key, None);
         }
     }
 
@@ -187,12 +178,12 @@ impl WebSocket {
             }
             Event::Fin => {
                 self.note_leaving();
-                self.arrive(Arrival::End);
+                self.client.key.into_iter().for_each(|key| self.world.finish_in_turn(key));
             }
             Event::Reset => {
                 self.note_leaving();
                 self.client.knows.is_stalled = false;
-                self.arrive(Arrival::Failure);
+                self.client.key.into_iter().for_each(|key| self.world.reset_in_turn(key));
             }
             Event::FinUnread | Event::Stall | Event::Time => {}
             Event::Drain => self.drain(),
@@ -214,7 +205,7 @@ impl WebSocket {
             }
         }
         self.read();
-        if self.client.key.is_some_and(|key| self.world.ended.contains(&key)) {
+        if self.client.key.is_some_and(|key| self.world.is_dropped(key)) {
             self.notice_end();
         }
     }
@@ -355,7 +346,7 @@ impl Scenario for WebSocket {
             }
             Event::Stall => {
                 self.client.knows.is_stalled = true;
-                self.client.key.and_then(|key| self.world.room.insert(key, LAST_ROOM));
+                self.client.key.into_iter().for_each(|key| self.world.set_room(key, Some(LAST_ROOM)));
                 return;
             }
             Event::Time => {
@@ -367,7 +358,7 @@ impl Scenario for WebSocket {
         self.world.begin_turn();
         self.happen(event);
         self.hear();
-        self.world.end_turn();
+        self.world.flush();
         self.notice();
         self.world.notice_hang_ups();
         self.notice();
@@ -377,7 +368,7 @@ impl Scenario for WebSocket {
     fn fingerprint(&self) -> u64 {
         let (engine, now) = (&self.world.engine, self.world.engine.now());
         let client = self.client.key.map(|key| {
-            let socket = (self.world.room.get(&key), self.world.is_hang_up_unnoticed(key));
+            let socket = (self.world.room(key), self.world.is_hang_up_unnoticed(key));
             let unread = without_serials(&self.client.unread);
             (fingerprint::connection(engine, key), self.client.knows, unread, socket)
         });

@@ -116,8 +116,8 @@ impl Http {
     pub(super) fn notice_ends(&mut self) {
         for client in &mut self.clients {
             let Some(key) = client.key else { continue };
-            client.socket.is_shut |= self.world.shut.contains(&key);
-            if self.world.ended.contains(&key) {
+            client.socket.is_shut |= self.world.was_shut(key);
+            if self.world.is_dropped(key) {
                 let may_end = client.asked.is_none() || client.socket.is_finished || client.socket.is_stalled;
                 assert!(may_end, "{:?} was never answered", client.asked);
                 if let Some(Asked::ToReceive { session, is_second: false }) = client.asked {

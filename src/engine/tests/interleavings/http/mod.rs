@@ -8,7 +8,7 @@ use super::life::{Life, PANIC, message, options};
 use super::search::{Ending, Scenario};
 use crate::collections::Key;
 use crate::engine::tests::world::{Behaviour, World, quick};
-use crate::engine::{Arrival, Cause, Session};
+use crate::engine::{Cause, Session};
 use std::fmt;
 
 /// What happens.
@@ -107,7 +107,6 @@ impl Http {
         let head = format!("POST /e/0/s/{path} HTTP/1.1\r\nHost: h\r\nContent-Length: {length}\r\n\r\n");
         assert!(self.world.engine.may_read(key), "a client between two requests is read");
         self.world.receive(key, head + body);
-        self.world.carry_out();
         self.hear();
     }
 
@@ -167,25 +166,17 @@ impl Http {
         }
     }
 
-    fn receive(&mut self, client: usize, arrival: Arrival<'_>) {
-        if let Some(key) = self.clients[client].key {
-            self.world.engine.receive(key, arrival, &mut self.world.handlers);
-            self.world.carry_out();
-        }
-    }
-
     fn drain(&mut self, client: usize) {
         self.clients[client].socket.is_stalled = false;
         if let Some(key) = self.clients[client].key {
-            self.world.room.remove(&key);
-            self.world.engine.writable(key);
+            self.world.set_room(key, None);
         }
     }
 
     fn stall(&mut self, client: usize) {
         self.clients[client].socket.is_stalled = true;
         if let Some(key) = self.clients[client].key {
-            self.world.room.insert(key, LAST_ROOM);
+            self.world.set_room(key, Some(LAST_ROOM));
         }
     }
 
@@ -197,7 +188,7 @@ impl Http {
             Event::SendPanic(client) => self.send(client, true),
             Event::Fin(client) => {
                 self.note_leaving(client);
-                self.receive(client, Arrival::End);
+                self.clients[client].key.into_iter().for_each(|key| self.world.finish_in_turn(key));
             }
             Event::FinUnread(client) => {
                 self.note_leaving(client);
@@ -209,7 +200,7 @@ impl Http {
                 self.note_leaving(client);
                 // The rest of its response is gone.
                 self.clients[client].socket.is_stalled = false;
-                self.receive(client, Arrival::Failure);
+                self.clients[client].key.into_iter().for_each(|key| self.world.reset_in_turn(key));
             }
             Event::Stall(client) => self.stall(client),
             Event::Drain(client) => self.drain(client),
@@ -232,7 +223,7 @@ impl Http {
         if !self.is_in_turn {
             self.world.begin_turn();
         }
-        self.world.end_turn();
+        self.world.flush();
         self.notice();
         self.world.notice_hang_ups();
         self.notice();
@@ -338,7 +329,7 @@ impl Scenario for Http {
                 Asked::InVain => (usize::MAX, None),
                 Asked::ToReceive { session, is_second } => (self.lives.len() - session, Some(is_second)),
             });
-            let socket = (client.socket, self.world.room.get(&key), self.world.is_hang_up_unnoticed(key));
+            let socket = (client.socket, self.world.room(key), self.world.is_hang_up_unnoticed(key));
             let asks_now = self.askers.contains(&number);
             let known = (asked, asks_now, client.reader.state(), socket);
             hash((fingerprint::connection(&self.world.engine, key), known))

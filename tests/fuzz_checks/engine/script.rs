@@ -118,10 +118,6 @@ impl Script {
     /// Whether several clients write in one turn: where what one of them sent takes more than that, the others' comes in
     /// between.
     pub fn is_crowded(&self) -> bool {
-        let writer = |step: &Step| match step {
-            Step::Send(client, _) | Step::Ask(client, ..) => Some(*client),
-            _ => None,
-        };
         self.has_crowds()
             || self.turns().any(|turn| {
                 let mut writers = turn.iter().filter_map(writer);
@@ -138,15 +134,29 @@ impl Script {
         self.steps.split(|step| matches!(step, Step::EndTurn | Step::Wait(_)))
     }
 
-    /// Whether something in it depends on turns, and may: receivers that meet; and clients that write in the turn in
-    /// which somebody leaves, stops reading, calls the engine, or changes the application's mind.
+    /// Whether something in it depends on turns, and may: receivers that meet; clients that write in the turn in which
+    /// somebody leaves, stops reading, calls the engine, or changes the application's mind; and requests behind a receiver's,
+    /// which ends when its response has reached a size, and that depends on how many frames the messages are in.
     pub fn is_entangled(&self) -> bool {
         let asks = |step: &&Step| matches!(step, Step::Send(_, bytes) if asks_for_frames(bytes));
         let writes = |step: &Step| matches!(step, Step::Send(..) | Step::Ask(..));
         let meddles = |step: &Step| !writes(step) && !matches!(step, Step::Accept);
+        let receivers = self.steps.iter().filter(asks).count();
+        let behind = |first: usize| {
+            let client = writer(&self.steps[first]);
+            self.steps[first + 1..].iter().any(|step| writer(step).is_some() && writer(step) == client)
+        };
         self.has_crowds()
-            || self.steps.iter().filter(asks).count() > 1
+            || receivers > 1
+            || self.steps.iter().position(|step| asks(&step)).is_some_and(behind)
             || self.turns().any(|turn| turn.iter().any(writes) && turn.iter().any(meddles))
+    }
+}
+
+fn writer(step: &Step) -> Option<usize> {
+    match step {
+        Step::Send(client, _) | Step::Ask(client, ..) => Some(*client),
+        _ => None,
     }
 }
 

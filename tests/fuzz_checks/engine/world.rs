@@ -12,9 +12,6 @@ use super::program::{Asked, GROUP_NAME, Program, Told};
 use super::script::{CROWD, Crowd, Script, Step};
 use crate::checks::Random;
 
-/// Bytes that the engine reads before it flushes what they brought about.
-const READ_BEFORE_FLUSH: usize = 64 << 10;
-
 /// How the bytes of one step reach the engine.
 #[derive(Clone, Copy, PartialEq)]
 pub enum Cut {
@@ -30,7 +27,7 @@ pub struct Record {
     pub sent: Vec<Vec<usize>>,
     /// Somewhere reading had to wait, so that what was read when depends on how it was cut.
     pub throttled: bool,
-    /// Somewhere a read was more than one turn takes, so that what happened in which turn depends on it.
+    /// Somewhere a read was more than one turn, or more than one flush, takes: what happened in which depends on it.
     pub parted: bool,
     pub full: bool,
     pub stopped: bool,
@@ -107,8 +104,6 @@ pub struct World<'s> {
     /// What others ask of the engine waits for the end of the turn.
     mail: Vec<Step>,
     parted: bool,
-    /// Bytes that arrived in the turn that is under way.
-    arrived: usize,
     stopped: bool,
     /// Of the endpoints, at most.
     app_timers: usize,
@@ -195,7 +190,6 @@ impl<'s> World<'s> {
             turn: Turn::Over,
             mail,
             parted,
-            arrived: 0,
             stopped,
             app_timers: 2 * 2,
         };
@@ -265,10 +259,6 @@ impl<'s> World<'s> {
         socket.questions += questions.unwrap_or_default();
         socket.wrote_other |= questions.is_none();
         if self.cut != Cut::TurnForEach {
-            self.begin_turn();
-            self.arrived += bytes.len();
-            // The server flushes in the middle of such a turn: behind which bytes depends on how they are cut.
-            self.parted |= self.arrived >= READ_BEFORE_FLUSH;
             self.network.write(self.sockets[client], bytes);
             return self.take_events();
         }
@@ -293,6 +283,7 @@ impl<'s> World<'s> {
     /// The server reads whatever is there, in the turn that is under way.
     fn take_events(&mut self) {
         self.begin_turn();
+        let writes = self.network.writes();
         for rounds in 0.. {
             assert!(rounds < 10_000, "there is always more to read");
             let postponed = self.engine.postponed();
@@ -302,12 +293,13 @@ impl<'s> World<'s> {
                 break;
             }
         }
+        // The server flushes in the middle of a turn in which much is done: behind which bytes depends on how they are cut.
+        self.parted |= self.network.writes() > writes;
     }
 
     fn begin_turn(&mut self) {
         if self.turn == Turn::Over {
             self.turn = Turn::Begun;
-            self.arrived = 0;
             self.network.begin_turn(&mut self.engine, &mut self.program);
         }
     }

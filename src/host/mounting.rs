@@ -3,11 +3,10 @@
 use std::fmt;
 use std::io;
 
-use super::SHUT_DOWN;
-use crate::engine::{EndpointOptions, Engine, OptionError};
+use super::{Host, SHUT_DOWN, Sockets};
+use crate::engine::{EndpointOptions, OptionError};
 use crate::handler::{EndpointId, Handler};
 use crate::http::is_normal_path;
-use crate::mounts::Mounts;
 
 /// Why an endpoint could not be mounted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,27 +51,31 @@ impl From<MountError> for io::Error {
     }
 }
 
-/// Mounts an endpoint. A trailing slash of the prefix does not count.
-pub(crate) fn mount<S, H>(
-    engine: &mut Engine,
-    mounts: &mut Mounts,
-    prefix: &str,
-    options: EndpointOptions,
-    handler: H,
-) -> Result<EndpointId<S>, MountError>
-where
-    S: Send + 'static,
-    H: Handler<S>,
-{
-    let trimmed = prefix.strip_suffix('/').unwrap_or(prefix);
-    if !is_normal_path(trimmed) {
-        return Err(MountError::Prefix(prefix.to_owned()));
+impl<D: Sockets> Host<D> {
+    /// Mounts an endpoint. A trailing slash of the prefix does not count.
+    pub(crate) fn mount<S, H>(
+        &mut self,
+        prefix: &str,
+        options: EndpointOptions,
+        handler: H,
+    ) -> Result<EndpointId<S>, MountError>
+    where
+        S: Send + 'static,
+        H: Handler<S>,
+    {
+        if self.is_ending() {
+            return Err(MountError::ShutDown);
+        }
+        let trimmed = prefix.strip_suffix('/').unwrap_or(prefix);
+        if !is_normal_path(trimmed) {
+            return Err(MountError::Prefix(prefix.to_owned()));
+        }
+        if self.engine.prefixes().any(|taken| taken == trimmed) {
+            return Err(MountError::Taken(prefix.to_owned()));
+        }
+        let number = self.engine.mount(trimmed, options).map_err(MountError::Option)?;
+        let number = number.ok_or(MountError::TooMany)?;
+        self.mounts.push(handler);
+        Ok(EndpointId::new(number))
     }
-    if engine.prefixes().any(|taken| taken == trimmed) {
-        return Err(MountError::Taken(prefix.to_owned()));
-    }
-    let number = engine.mount(trimmed, options).map_err(MountError::Option)?;
-    let number = number.ok_or(MountError::TooMany)?;
-    mounts.push(handler);
-    Ok(EndpointId::new(number))
 }
