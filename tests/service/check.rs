@@ -200,13 +200,13 @@ fn a_websocket_that_is_promised_and_missing_is_a_failure() {
 /// Proxies that collect a response until it ends let nothing of a stream through.
 #[test]
 fn a_stream_that_is_held_back_is_told() {
-    let (code, table) = check(&format!("http://{}/echo", stub(INFO, None)), &["--timeout", "200ms"]);
+    let (code, table) = check(&format!("http://{}/echo", stub(INFO, None)), &["--timeout", "500ms"]);
     assert_eq!(code, Some(1), "{table}");
     for name in NAMES {
         let reason = match name {
-            "websocket" | "websocket-raw" => "no answer to the upgrade within 200 ms",
-            "xhr-polling" | "jsonp-polling" => "no open frame within 200 ms",
-            _ => "no open frame within 200 ms: a proxy may hold the response back",
+            "websocket" | "websocket-raw" => "no answer to the upgrade within 500 ms",
+            "xhr-polling" | "jsonp-polling" => "no open frame within 500 ms",
+            _ => "no open frame within 500 ms: a proxy may hold the response back",
         };
         assert_eq!(row(&table, name)[4..].join(" "), reason, "{table}");
     }
@@ -236,9 +236,9 @@ fn answers_that_are_none_of_a_transport_are_told() {
 fn a_server_that_is_silent_is_not_waited_for_without_end() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("bind");
     let url = format!("http://{}", listener.local_addr().expect("address"));
-    let (code, table) = check(&url, &["--timeout", "20ms"]);
+    let (code, table) = check(&url, &["--timeout", "500ms"]);
     assert_eq!(code, Some(1), "{table}");
-    assert!(row(&table, "info").join(" ").ends_with("no answer to /info within 20 ms"), "{table}");
+    assert!(row(&table, "info").join(" ").ends_with("no answer to /info within 500 ms"), "{table}");
 }
 
 #[test]
