@@ -97,10 +97,11 @@ fn take_frame(input: &mut Vec<u8>) -> Result<Option<(bool, u8, Vec<u8>)>, NotWeb
     if first & 0x70 != 0 || second & 0x80 != 0 {
         return Err(NotWebSocket);
     }
+    let short = [second];
     let extended = match second {
         126 => input.get(2..4).map(|length| (4, length)),
         127 => input.get(2..10).map(|length| (10, length)),
-        _ => Some((2, &[second][..])),
+        _ => Some((2, &short[..])),
     };
     let Some((start, length)) = extended else { return Ok(None) };
     let length = length.iter().fold(0_u64, |length, byte| length << 8 | u64::from(*byte));
