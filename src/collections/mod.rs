@@ -12,11 +12,13 @@
 
 mod list;
 mod slab;
+mod slots;
 mod table;
 mod wheel;
 
 pub use list::{Link, Linked, List};
 pub use slab::{Key, Slab, Values};
+pub(crate) use slots::{put, trim};
 pub use table::{Hashed, Table};
 pub use wheel::{Timer, Wheel};
 

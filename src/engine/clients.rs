@@ -8,6 +8,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::options::ServerOptions;
+use crate::collections::{put, trim};
 use crate::http::Network;
 
 /// The clients that are there, with their connections and sessions.
@@ -43,7 +44,8 @@ impl Clients {
     /// eighths full, to twice as much, while the one before is still there.
     pub(super) const ENTRY: usize = 4 * (size_of::<(Client, u32)>() + 1);
 
-    /// Bytes of memory for each session at most: its client's entry, and its place in a list that grows to twice as much.
+    /// Bytes of memory for each session at most: its client's entry, and its place in a list, with that in the one before
+    /// while the list grows.
     pub(super) const OWNED: usize = Self::ENTRY + 3 * size_of::<Option<Client>>();
 
     pub(super) fn new(options: &ServerOptions) -> Self {
@@ -93,24 +95,15 @@ impl Clients {
     /// The session in this slot is of this client.
     pub(super) fn enter_session(&mut self, address: IpAddr, slot: u32) {
         let client = Client::of(address);
-        let slot = slot as usize;
-        if slot >= self.owners.len() {
-            self.owners.resize(slot + 1, None);
-        }
-        if let Some(owner) = self.owners.get_mut(slot) {
-            *owner = Some(client);
-            self.sessions.add(client);
-        }
+        put(&mut self.owners, slot as usize, client);
+        self.sessions.add(client);
     }
 
     /// The session in this slot is gone, if it counted.
     pub(super) fn leave_session(&mut self, slot: u32) {
         let Some(client) = self.owners.get_mut(slot as usize).and_then(Option::take) else { return };
         self.sessions.remove(client);
-        while self.owners.pop_if(|last| last.is_none()).is_some() {}
-        if self.owners.capacity() > KEPT && self.owners.len() < self.owners.capacity() / 8 {
-            self.owners.shrink_to(KEPT.max(2 * self.owners.len()));
-        }
+        trim(&mut self.owners);
     }
 }
 

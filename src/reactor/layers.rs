@@ -5,7 +5,7 @@ use std::io::{self, IoSlice};
 use super::layered::{CHUNK, Fault, Goes, Layered, Outcome, Progress, TOO_MUCH};
 use super::socket::{Reading, Socket, Stream};
 use super::{BUFFER, Extent, Reactor, SHORT_READS, find};
-use crate::collections::Key;
+use crate::collections::{Key, put, trim};
 use crate::containment::discard;
 use crate::engine::{Application, Arrival, Connection, Engine, Event};
 
@@ -57,7 +57,7 @@ impl Layers {
 
 impl Layers {
     pub(super) fn put(&mut self, index: usize, layered: Box<Layered>) {
-        super::put(&mut self.layers, index, layered);
+        put(&mut self.layers, index, layered);
     }
 
     /// The socket of this connection is about to be closed.
@@ -67,12 +67,7 @@ impl Layers {
         if !layered.discard() {
             application.observe(&Event::Panicked { session: None });
         }
-        while self.layers.last().is_some_and(Option::is_none) {
-            self.layers.pop();
-        }
-        if self.layers.len() * 4 < self.layers.capacity() {
-            self.layers.shrink_to(self.layers.len() * 2);
-        }
+        trim(&mut self.layers);
     }
 }
 

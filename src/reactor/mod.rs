@@ -17,7 +17,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use mio::{Events, Poll, Token, Waker};
 
-use crate::collections::Key;
+use crate::collections::{Key, put, trim};
 use crate::engine::{Application, Arrival, Connection, Engine, Event, Millis, Order, TimeSource, sooner};
 use layered::Layered;
 use layers::Layers;
@@ -459,12 +459,7 @@ impl Reactor {
             // Closing it would do, but the documented order is this.
             let _ = socket.stream.deregister(self.poll.registry());
         }
-        while self.sockets.last().is_some_and(Option::is_none) {
-            self.sockets.pop();
-        }
-        if self.sockets.capacity() > EVENTS && self.sockets.len() * 4 < self.sockets.capacity() {
-            self.sockets.shrink_to(self.sockets.len() * 2);
-        }
+        trim(&mut self.sockets);
         self.listeners.resume();
     }
 
@@ -479,21 +474,6 @@ impl Reactor {
 
 fn token(key: Key<Connection>) -> Token {
     Token((key.generation() as usize) << INDEX_BITS | key.index() as usize)
-}
-
-/// Puts a value into the slot of this index.
-fn put<T>(slots: &mut Vec<Option<T>>, index: usize, value: T) {
-    if index >= slots.capacity() {
-        // By an eighth, not to twice as much: most of it would stay unused.
-        let missing = index + 1 - slots.len();
-        slots.reserve_exact(missing.max(slots.len() / 8));
-    }
-    if index >= slots.len() {
-        slots.resize_with(index + 1, || None);
-    }
-    if let Some(slot) = slots.get_mut(index) {
-        *slot = Some(value);
-    }
 }
 
 fn find(sockets: &mut [Option<Socket>], key: Key<Connection>) -> Option<&mut Socket> {
