@@ -3,9 +3,9 @@
 use std::net::SocketAddr;
 
 use super::Simulation;
-use super::frames::opcode;
 use super::peer::{Peer, State};
 use crate::sockjs::Transport;
+use crate::websocket::frame::Opcode;
 
 /// The name of a client in its [`Simulation`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -111,7 +111,7 @@ impl<'a> Client<'a> {
 
     /// Sends a binary message, on a raw WebSocket.
     pub fn send_binary(&mut self, bytes: &[u8]) -> &mut Self {
-        self.act(|peer, network| peer.send_frame(opcode::BINARY, bytes, network))
+        self.act(|peer, network| peer.send_frame(Opcode::Binary, bytes, network))
     }
 
     /// Writes any bytes, on the first connection of the client.

@@ -4,6 +4,7 @@
 //! write them.
 
 use crate::sockjs::Transport;
+use crate::websocket::frame::{MASKED, Opcode, write_header};
 use crate::websocket::mask::unmask;
 
 /// Bytes that are no frame of the transport.
@@ -53,28 +54,12 @@ fn unescape(data: &str) -> String {
     data.replace("%0D", "\r").replace("%0A", "\n").replace("%00", "\0").replace("%25", "%")
 }
 
-/// The opcodes of RFC 6455 §5.2.
-pub(super) mod opcode {
-    pub(in crate::simulation) const TEXT: u8 = 1;
-    pub(in crate::simulation) const BINARY: u8 = 2;
-    pub(in crate::simulation) const CLOSE: u8 = 8;
-    pub(in crate::simulation) const PING: u8 = 9;
-    pub(in crate::simulation) const PONG: u8 = 10;
-}
-
 /// A whole frame as a client sends it (RFC 6455 §5.2).
-pub(super) fn client_frame(opcode: u8, payload: &[u8], mask: [u8; 4]) -> Vec<u8> {
-    let mut frame = vec![0x80 | opcode];
-    match (u8::try_from(payload.len()), u16::try_from(payload.len())) {
-        (Ok(length @ 0..126), _) => frame.push(0x80 | length),
-        (_, Ok(length)) => {
-            frame.push(0x80 | 126);
-            frame.extend_from_slice(&length.to_be_bytes());
-        }
-        _ => {
-            frame.push(0x80 | 127);
-            frame.extend_from_slice(&(payload.len() as u64).to_be_bytes());
-        }
+pub(super) fn client_frame(opcode: Opcode, payload: &[u8], mask: [u8; 4]) -> Vec<u8> {
+    let mut frame = Vec::new();
+    write_header(&mut frame, opcode, payload.len());
+    if let Some(length) = frame.get_mut(1) {
+        *length |= MASKED;
     }
     frame.extend_from_slice(&mask);
     let mut masked = payload.to_vec();
@@ -86,10 +71,10 @@ pub(super) fn client_frame(opcode: u8, payload: &[u8], mask: [u8; 4]) -> Vec<u8>
 
 /// Takes the next frame of a server off: its opcode and its payload. A server of ours neither masks frames nor fragments
 /// messages. `None`: it has not come whole.
-pub(super) fn take_server_frame(bytes: &mut Vec<u8>) -> Result<Option<(u8, Vec<u8>)>, Malformed> {
+pub(super) fn take_server_frame(bytes: &mut Vec<u8>) -> Result<Option<(Opcode, Vec<u8>)>, Malformed> {
     let [first, second, rest @ ..] = bytes.as_slice() else { return Ok(None) };
-    let opcode = first & 0x0f;
-    if first & 0xf0 != 0x80 || second & 0x80 != 0 {
+    let opcode = Opcode::parse(first & 0x0f).map_err(|_| Malformed)?;
+    if first & 0xf0 != 0x80 || second & MASKED != 0 {
         return Err(Malformed);
     }
     let (length, header) = match (second, rest) {
@@ -140,9 +125,9 @@ mod tests {
             let last = bytes.pop().unwrap();
             assert!(take_server_frame(&mut bytes).unwrap().is_none(), "{length}");
             bytes.push(last);
-            assert_eq!(take_server_frame(&mut bytes).unwrap(), Some((opcode::TEXT, payload.clone())));
+            assert_eq!(take_server_frame(&mut bytes).unwrap(), Some((Opcode::Text, payload.clone())));
             assert!(bytes.is_empty());
-            let sent = client_frame(opcode::BINARY, &payload, [1, 2, 3, 4]);
+            let sent = client_frame(Opcode::Binary, &payload, [1, 2, 3, 4]);
             let (_, header) = FrameHeader::parse(&sent).unwrap().unwrap();
             assert_eq!(sent.len(), header + length);
         }

@@ -6,11 +6,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::client::{Connect, Polling};
-use super::frames::{Malformed, client_frame, opcode, take_frame, take_prelude, take_server_frame};
+use super::frames::{Malformed, client_frame, take_frame, take_prelude, take_server_frame};
 use super::response::{Part, Responses};
 use crate::engine::split_mix;
 use crate::loopback::{Loopback, SocketId};
 use crate::sockjs::Transport;
+use crate::websocket::frame::Opcode;
 
 /// One client, with its connections.
 pub(super) struct Peer {
@@ -194,8 +195,8 @@ impl Peer {
     pub(super) fn send(&mut self, text: &str, network: &mut Loopback) {
         match self.connect.transport {
             None => {}
-            Some(Transport::RawWebSocket) => self.send_frame(opcode::TEXT, text.as_bytes(), network),
-            Some(Transport::WebSocket) => self.send_frame(opcode::TEXT, json(&[text]).as_bytes(), network),
+            Some(Transport::RawWebSocket) => self.send_frame(Opcode::Text, text.as_bytes(), network),
+            Some(Transport::WebSocket) => self.send_frame(Opcode::Text, json(&[text]).as_bytes(), network),
             Some(_) => {
                 self.unsent.push(text.to_owned());
                 self.post(network);
@@ -203,7 +204,7 @@ impl Peer {
         }
     }
 
-    pub(super) fn send_frame(&mut self, opcode: u8, payload: &[u8], network: &mut Loopback) {
+    pub(super) fn send_frame(&mut self, opcode: Opcode, payload: &[u8], network: &mut Loopback) {
         let [mask @ .., _, _, _, _] = split_mix(&mut self.random).to_be_bytes();
         if let Some(line) = self.lines.iter().find(|line| line.stage == Stage::Frames) {
             network.write(line.socket, &client_frame(opcode, payload, mask));
@@ -231,7 +232,7 @@ impl Peer {
     /// The page closes.
     pub(super) fn close(&mut self, network: &mut Loopback) {
         if self.connect.transport.is_some_and(is_websocket) {
-            self.send_frame(opcode::CLOSE, &1000_u16.to_be_bytes(), network);
+            self.send_frame(Opcode::Close, &1000_u16.to_be_bytes(), network);
         } else {
             self.reset(network);
         }
@@ -394,13 +395,13 @@ impl Peer {
                 network.write(line.socket, &client_frame(opcode, payload, mask));
             };
             match opcode {
-                opcode::PING => answer(opcode::PONG, &payload),
-                opcode::CLOSE => {
-                    answer(opcode::CLOSE, &payload);
+                Opcode::Ping => answer(Opcode::Pong, &payload),
+                Opcode::Close => {
+                    answer(Opcode::Close, &payload);
                     let (code, reason) = payload.split_first_chunk().unwrap_or((&[0x03, 0xed], &[]));
                     self.set_closed(u16::from_be_bytes(*code), &String::from_utf8_lossy(reason));
                 }
-                opcode::BINARY => self.binary.push_back(payload),
+                Opcode::Binary => self.binary.push_back(payload),
                 _ => {
                     let text = String::from_utf8(payload).map_err(|_| Malformed)?;
                     if self.connect.transport == Some(Transport::RawWebSocket) {

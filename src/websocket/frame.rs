@@ -13,7 +13,8 @@ const FIN: u8 = 0x80;
 const RESERVED: u8 = 0x70;
 const OPCODE: u8 = 0x0F;
 const CONTROL: u8 = 0x08;
-const MASKED: u8 = 0x80;
+/// In the byte of the length: a mask follows it.
+pub(crate) const MASKED: u8 = 0x80;
 /// In place of a length: it follows in two bytes.
 const IN_TWO: u8 = 126;
 /// In place of a length: it follows in eight bytes.
@@ -44,7 +45,7 @@ impl Opcode {
     }
 
     #[inline]
-    fn parse(bits: u8) -> Result<Self, WebSocketError> {
+    pub(crate) fn parse(bits: u8) -> Result<Self, WebSocketError> {
         Ok(match bits {
             0x0 => Self::Continuation,
             0x1 => Self::Text,
