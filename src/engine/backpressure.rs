@@ -54,10 +54,9 @@ impl Engine {
         self.turn.flush_due || self.memory.budget.has_grown()
     }
 
-    /// So many bytes of a connection were read and dealt with, or kept. What they and others brought about leaves before much more
-    /// is read: a short answer must not wait until long messages of many other clients are dealt with.
-    pub(super) fn note_read(&mut self, count: usize) {
-        self.turn.work.note_read(count);
+    /// Input of a connection was dealt with, or kept. What it and others brought about leaves before much more is dealt with: a
+    /// short answer must not wait for long messages of many other clients.
+    pub(super) fn flush_if_worth_while(&mut self) {
         let writes = self.queues.unsent.len() + self.queues.unflushed.len();
         self.turn.flush_due |= self.turn.work.is_flush_worth_while(writes);
     }

@@ -95,7 +95,7 @@ impl ByteQueue {
     pub(super) fn write_long(&mut self, length: usize, pool: &mut Pool, write: impl FnOnce(&mut Vec<u8>)) {
         if self.tail.capacity() == 0 {
             self.tail = pool.take(length);
-        } else if self.taken >= WORTH_SHARING && self.taken * 2 >= self.tail.len() {
+        } else if self.taken_of_tail() >= WORTH_SHARING && self.taken * 2 >= self.tail.len() {
             // A client that always leaves a little unread must not make the tail grow for ever.
             self.forget_taken();
         }
@@ -208,17 +208,20 @@ impl ByteQueue {
     /// Forgets the bytes of the tail that have left. Those behind them are moved, which for the rest of a long message costs as
     /// much as to write it anew: only where something is gained by it.
     fn forget_taken(&mut self) {
-        if self.pieces.is_none() {
-            self.tail.drain(..self.taken.min(self.tail.len()));
-            self.taken = 0;
-        }
+        let taken = self.taken_of_tail();
+        self.tail.drain(..taken);
+        self.taken -= taken;
+    }
+
+    /// How many bytes of the tail have left: none while there are pieces before it.
+    fn taken_of_tail(&self) -> usize {
+        if self.pieces.is_none() { self.taken.min(self.tail.len()) } else { 0 }
     }
 
     /// Gives back memory that waits for nothing, in a queue that may stay as it is for long.
     pub(super) fn shrink(&mut self) {
         let capacity = self.tail.capacity();
-        let taken = if self.pieces.is_none() { self.taken } else { 0 };
-        if capacity >= WORTH_SHRINKING && self.tail.len().saturating_sub(taken) < capacity / 4 {
+        if capacity >= WORTH_SHRINKING && self.tail.len() - self.taken_of_tail() < capacity / 4 {
             self.forget_taken();
             self.tail.shrink_to_fit();
         }

@@ -198,7 +198,7 @@ impl Engine {
             self.end_of_stream(key, application);
         }
         self.notify(application);
-        self.note_read(0);
+        self.flush_if_worth_while();
         self.book_connection(key);
         self.resume_reading(key);
     }

@@ -44,7 +44,8 @@ impl Engine {
             connection.inbox.extend_from_slice(bytes);
             self.consume_inbox(key, application);
         }
-        self.note_read(bytes.len());
+        self.turn.work.note_read(bytes.len());
+        self.flush_if_worth_while();
         self.book_connection(key);
         self.check_memory(key, application);
     }
