@@ -18,6 +18,7 @@ mod shares;
 mod slow;
 mod terminating;
 mod time;
+mod turns;
 mod vanished;
 mod waits;
 mod world;
