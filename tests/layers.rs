@@ -118,7 +118,7 @@ fn no_floor_uses_one_above() {
 }
 
 /// The files of the engine, lowest first: each calls methods of itself and of those in front of it.
-const ENGINE: [&str; 45] = [
+const ENGINE: [&str; 46] = [
     "time",
     "entropy",
     "clients",
@@ -149,6 +149,7 @@ const ENGINE: [&str; 45] = [
     "app_timers",
     "waits",
     "registry",
+    "eviction",
     "membership",
     "backpressure",
     "connections",

@@ -106,6 +106,11 @@ impl<L> List<L> {
         slab.key_at(self.head)
     }
 
+    /// The last element.
+    pub fn last<T: Linked<L>>(&self, slab: &Slab<T>) -> Option<Key<T>> {
+        slab.key_at(self.tail)
+    }
+
     /// The element after this one. `None` after the last, and for one that is in no list.
     ///
     /// To walk a list that changes on the way, ask for the next element before the present one may leave.

@@ -225,6 +225,7 @@ impl Engine {
         if let Some(connection) = self.connections.get_mut(exchange.key) {
             connection.begin_delivery(session, &self.memory.buffers.scratch, exchange.keep_alive);
         }
+        self.note_heard(exchange.key, session);
         self.keep_rest(exchange.key, left);
     }
 

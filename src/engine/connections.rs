@@ -221,7 +221,8 @@ impl Engine {
         if self.memory.budget.admit(purpose, bytes) {
             return true;
         }
-        if self.memory.nothing_to_evict {
+        // For a page none is dropped where a message for the same client would still have room.
+        if self.memory.nothing_to_evict || self.memory.budget.admit(Purpose::Queued, bytes) {
             return false;
         }
         let mut stalled: Vec<_> = self
@@ -239,7 +240,7 @@ impl Engine {
             }
             self.drop_connection(key);
         }
-        // Only a flush shows of more sockets that they take nothing.
+        // Only a write shows of more sockets that they take nothing.
         self.memory.nothing_to_evict = stalled.is_empty();
         self.memory.budget.admit(purpose, bytes)
     }

@@ -149,12 +149,18 @@ impl Engine {
         }
         let admission = application.admit(number, &request);
         self.time.read();
-        let Err(refusal) = admission else { return Ok(Admitted { refused: None, client }) };
-        self.note_not_admitted(exchange.key, refusal.code());
-        match refusal.0 {
-            Outcome::Close(close) => Ok(Admitted { refused: Some(close), client }),
-            Outcome::Answer(answer) => Err(answer),
-        }
+        let refused = match admission {
+            Ok(()) => None,
+            Err(refusal) => {
+                self.note_not_admitted(exchange.key, refusal.code());
+                match refusal.0 {
+                    Outcome::Close(close) => Some(close),
+                    Outcome::Answer(answer) => return Err(answer),
+                }
+            }
+        };
+        self.make_place(number);
+        Ok(Admitted { refused, client })
     }
 
     /// Sends the open frame through the first receiver, and tells the application. A session that was refused closes behind

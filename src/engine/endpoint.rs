@@ -8,7 +8,7 @@ use super::app_timers::AppTimers;
 use super::groups::Groups;
 use super::options::{EndpointOptions, OptionError};
 use super::session::{Detached, Roster};
-use crate::collections::{List, Table};
+use crate::collections::{List, Table, Timer};
 use crate::http::Origins;
 use crate::sockjs::{Iframe, Transport};
 
@@ -87,6 +87,8 @@ pub(super) struct Endpoint {
     pub(super) sessions: usize,
     /// Of these, HTTP sessions that no request finds any more, and whose handler is yet to be told of their close.
     pub(super) forgotten: usize,
+    /// Runs out when sessions can make room for others that could not before.
+    pub(super) places: Timer,
     pub(super) app_timers: AppTimers,
     pub(super) heartbeat_delay: Millis,
     pub(super) pong_timeout: Millis,
@@ -106,6 +108,7 @@ impl Endpoint {
             detached: List::new(),
             sessions: 0,
             forgotten: 0,
+            places: Timer::default(),
             app_timers: AppTimers::default(),
             heartbeat_delay: millis(options.heartbeat_delay),
             pong_timeout: millis(options.pong_timeout),

@@ -12,7 +12,7 @@ pub(super) struct Memory {
     pub(super) budget: Budget,
     pub(super) pool: Pool,
     pub(super) buffers: Buffers,
-    /// No connection is known to take nothing, so that none can make room before the next flush.
+    /// No connection is known to take nothing, so that none can make room before another one stalls.
     pub(super) nothing_to_evict: bool,
 }
 

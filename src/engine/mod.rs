@@ -33,6 +33,7 @@
 //! | `connections` | connections are taken in, ended, dropped |
 //! | `backpressure` | whether a message may be queued, and more input read |
 //! | `membership`, `groups` | sessions join groups and leave them; the groups of an endpoint |
+//! | `eviction` | sessions make room for others where an endpoint is full |
 //! | `registry` | endpoints and sessions are found, created, closed, forgotten |
 //! | `waits` | when each wait is over, and the timers for them |
 //! | `app_timers` | the timers of the application |
@@ -64,6 +65,7 @@ mod counters;
 mod dispatch;
 mod endpoint;
 mod entropy;
+mod eviction;
 mod expiry;
 mod groups;
 mod in_layer;

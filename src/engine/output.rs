@@ -58,6 +58,7 @@ impl Engine {
         if count > 0 || connection.pace.is_open() {
             let now = self.time.read();
             connection.pace.flow = Flow::Stalled(Stamp::new(client_can_answer(connection, now, self.stage)));
+            self.memory.nothing_to_evict = false;
             self.arm_connection(key);
             self.await_reader(key);
         }

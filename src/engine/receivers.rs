@@ -18,6 +18,11 @@ use crate::websocket::close::{self, is_valid_received_code, write_close};
 const PRELUDE: usize = 4 << 10;
 
 impl Engine {
+    /// Whether there is room for the beginning of a receiver's response. If not, the connection ends.
+    pub(super) fn can_begin_receiver(&mut self, key: Key<Connection>) -> bool {
+        self.can_answer(key, PRELUDE)
+    }
+
     /// The response of an HTTP receiver: a streaming one begins now, a polling one with its frame.
     pub(super) fn begin_receiver(
         &mut self,
@@ -27,7 +32,7 @@ impl Engine {
         label: Label,
         callback: Option<Callback>,
     ) {
-        if !self.can_answer(exchange.key, PRELUDE) {
+        if !self.can_begin_receiver(exchange.key) {
             return;
         }
         let Some(connection) = self.connections.get_mut(exchange.key) else { return };

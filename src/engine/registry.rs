@@ -4,7 +4,7 @@
 
 use super::admission::Admitted;
 use super::connection::Connection;
-use super::endpoint::{Endpoint, EndpointNumber};
+use super::endpoint::EndpointNumber;
 use super::queues::Notice;
 use super::session::{Cause, Close, Origin, Session};
 use super::{Engine, Millis, Stage};
@@ -14,13 +14,6 @@ use crate::websocket::close::{self};
 
 /// The close frame of a receiver whose session was interrupted, or has gone while the receiver came.
 pub(super) const INTERRUPTED: (u16, &str) = (1002, "Connection interrupted");
-
-/// How long a session must have been without a receiver before it makes room for another, in milliseconds: between two polls a
-/// client is away for a round trip.
-const EVICTABLE: Millis = 1000;
-
-/// Sessions that are looked at for one that makes room.
-const LOOKS: usize = 16;
 
 impl Engine {
     /// Whether a path exists here: its transport is on, and its session id of a length that may be.
@@ -104,8 +97,7 @@ impl Engine {
         self.endpoints.of(number).map_or(0, |endpoint| endpoint.roster.len())
     }
 
-    /// A new session, listed where it can be found; one that was refused is closed. It has no receiver yet. Where the endpoint is
-    /// full, another session makes room.
+    /// A new session, listed where it can be found; one that was refused is closed. It has no receiver yet.
     pub(super) fn create_session(
         &mut self,
         number: EndpointNumber,
@@ -114,11 +106,6 @@ impl Engine {
         admitted: Admitted,
     ) -> Key<Session> {
         let Admitted { refused, client } = admitted;
-        if self.endpoints.of(number).is_some_and(Endpoint::is_full)
-            && let Some(oldest) = self.next_to_evict(number)
-        {
-            self.evict_session(oldest);
-        }
         let mut session = Session::new(number, transport, id, self.time.now());
         let is_open = refused.is_none();
         if let Some(close) = refused {
@@ -136,6 +123,7 @@ impl Engine {
                 endpoint.detached.push_back(&mut self.sessions, key);
             }
         }
+        self.arm_endpoint(number);
         if let Some(client) = client {
             self.clients.enter_session(client, key.index());
         }
@@ -219,15 +207,8 @@ impl Engine {
         self.forget_session(key);
     }
 
-    /// A session makes room for another.
-    fn evict_session(&mut self, key: Key<Session>) {
-        self.counters.evicted += 1;
-        self.close_session(key, Close::new(close::ABNORMAL, "Session evicted", Cause::Evicted));
-        self.forget_session(key);
-    }
-
     /// No request finds a session any more. Its slot is freed when its handler was told.
-    fn forget_session(&mut self, key: Key<Session>) {
+    pub(super) fn forget_session(&mut self, key: Key<Session>) {
         let Some(session) = self.sessions.get_mut(key) else { return };
         session.note_expired();
         if let Some(endpoint) = self.endpoints.of_mut(session.endpoint)
@@ -242,11 +223,13 @@ impl Engine {
     /// A session waits for a receiver from now on. (None will come for one that no request can name.)
     pub(super) fn await_receiver(&mut self, key: Key<Session>) {
         let Some(session) = self.sessions.get(key).filter(|session| session.can_be_found()) else { return };
-        if let Some(endpoint) = self.endpoints.of_mut(session.endpoint) {
+        let number = session.endpoint;
+        if let Some(endpoint) = self.endpoints.of_mut(number) {
             // In the list already where its client was heard while it waited.
             endpoint.detached.remove(&mut self.sessions, key);
             endpoint.detached.push_back(&mut self.sessions, key);
         }
+        self.arm_endpoint(number);
     }
 
     /// A session has a receiver.
@@ -256,31 +239,6 @@ impl Engine {
         if let Some(endpoint) = self.endpoints.of_mut(session.endpoint) {
             endpoint.detached.remove(&mut self.sessions, key);
         }
-    }
-
-    /// Whether one more session may open: the endpoint has room, or a session that can make room.
-    pub(super) fn has_place(&mut self, number: EndpointNumber) -> bool {
-        let Some(endpoint) = self.endpoints.of(number) else { return false };
-        // Sessions that have made room, or expired, and whose handlers are yet to be told, have their memory until then.
-        endpoint.sessions < endpoint.options.most_sessions()
-            && (!endpoint.is_full() || self.next_to_evict(number).is_some())
-    }
-
-    /// The session that has been without a receiver for longest, if that is long enough. A client that must first read what was
-    /// written to it is not away until then: it goes to the end of the list, where it waits as if it had come now.
-    fn next_to_evict(&mut self, number: EndpointNumber) -> Option<Key<Session>> {
-        let now = self.time.now();
-        let endpoint = self.endpoints.of_mut(number)?;
-        for _ in 0..LOOKS {
-            let key = endpoint.detached.first(&self.sessions)?;
-            let since = self.sessions.get(key)?.since;
-            if since <= now {
-                return (now - since >= EVICTABLE).then_some(key);
-            }
-            endpoint.detached.remove(&mut self.sessions, key);
-            endpoint.detached.push_back(&mut self.sessions, key);
-        }
-        None
     }
 
     /// Frees the slot of a session that is over.

@@ -100,6 +100,8 @@ impl Engine {
             self.queues.notices.append(&mut self.queues.next_notices);
             self.notify(application);
         }
+        // What is left to do is to drop the connections, however much the telling was.
+        self.turn.work.begin_turn();
         left
     }
 }

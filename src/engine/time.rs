@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::app_timers::AppTimer;
 use super::connection::Connection;
+use super::endpoint::EndpointNumber;
 use super::session::Session;
 use crate::collections::{Key, Wheel};
 use crate::http::Date;
@@ -43,9 +44,11 @@ impl TimeSource for ManualClock {
 pub(super) struct Time {
     source: Box<dyn TimeSource>,
     now: Millis,
+    /// Everything that had arrived by then was handed over by the driver.
+    pub(super) heard: Millis,
     /// The calendar, for the `Date` of answers.
     pub(super) date: Date,
-    /// One timer for each connection and each session that waits for something.
+    /// One timer for each connection, session and full endpoint that waits for something.
     pub(super) timers: Wheel<Owner>,
     /// The application's own timers.
     pub(super) app_timers: Wheel<AppTimer>,
@@ -56,6 +59,7 @@ pub(super) struct Time {
 pub(super) enum Owner {
     Connection(Key<Connection>),
     Session(Key<Session>),
+    Endpoint(EndpointNumber),
 }
 
 impl Time {
@@ -64,6 +68,7 @@ impl Time {
         Self {
             source,
             now,
+            heard: now,
             date: Date::new(unix_seconds),
             timers: Wheel::new(now),
             app_timers: Wheel::new(now),

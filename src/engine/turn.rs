@@ -51,6 +51,8 @@ impl Engine {
     /// A turn begins: what was left over in the last one is first.
     pub fn begin_turn(&mut self, application: &mut dyn Application) {
         self.turn.work.begin_turn();
+        // The connection that was being answered when this was noted is not any more.
+        self.memory.nothing_to_evict = false;
         self.turn.left_over = self.queues.postponed.len();
         self.queues.notices.extend(self.queues.next_notices.drain(..));
         self.notify(application);
@@ -244,12 +246,14 @@ impl Engine {
     /// Lets everything happen that is due, until a flush is due; the rest is for the next turn then.
     pub(super) fn tick(&mut self, until: Millis, application: &mut dyn Application) {
         self.turn.work.begin_ends();
+        self.time.heard = until;
         self.notify_drained(application);
         self.notify_app_timers(application);
         while let Some(owner) = self.time.timers.expire(until) {
             match owner {
                 Owner::Connection(key) => self.connection_timeout(key, until),
                 Owner::Session(key) => self.session_timeout(key, until),
+                Owner::Endpoint(number) => self.arm_endpoint(number),
             }
             self.notify(application);
             self.turn.work.note_end();
@@ -271,7 +275,6 @@ impl Engine {
         self.turn.flush_due = false;
         self.turn.work.begin_flush();
         self.memory.budget.begin_flush();
-        self.memory.nothing_to_evict = false;
         self.settle_second_receivers();
         loop {
             while let Some(key) = self.queues.unflushed.pop_front(&mut self.sessions) {

@@ -1,4 +1,4 @@
-//! Waits: one timer for each connection and each session, and the deadline that follows from its state.
+//! Waits: one timer for each connection, session and full endpoint, and the deadline that follows from its state.
 //!
 //! Timers are lazy. A wait that moves back (activity on a connection, a frame on a receiver) only notes the time; the
 //! timer runs out as it was armed, finds that it is early, and is armed for the rest of the wait.
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::body::Share;
 use super::connection::Connection;
-use super::endpoint::{Endpoint, millis};
+use super::endpoint::{Endpoint, EndpointNumber, millis};
 use super::pace::Flow;
 use super::reading::Reading;
 use super::session::{Session, State};
@@ -63,7 +63,33 @@ impl Engine {
             self.time.timers.arm(&mut session.timer, Owner::Session(key), deadline);
         }
     }
+    /// Where an endpoint is full, makes sure that the server wakes when sessions can make room that cannot yet.
+    pub(super) fn arm_endpoint(&mut self, number: EndpointNumber) {
+        let heard = self.time.heard;
+        let endpoint = self.endpoints.of_mut(number).filter(|endpoint| endpoint.is_full());
+        let Some(endpoint) = endpoint else { return };
+        if self.time.timers.deadline(&endpoint.places).is_some() {
+            return;
+        }
+        let list = &endpoint.detached;
+        let first = std::iter::successors(list.first(&self.sessions), |key| list.next(&self.sessions, *key));
+        let time = |key| Some(self.sessions.get(key)?.since.saturating_add(EVICTABLE));
+        let next = |key| time(key).filter(|time| *time > heard);
+        // Those that are looked at first; and then all of them, as good as always.
+        let next =
+            first.take(LOOKS).filter_map(next).min().or_else(|| list.last(&self.sessions).and_then(next));
+        if let Some(time) = next {
+            self.time.timers.arm(&mut endpoint.places, Owner::Endpoint(number), time);
+        }
+    }
 }
+
+/// How long a session must have been without a receiver before it makes room for another, in milliseconds: between two polls a
+/// client is away for a round trip.
+pub(super) const EVICTABLE: Millis = 1000;
+
+/// Sessions that are looked at for one that makes room.
+pub(super) const LOOKS: usize = 16;
 
 /// The sooner of two times that may never come.
 pub fn sooner<T: Ord>(one: Option<T>, other: Option<T>) -> Option<T> {

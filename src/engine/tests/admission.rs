@@ -35,23 +35,6 @@ fn a_refusal_without_room_for_its_body_counts_once() {
     }
 }
 
-/// Contract, section 7, clause 10: it expires like any other.
-#[test]
-fn a_session_whose_first_receiver_has_no_room_waits_for_the_next_and_expires() {
-    for transport in ["xhr", "xhr_streaming"] {
-        let mut world = without_memory(|| None);
-        let connection = world.connect();
-        world.post(connection, &format!("s/{transport}"), "");
-        assert_eq!((world.take(connection), world.heard()), (String::new(), vec!["0 open".to_owned()]));
-        assert!(world.is_dropped(connection));
-        world.pass(4_999);
-        assert_eq!(world.heard(), [""; 0], "{transport}");
-        world.pass(2);
-        assert_eq!(world.heard(), ["0 close 1006 Expired"], "{transport}");
-        world.finish();
-    }
-}
-
 /// Rule 7.10, for a later receiver: one that is gone must not stay a session's receiver, which would wait for it for ever.
 #[test]
 fn a_session_whose_next_receiver_has_no_room_expires() {
@@ -70,36 +53,21 @@ fn a_session_whose_next_receiver_has_no_room_expires() {
     }
 }
 
-#[test]
-fn a_refused_session_whose_first_receiver_has_no_room_is_forgotten() {
-    for transport in ["xhr", "xhr_streaming"] {
-        let mut world = without_memory(|| Some(Refusal::close(4001, "no token")));
-        let connection = world.connect();
-        world.post(connection, &format!("s/{transport}"), "");
-        assert_eq!(world.take(connection), "");
-        assert_eq!(world.engine.counters().sessions, 1, "{transport}");
-        world.engine.memory.budget = Budget::new(1 << 20);
-        let next = world.connect();
-        world.post(next, "s/xhr", "");
-        assert_eq!(world.take_body(next), "c[4001,\"no token\"]\n");
-        world.pass(4_999);
-        assert_eq!(world.engine.counters().sessions, 1, "{transport}");
-        world.pass(2);
-        assert_eq!(world.engine.counters().sessions, 0, "{transport}");
-        assert_eq!(world.heard(), [""; 0]);
-        world.finish();
-    }
-}
-
 /// The application makes no state for a session that cannot open.
 #[test]
-fn an_upgrade_without_room_for_its_answer_is_not_put_to_the_application() {
+fn a_session_without_room_for_its_first_answer_is_not_put_to_the_application() {
     let mut world = without_memory(|| panic!("it is not asked"));
     for path in ["websocket", "000/s/websocket"] {
         let connection = world.connect();
         world.send(connection, World::handshake(path));
         assert!(world.is_dropped(connection), "{path}");
     }
+    for path in ["s/xhr", "s/xhr_streaming"] {
+        let connection = world.connect();
+        world.post(connection, path, "");
+        assert!(world.is_dropped(connection), "{path}");
+    }
+    assert_eq!(world.engine.counters().sessions, 0);
     world.finish();
 }
 

@@ -233,3 +233,104 @@ fn a_client_has_so_many_sessions_on_whatever_connections() {
     world.hang_up(shared);
     world.finish();
 }
+
+/// Rule 12.12: polls that came in time lie unread in the sockets while a server is held up.
+#[test]
+fn rule_7_1_a_server_that_was_held_up_takes_no_client_for_away() {
+    let mut world = World::with(small(2), echo);
+    let (one, other, new) = (world.connect(), world.connect(), world.connect());
+    for (key, id) in [(one, "one/xhr"), (other, "other/xhr")] {
+        world.post(key, id, "");
+        assert_eq!(world.take_body(key), "o\n");
+    }
+    world.heard();
+    world.write(new, World::request("new/xhr", ""));
+    world.write(one, World::request("one/xhr", ""));
+    world.write(other, World::request("other/xhr", ""));
+    world.set_time(1_500);
+    world.turn();
+    assert!(world.take(new).starts_with("HTTP/1.1 503 "));
+    assert_eq!((world.take(one), world.take(other), world.heard().len()), (String::new(), String::new(), 0));
+    world.pass(20_000);
+    assert_eq!(open(&mut world, "late"), "HTTP/1.1 503 Service Unavailable", "both wait for a message");
+    world.finish();
+}
+
+/// Nothing happens between: the server wakes by itself when it can say that clients are away.
+#[test]
+fn rule_7_1_clients_of_a_quiet_server_are_known_to_be_away() {
+    let mut world = World::with(small(40), echo);
+    for number in 0..40 {
+        assert_eq!(open(&mut world, &format!("early{number}")), "o\n");
+        world.pass(number % 7);
+    }
+    world.pass(1_300);
+    let clients: Vec<_> = (0..40).map(|_| world.connect()).collect();
+    for (number, key) in clients.iter().enumerate() {
+        world.write(*key, World::request(&format!("late{number}/xhr"), ""));
+    }
+    world.turn();
+    for key in clients {
+        assert_eq!(world.take_body(key), "o\n");
+    }
+    assert_eq!(world.engine.counters().evicted, 40);
+    // It does not go on waking.
+    world.pass(2_000);
+    assert!(world.engine.next_deadline().is_some_and(|next| next > world.engine.now() + 1_000));
+    world.finish();
+}
+
+#[test]
+fn rule_7_1_a_session_that_is_young_hides_none_that_is_away() {
+    let mut world = World::build(ServerOptions::default(), small(2), echo);
+    let slow = world.connect();
+    world.post(slow, "slow/xhr", "");
+    let session = world.session(0);
+    world.engine.send(session, &"x".repeat(160 << 10)).expect("room");
+    world.post(slow, "slow/xhr", "");
+    world.pass(1);
+    assert_eq!(open(&mut world, "a"), "o\n");
+    world.heard();
+    // Its ten seconds for the bytes are over since less than a second: it is first in the list, and young.
+    world.pass(10_400);
+    assert_eq!(open(&mut world, "b"), "o\n");
+    assert_eq!(world.heard(), ["2 open", "1 close 1006 Evicted"]);
+    world.finish();
+}
+
+/// Its client is not away, and its messages are not lost.
+#[test]
+fn rule_7_1_a_session_whose_messages_are_told_makes_no_room() {
+    let mut world = World::with(small(1), |_, _, _| {});
+    let (one, new) = (world.connect(), world.connect());
+    world.post(one, "one/xhr", "");
+    assert_eq!(world.take_body(one), "o\n");
+    world.pass(1_200);
+    world.heard();
+    let numbers: Vec<_> = (0..5_000).map(|number| format!("\"{number}\"")).collect();
+    world.write(one, World::request("one/xhr_send", &format!("[{}]", numbers.join(","))));
+    world.write(new, World::request("new/xhr", ""));
+    world.turn();
+    assert!(world.take(new).starts_with("HTTP/1.1 503 "));
+    assert!(world.take(one).starts_with("HTTP/1.1 204 "));
+    assert_eq!(world.heard().len(), 5_000);
+    world.finish();
+}
+
+#[test]
+fn rule_7_1_no_session_makes_room_for_one_that_cannot_be_answered() {
+    let options = ServerOptions { buffered_bytes: 1 << 20, ..quick() };
+    let mut world = World::build(options, EndpointOptions { send_queue: 2 << 20, ..small(2) }, echo);
+    assert_eq!(open(&mut world, "one"), "o\n");
+    assert_eq!(open(&mut world, "two"), "o\n");
+    let second = world.session(1);
+    world.engine.send(second, &"x".repeat((1 << 20) - 6_000)).expect("room");
+    world.flush();
+    world.pass(1_200);
+    world.heard();
+    for id in ["a", "b"] {
+        assert_eq!(open(&mut world, id), "", "the connection ends");
+    }
+    assert!(world.heard().is_empty());
+    world.finish();
+}

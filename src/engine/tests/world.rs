@@ -201,13 +201,20 @@ impl World {
         self.turn();
     }
 
+    /// Bytes from a client, which the next turn reads.
+    pub(super) fn write(&mut self, key: Key<Connection>, bytes: impl AsRef<[u8]>) {
+        self.network.write(self.socket(key), bytes.as_ref());
+    }
+
     /// A POST to a path below `/e/000/`.
     pub(super) fn post(&mut self, key: Key<Connection>, path: &str, body: &str) {
+        self.send(key, Self::request(path, body));
+    }
+
+    /// The same request alone.
+    pub(super) fn request(path: &str, body: &str) -> String {
         let length = body.len();
-        self.send(
-            key,
-            format!("POST /e/000/{path} HTTP/1.1\r\nHost: h\r\nContent-Length: {length}\r\n\r\n{body}"),
-        );
+        format!("POST /e/000/{path} HTTP/1.1\r\nHost: h\r\nContent-Length: {length}\r\n\r\n{body}")
     }
 
     /// The same on a new connection.
