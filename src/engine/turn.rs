@@ -63,6 +63,11 @@ impl Engine {
         self.turn.work.begin_ends();
     }
 
+    /// How much was done in this turn so far, in the unit of its budget: some 100 ns.
+    pub fn work_done(&self) -> u64 {
+        self.turn.work.done()
+    }
+
     /// Whether the work of the turn is done, so that the commands that are left must wait for the next one.
     pub fn is_turn_done(&self) -> bool {
         self.is_flush_due() || self.turn.work.are_ends_done()
@@ -265,6 +270,7 @@ impl Engine {
 
     /// The socket of a connection took so many bytes. If it took less than there was, it is `blocked` until it becomes writable.
     pub fn sent(&mut self, key: Key<Connection>, count: usize, blocked: bool) {
+        self.turn.work.note_written(count);
         self.note_sent(key, count, blocked);
         self.book_connection(key);
         self.resume_reading(key);

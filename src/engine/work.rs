@@ -41,6 +41,9 @@ const MILLISECOND: u64 = 16 << 10;
 /// So many bytes that were read cost as much as the unit of work.
 const BYTES: u64 = 64;
 
+/// So many bytes that were written do. They were looked at when they were queued.
+const WRITTEN: u64 = 256;
+
 /// A flush is worth while when so many times its cost were done since the last one: it adds an eighth at most to the work of a
 /// turn, and answers do not wait for its end.
 const WORTH_A_FLUSH: u64 = 8;
@@ -89,6 +92,11 @@ impl Work {
     /// A turn begins.
     pub(super) fn begin_turn(&mut self) {
         *self = Self::default();
+    }
+
+    /// How much was done.
+    pub(super) fn done(&self) -> u64 {
+        self.done
     }
 
     /// The next connection has its turn.
@@ -153,6 +161,11 @@ impl Work {
     /// Something was written to a socket.
     pub(super) fn note_write(&mut self) {
         self.done += WRITE;
+    }
+
+    /// So many bytes were taken by a socket.
+    pub(super) fn note_written(&mut self, count: usize) {
+        self.done += count as u64 / WRITTEN;
     }
 
     /// A piece of a body was read, in so many milliseconds.
@@ -264,6 +277,7 @@ mod tests {
             (|work: &mut Work| work.note_memberships(3), 3),
             (Work::note_end, END),
             (Work::note_write, WRITE),
+            (|work| work.note_written(1 << 20), 4 << 10),
             (|work| work.note_piece(0), PIECE),
             (|work| work.note_piece(1), PIECE + MILLISECOND),
         ] {

@@ -4,6 +4,9 @@
 //! Events are edge-triggered, so what an event said is remembered until a read or an accept finds nothing more. A read
 //! that did not fill the buffer has drained the socket, with the exceptions that `socket.rs` names. Work per turn is bounded: one buffer from each connection, a
 //! share of the waiting accepts; work that is left over makes the next sleep zero.
+//!
+//! Light sockets come first. One whose last read caused much work is read behind all others, and only few of these before the
+//! operating system is asked again: a short message waits for them, and not for all floods that are under way.
 
 mod layered;
 mod layers;
@@ -23,7 +26,7 @@ use layered::Layered;
 use layers::Layers;
 pub(crate) use listener::{Accepted, Acceptor, Begins, Factory, NewLayer};
 use listener::{Failure, Listeners};
-use round::{Round, Told};
+use round::{Left, Round, Told};
 pub(crate) use socket::Stream;
 use socket::{Reading, Socket};
 
@@ -42,6 +45,13 @@ const LAST_ACCEPTS: usize = 64;
 
 /// Reads of one socket in one turn where none of them fills the buffer.
 const SHORT_READS: usize = 16;
+
+/// A read is heavy that causes so much work, in the engine's unit: some messages, or one of many bytes or for many clients.
+const HEAVY: u64 = 256;
+
+/// So much of it is caused by heavy reads before the operating system is asked again. With a few messages in each read the
+/// question costs some hundredths of the work.
+const HEAVY_IN_A_TURN: u64 = 4 << 10;
 
 /// How far a socket is read.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -71,8 +81,10 @@ pub(crate) struct Reactor {
     buffer: Box<[u8]>,
     /// Those of connections that have one.
     layers: Layers,
-    /// Sockets with bytes unread whose turn is over.
+    /// Sockets with bytes unread: heavy ones, and those whose turn is over.
     unread: VecDeque<Key<Connection>>,
+    /// How many of them are left of the pass that is under way.
+    left_in_pass: usize,
     clock: SystemClock,
     /// The second of the clock in which the engine was told the date.
     dated: Millis,
@@ -121,6 +133,7 @@ impl Reactor {
             buffer: vec![0; BUFFER].into_boxed_slice(),
             layers: Layers::default(),
             unread: VecDeque::new(),
+            left_in_pass: 0,
             clock: SystemClock(Instant::now()),
             dated: 0,
             heard: 0,
@@ -199,7 +212,6 @@ impl Reactor {
         self.woken = false;
         self.layers.begin_turn();
         self.round.begin_turn(before, told);
-        let left_over = self.unread.len();
         while engine.go_on(application) {
             self.carry_out(engine, application);
         }
@@ -209,16 +221,40 @@ impl Reactor {
             self.carry_out(engine, application);
         }
         self.events = events;
-        for _ in 0..left_over {
-            let Some(key) = self.unread.pop_front() else { break };
-            self.read(key, Extent::Drained, engine, application);
+        self.read_unread(engine, application);
+        let accepts = self.accept_all(engine, application);
+        let left = match self.left_in_pass {
+            0 if accepts || !self.unread.is_empty() || engine.postponed() > 0 => Left::More,
+            0 => Left::Nothing,
+            _ => Left::Pass,
+        };
+        let sources = self.sockets.len() + self.listeners.len() + 1;
+        self.heard = self.round.end_turn(sources * EVENTS_EACH, left);
+        Ok(self.woken)
+    }
+
+    /// Goes on with the pass over the sockets that are not drained, or begins the next one.
+    fn read_unread(&mut self, engine: &mut Engine, application: &mut dyn Application) {
+        if self.left_in_pass == 0 {
+            self.left_in_pass = self.unread.len();
+        }
+        let enough = engine.work_done() + HEAVY_IN_A_TURN;
+        while self.left_in_pass > 0 && engine.work_done() < enough {
+            self.left_in_pass -= 1;
+            let Some(key) = self.unread.pop_front() else { return };
+            self.read_share(key, engine, application);
             self.carry_out(engine, application);
         }
-        let accepts = self.accept_all(engine, application);
-        let left_over = accepts || !self.unread.is_empty() || engine.postponed() > 0;
-        let sources = self.sockets.len() + self.listeners.len() + 1;
-        self.heard = self.round.end_turn(sources * EVENTS_EACH, left_over);
-        Ok(self.woken)
+    }
+
+    /// Reads what one turn has for a socket, and notes whether that was much work.
+    fn read_share(&mut self, key: Key<Connection>, engine: &mut Engine, application: &mut dyn Application) {
+        let before = engine.work_done();
+        self.read(key, Extent::Drained, engine, application);
+        let is_heavy = engine.work_done().saturating_sub(before) >= HEAVY;
+        if let Some(socket) = find(&mut self.sockets, key) {
+            socket.is_heavy = is_heavy;
+        }
     }
 
     /// The end of a turn: what is due happens, and all that the turn brought about leaves.
@@ -278,10 +314,11 @@ impl Reactor {
                     Reading::Paused if event.is_error() => {
                         return engine.receive(key, Arrival::Failure, application);
                     }
+                    Reading::Drained if socket.is_heavy => return self.read_later(key),
                     Reading::Paused | Reading::Drained => {}
                 }
             }
-            self.read(key, Extent::Drained, engine, application);
+            self.read_share(key, engine, application);
         }
     }
 

@@ -7,18 +7,22 @@
 
 use crate::engine::Millis;
 
-/// Turns that a round takes at most where something is left over in each of them. A client that sends without end must not
-/// hold up every timer; at 64 KiB a turn these are 6 MiB, more than Linux lets a socket hold (`net.ipv4.tcp_rmem`), and
+/// Passes that a round takes at most where something is left over behind each of them. A client that sends without end must
+/// not hold up every timer; at 64 KiB a pass these are 6 MiB, more than Linux lets a socket hold (`net.ipv4.tcp_rmem`), and
 /// more connections than a backlog holds (`net.core.somaxconn`).
 const LONGEST: usize = 96;
 
 /// Turns in a row, from one in which something was left over to the one in which all was read that had arrived when the
 /// first began. Mostly it is a single turn.
+///
+/// It is made of passes: in each of them every socket is read that had bytes unread when the pass began. Mostly a pass is a
+/// single turn too; where much is to be read, it takes some.
 #[derive(Default)]
 pub(super) struct Round {
     /// When it began: before the operating system was asked for events.
     began: Millis,
-    turns: usize,
+    is_under_way: bool,
+    passes: usize,
     /// Events that were taken in it.
     events: usize,
     /// The system did not tell of everything in this turn.
@@ -38,14 +42,23 @@ pub(super) enum Told {
     Nothing,
 }
 
+/// What is left over at the end of a turn.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Left {
+    Nothing,
+    /// Bytes that were left when their socket had its turn; or connections that were not accepted, or were only just accepted,
+    /// so that no event has told of their bytes yet.
+    More,
+    /// Sockets of the pass that have not had their turn.
+    Pass,
+}
+
 impl Round {
     /// A sleep has ended that began at `before`.
     pub(super) fn begin_turn(&mut self, before: Millis, told: Told) {
-        if self.turns == 0 {
-            self.began = before;
-            self.events = 0;
+        if !self.is_under_way {
+            *self = Self { began: before, is_under_way: true, heard: self.heard, ..Self::default() };
         }
-        self.turns += 1;
         match told {
             Told::Many(events) => self.events += events,
             Told::All | Told::Nothing => {}
@@ -53,13 +66,12 @@ impl Round {
         self.is_more = told != Told::All;
     }
 
-    /// All events of the turn were dealt with. There are at most `most` at once. Something was left over: bytes unread,
-    /// or connections that were not accepted, or were only just accepted, so that no event has told of their bytes yet.
-    /// Returns the time by which everything was read.
-    pub(super) fn end_turn(&mut self, most: usize, left_over: bool) -> Millis {
+    /// All events of the turn were dealt with. There are at most `most` at once. Returns the time by which everything was read.
+    pub(super) fn end_turn(&mut self, most: usize, left: Left) -> Millis {
+        self.passes += usize::from(left != Left::Pass);
         let all_told = !self.is_more || self.events >= most;
-        if all_told && (!left_over || self.turns >= LONGEST) {
-            self.turns = 0;
+        if all_told && (left == Left::Nothing || (left == Left::More && self.passes >= LONGEST)) {
+            self.is_under_way = false;
             self.heard = self.began;
         }
         self.heard
@@ -81,7 +93,7 @@ mod tests {
         let mut round = Round::default();
         for before in [5, 5, 70] {
             round.begin_turn(before, Told::All);
-            assert_eq!(round.end_turn(10, false), before);
+            assert_eq!(round.end_turn(10, Left::Nothing), before);
         }
     }
 
@@ -89,7 +101,7 @@ mod tests {
     fn a_crowd_is_heard_when_its_events_end_or_there_were_as_many_as_there_can_be() {
         let mut round = Round::default();
         round.begin_turn(5, Told::All);
-        round.end_turn(3000, false);
+        round.end_turn(3000, Left::Nothing);
         for (before, told, heard) in [
             (10, Told::Many(1024), 5),
             (3000, Told::Many(1024), 5),
@@ -98,7 +110,7 @@ mod tests {
             (3030, Told::All, 3020),
         ] {
             round.begin_turn(before, told);
-            assert_eq!(round.end_turn(3000, false), heard, "at {before}");
+            assert_eq!(round.end_turn(3000, Left::Nothing), heard, "at {before}");
         }
     }
 
@@ -106,20 +118,24 @@ mod tests {
     fn what_is_left_over_is_read_before_the_round_ends() {
         let mut round = Round::default();
         round.begin_turn(5, Told::All);
-        assert_eq!(round.end_turn(10, true), 0);
+        assert_eq!(round.end_turn(10, Left::More), 0);
         round.begin_turn(20, Told::All);
-        assert_eq!(round.end_turn(10, false), 5, "what arrived before the first of these turns is read");
+        assert_eq!(
+            round.end_turn(10, Left::Nothing),
+            5,
+            "what arrived before the first of these turns is read"
+        );
         round.begin_turn(30, Told::All);
-        assert_eq!(round.end_turn(10, false), 30);
+        assert_eq!(round.end_turn(10, Left::Nothing), 30);
     }
 
     #[test]
     fn a_poll_that_was_interrupted_tells_nothing() {
         let mut round = Round::default();
         round.begin_turn(5, Told::Nothing);
-        assert_eq!(round.end_turn(10, false), 0);
+        assert_eq!(round.end_turn(10, Left::Nothing), 0);
         round.begin_turn(90, Told::All);
-        assert_eq!(round.end_turn(10, false), 5);
+        assert_eq!(round.end_turn(10, Left::Nothing), 5);
     }
 
     #[test]
@@ -127,9 +143,22 @@ mod tests {
         let mut round = Round::default();
         for before in 1..LONGEST as Millis {
             round.begin_turn(before, Told::All);
-            assert_eq!(round.end_turn(10, true), 0);
+            assert_eq!(round.end_turn(10, Left::More), 0);
         }
         round.begin_turn(100, Told::All);
-        assert_eq!(round.end_turn(10, true), 1);
+        assert_eq!(round.end_turn(10, Left::More), 1);
+    }
+
+    #[test]
+    fn sockets_that_have_not_had_their_turn_are_waited_for() {
+        let mut round = Round::default();
+        for before in 1..2 * LONGEST as Millis {
+            round.begin_turn(before, Told::All);
+            assert_eq!(round.end_turn(10, Left::Pass), 0);
+        }
+        round.begin_turn(1000, Told::All);
+        assert_eq!(round.end_turn(10, Left::More), 0, "a single pass");
+        round.begin_turn(1001, Told::All);
+        assert_eq!(round.end_turn(10, Left::Nothing), 1);
     }
 }

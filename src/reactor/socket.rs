@@ -27,6 +27,8 @@ pub(super) struct Socket {
     /// A read may leave room in the buffer and bytes in the socket: on a Unix socket it stops where a client attached
     /// descriptors or its credentials (unix(7)), on TCP in front of a byte that was marked as urgent (tcp(7)).
     pub(super) stops_short: bool,
+    /// Its last read caused much work: those of others come first.
+    pub(super) is_heavy: bool,
     /// A layer stands between the socket and the engine.
     pub(super) is_layered: bool,
 }
@@ -61,7 +63,15 @@ impl Socket {
             #[cfg(unix)]
             Stream::Unix(_) => true,
         };
-        Self { generation, stream, reading: Reading::Drained, hung_up: false, stops_short, is_layered }
+        Self {
+            generation,
+            stream,
+            reading: Reading::Drained,
+            hung_up: false,
+            stops_short,
+            is_heavy: false,
+            is_layered,
+        }
     }
 }
 
