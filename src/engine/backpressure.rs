@@ -71,6 +71,11 @@ impl Engine {
         !self.memory.budget.admit(Purpose::Queued, length)
     }
 
+    /// Whether so much is held that what is put off must not grow.
+    pub(super) fn is_memory_scarce(&self) -> bool {
+        !self.memory.budget.admit(Purpose::Page, 0)
+    }
+
     /// Whether no client must get so many bytes more.
     pub(super) fn is_output_over(&self, more: usize) -> bool {
         !self.memory.budget.admit(Purpose::Prompt, more)

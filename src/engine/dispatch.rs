@@ -15,6 +15,7 @@ use super::groups::{Group, Told};
 use super::queues::Notice;
 use super::reading::Rest;
 use super::session::Session;
+use super::work::Flush;
 use super::writing::Frame;
 use super::{Engine, Event, Message};
 use crate::collections::Key;
@@ -26,7 +27,12 @@ pub(super) const DECODED_KEPT: usize = 64 << 10;
 impl Engine {
     /// Whether the rest of what the connection at hand sent must wait for the next turn, or at least for a flush.
     pub(super) fn is_share_used_up(&self) -> bool {
-        self.is_flush_due() || self.turn.work.is_share_done()
+        let must_flush = match self.turn.flush {
+            // A flush is left over, in parts, so that arrivals do not wait for it: one unit of each connection does not.
+            Flush::Writing => self.turn.flush_due || self.turn.work.has_dealt_with_a_unit(),
+            Flush::Idle | Flush::Probing => self.is_flush_due(),
+        };
+        must_flush || self.turn.work.is_share_done()
     }
 
     /// The messages of a payload, in order, as long as the session is open. Returns the rest of it, for later turns.

@@ -7,6 +7,7 @@ use super::answers::{Exchange, Label};
 use super::connection::Connection;
 use super::registry::INTERRUPTED;
 use super::session::{Cause, Close, Session, State};
+use super::work::Flush;
 use super::writing::Frame;
 use super::writing::{Poll, Stream, Writing};
 use crate::collections::Key;
@@ -106,6 +107,23 @@ impl Engine {
             return self.memory.book_session(session);
         }
         self.emit_all(key);
+    }
+
+    /// While a flush is left over, the answer to what has just arrived on a connection does not wait for the rest of it. (Other
+    /// connections for which it caused something do.)
+    pub(super) fn answer_ahead(&mut self, key: Key<Connection>) {
+        if self.turn.flush != Flush::Writing || self.turn.ahead.is_some() {
+            return;
+        }
+        let socket = self.connections.get(key).and_then(Connection::websocket);
+        if let Some(session) = socket.map(|socket| socket.session)
+            && self.queues.unflushed.remove(&mut self.sessions, session)
+        {
+            self.flush_session(session);
+        }
+        if self.queues.unsent.remove(&mut self.connections, key) {
+            self.turn.ahead = Some(key);
+        }
     }
 
     /// The same whether or not the socket takes it now: all queued messages in one frame, and the close frame of a closed

@@ -16,7 +16,7 @@
 use super::connection::Connection;
 use super::source::Source;
 use super::time::Owner;
-use super::work::Flush;
+use super::work::{Flush, PARTS};
 use super::{Application, Engine, Millis};
 use crate::collections::Key;
 
@@ -51,6 +51,7 @@ impl Engine {
     /// A turn begins: what was left over in the last one is first.
     pub fn begin_turn(&mut self, application: &mut dyn Application) {
         self.turn.work.begin_turn();
+        self.turn.parts += u32::from(self.turn.flush == Flush::Writing);
         // The connection that was being answered when this was noted is not any more.
         self.memory.nothing_to_evict = false;
         self.turn.left_over = self.queues.postponed.len();
@@ -126,11 +127,18 @@ impl Engine {
     /// time: the one by which everything that had arrived was handed over.
     pub fn advance(&mut self, until: Millis, application: &mut dyn Application) {
         self.tick(until, application);
-        self.turn.flush_due = true;
+        // Behind a flush that is left over the next one follows by itself; until then arrivals do not wait.
+        self.turn.flush_due |= self.turn.flush == Flush::Idle;
     }
 
     /// The next order for the driver; `None`: there is none before the next call.
     pub fn next_order(&mut self, application: &mut dyn Application) -> Option<Order> {
+        if let Some(key) = self.turn.ahead.take()
+            && self.connections.get(key).is_some_and(|connection| !connection.is_gone())
+        {
+            self.turn.work.note_write();
+            return Some(Order::Write(key));
+        }
         loop {
             match self.turn.flush {
                 Flush::Idle if self.is_flush_due() => self.turn.flush = Flush::Probing,
@@ -143,7 +151,7 @@ impl Engine {
                     self.turn.flush = Flush::Writing;
                 }
                 // A flush of so many writes would hold arrivals for too long: the rest leaves first in the next turn.
-                Flush::Writing if self.turn.work.is_overdone() => return None,
+                Flush::Writing if self.is_flush_interrupted() || self.turn.work.is_overdone() => return None,
                 Flush::Writing => {
                     let order = self.next_write();
                     if order.is_some() {
@@ -153,6 +161,14 @@ impl Engine {
                 }
             }
         }
+    }
+
+    /// Whether arrivals are looked at before the rest of the flush: after a part of it; but not where the next one cannot wait, nor
+    /// where memory is short, since a client that reads must have nothing waiting then.
+    fn is_flush_interrupted(&self) -> bool {
+        let is_part_out = self.turn.work.is_part_done() && self.turn.parts < PARTS;
+        let may_wait = !self.turn.flush_due && !self.is_memory_scarce();
+        is_part_out && may_wait && !self.queues.unsent.is_empty()
     }
 
     fn next_write(&mut self) -> Option<Order> {
@@ -207,6 +223,7 @@ impl Engine {
         self.notify(application);
         self.flush_if_worth_while();
         self.book_connection(key);
+        self.answer_ahead(key);
         self.resume_reading(key);
     }
 
@@ -280,6 +297,7 @@ impl Engine {
     pub(super) fn settle(&mut self, application: &mut dyn Application) {
         self.turn.flush_due = false;
         self.turn.work.begin_flush();
+        self.turn.parts = 0;
         self.memory.budget.begin_flush();
         self.settle_second_receivers();
         loop {

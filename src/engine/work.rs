@@ -39,10 +39,17 @@ const PIECE: u64 = 128;
 const MILLISECOND: u64 = 16 << 10;
 
 /// So many bytes that were read cost as much as the unit of work.
-const BYTES: u64 = 64;
+const BYTES: u64 = 32;
 
 /// So many bytes that were written do. They were looked at when they were queued.
 const WRITTEN: u64 = 256;
+
+/// So much of a flush leaves before the driver looks at what has come meanwhile: some 64 writes, or half a megabyte.
+const PART: u64 = 2 << 10;
+
+/// Turns over which a flush leaves in parts at most: where each turn adds as much as leaves in it, the flush must end all the
+/// same, since other orders wait for that.
+pub(super) const PARTS: u32 = 128;
 
 /// A flush is worth while when so many times its cost were done since the last one: it adds an eighth at most to the work of a
 /// turn, and answers do not wait for its end.
@@ -53,6 +60,10 @@ const WORTH_A_FLUSH: u64 = 8;
 pub(super) struct Turn {
     pub(super) work: Work,
     pub(super) flush: Flush,
+    /// The connection whose answer goes ahead of a flush that is left over from an earlier turn.
+    pub(super) ahead: Option<Key<Connection>>,
+    /// How many turns the flush has taken that is under way.
+    pub(super) parts: u32,
     /// Clients that read have much to read, or the turn is over: other work waits for a flush.
     pub(super) flush_due: bool,
     /// The connection whose request is being dealt with. It is not dropped to make room for others, nor for its own answer,
@@ -86,12 +97,14 @@ pub(super) struct Work {
     share_end: u64,
     /// How much was done at the last flush.
     flushed_at: u64,
+    /// How much is done when a part of the flush has left.
+    part_end: u64,
 }
 
 impl Work {
     /// A turn begins.
     pub(super) fn begin_turn(&mut self) {
-        *self = Self::default();
+        *self = Self { part_end: PART, ..Self::default() };
     }
 
     /// How much was done.
@@ -111,6 +124,11 @@ impl Work {
         self.done += UNIT;
     }
 
+    /// Whether one of the connection at hand was, in this turn.
+    pub(super) fn has_dealt_with_a_unit(&self) -> bool {
+        self.units > 0
+    }
+
     /// So many bytes of a connection were read.
     pub(super) fn note_read(&mut self, count: usize) {
         self.done += count as u64 / BYTES;
@@ -119,6 +137,12 @@ impl Work {
     /// A flush begins.
     pub(super) fn begin_flush(&mut self) {
         self.flushed_at = self.done;
+        self.part_end = self.done + PART;
+    }
+
+    /// Whether so much of the flush has left that arrivals should be looked at before the rest.
+    pub(super) fn is_part_done(&self) -> bool {
+        self.done >= self.part_end
     }
 
     /// Whether so much was done since the last flush that one with so many writes is worth while.
@@ -236,13 +260,31 @@ mod tests {
         work.begin_flush();
         assert!(!work.is_flush_worth_while(1));
         work.note_read(64 << 10);
-        assert!(work.is_flush_worth_while(3) && !work.is_flush_worth_while(5));
+        assert!(work.is_flush_worth_while(8) && !work.is_flush_worth_while(9));
         work.begin_flush();
         for _ in 0..300 {
             assert!(!work.is_flush_worth_while(1200));
             (0..1000).for_each(|_| work.note_message());
         }
         assert!(!work.is_flush_worth_while(1200) && work.is_flush_worth_while(1000));
+    }
+
+    #[test]
+    fn a_flush_leaves_in_parts() {
+        let mut work = Work::default();
+        work.begin_turn();
+        (0..100).for_each(|_| work.note_unit());
+        work.begin_flush();
+        for _ in 0..2 {
+            for _ in 0..PART / WRITE {
+                assert!(!work.is_part_done());
+                work.note_write();
+            }
+            assert!(work.is_part_done());
+            work.begin_turn();
+        }
+        work.note_written(1 << 20);
+        assert!(work.is_part_done());
     }
 
     #[test]

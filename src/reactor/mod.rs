@@ -49,9 +49,9 @@ const SHORT_READS: usize = 16;
 /// A read is heavy that causes so much work, in the engine's unit: some messages, or one of many bytes or for many clients.
 const HEAVY: u64 = 256;
 
-/// So much of it is caused by heavy reads before the operating system is asked again. With a few messages in each read the
-/// question costs some hundredths of the work.
-const HEAVY_IN_A_TURN: u64 = 4 << 10;
+/// Behind so much of it in one turn there is no further heavy read before the operating system is asked again. With a few
+/// messages in each read the question costs some hundredths of the work.
+const ENOUGH: u64 = 4 << 10;
 
 /// How far a socket is read.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -238,12 +238,14 @@ impl Reactor {
         if self.left_in_pass == 0 {
             self.left_in_pass = self.unread.len();
         }
-        let enough = engine.work_done() + HEAVY_IN_A_TURN;
-        while self.left_in_pass > 0 && engine.work_done() < enough {
+        while self.left_in_pass > 0 {
             self.left_in_pass -= 1;
             let Some(key) = self.unread.pop_front() else { return };
             self.read_share(key, engine, application);
             self.carry_out(engine, application);
+            if engine.work_done() >= ENOUGH {
+                return;
+            }
         }
     }
 

@@ -48,6 +48,7 @@ impl Engine {
         self.flush_if_worth_while();
         self.book_connection(key);
         self.check_memory(key, application);
+        self.answer_ahead(key);
     }
 
     pub(super) fn consume_inbox(&mut self, key: Key<Connection>, application: &mut dyn Application) {

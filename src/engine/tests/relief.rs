@@ -48,7 +48,7 @@ fn who_reads_is_not_closed_for_what_closings_cause() {
         }
         world.heard();
         if close_all {
-            world.send_once(readers[0], World::frame(1, b"all out"));
+            world.send(readers[0], World::frame(1, b"all out"));
         } else {
             world.pass(5000);
             world.pass(0);

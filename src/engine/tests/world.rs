@@ -363,7 +363,7 @@ impl World {
     pub(super) fn flush(&mut self) {
         self.end_turn();
         for turns in 0.. {
-            assert!(turns < 1000, "turns without end");
+            assert!(turns < 4000, "turns without end");
             let is_due = self.engine.next_deadline().is_some_and(|next| next <= self.engine.now());
             if !self.network.is_pending(&self.engine) && !is_due {
                 return;
