@@ -29,4 +29,6 @@ mod sending;
 mod shutdown;
 mod states;
 mod timers;
+#[cfg(unix)]
+mod turns;
 mod watching;
