@@ -10,7 +10,8 @@
 //! 3. [`Engine::accept`], [`Engine::receive`], [`Engine::writable`]: connections and bytes arrive. Each unit of input (a
 //!    request, a frame) is dealt with whole; what the handlers send is queued.
 //! 4. [`Engine::advance`]: timers that are over run out.
-//! 5. [`Engine::next_order`]: the flush. Queues become frames, frames become writes, and [`Engine::sent`] says what left.
+//! 5. [`Engine::next_order`]: the flush. Queues become frames, frames become writes, and [`Engine::sent`] says what left. One
+//!    of many writes goes on in the next turns, in parts, with arrivals between.
 //!
 //! # The files
 //!

@@ -7,11 +7,13 @@
 //! 2. lets connections go on that were left over in the last turn ([`Engine::go_on`]);
 //! 3. hands over what arrived ([`Engine::accept`], [`Engine::receive`], [`Engine::sent`]);
 //! 4. says up to which time everything that had arrived was handed over ([`Engine::advance`]);
-//! 5. carries out orders: everything that the turn brought about leaves, in one write for each connection.
+//! 5. carries out orders: everything that the turn brought about leaves, in one write for each connection. Where these are
+//!    many, they leave in parts, over several turns.
 //!
 //! Orders are carried out after each call of 2 and 3, too ([`Engine::next_order`] until there is none). Mostly there is
 //! none; but where queues have grown only for want of a flush, or much was done since the last one, the flush cannot wait for
-//! the end of the turn. Then the driver sleeps until the [next deadline](Engine::next_deadline).
+//! the end of the turn; and an answer goes ahead of a flush that is left over. Then the driver sleeps until the
+//! [next deadline](Engine::next_deadline).
 
 use super::connection::Connection;
 use super::source::Source;

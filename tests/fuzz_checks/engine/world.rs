@@ -116,6 +116,8 @@ enum Turn {
     Over,
 }
 
+const ENDPOINTS: usize = 2;
+
 /// Of the endpoints here.
 pub const RESPONSE_LIMIT: usize = 4096;
 
@@ -191,7 +193,7 @@ impl<'s> World<'s> {
             mail,
             parted,
             stopped,
-            app_timers: 2 * 2,
+            app_timers: 2 * ENDPOINTS,
         };
         for step in &script.steps {
             world.step(step);
@@ -388,8 +390,9 @@ impl<'s> World<'s> {
         assert_eq!(counters.connections, self.network.connections().count());
         let open = (counters.opened - counters.closed) as usize;
         assert!(open <= counters.sessions);
-        // One for each connection and session, and the application's own: two of each open session and each endpoint.
-        let most = counters.connections + counters.sessions + 2 * open + self.app_timers;
+        // One for each connection, session and endpoint, and the application's own: two of each open session and each endpoint.
+        let owners = counters.connections + counters.sessions + ENDPOINTS;
+        let most = owners + 2 * open + self.app_timers;
         assert!(counters.timers <= most, "{} timers for {most} owners", counters.timers);
         // A buffer that grows may be half empty.
         let (held, limit) = (counters.buffered, self.engine.options().buffered_bytes);
