@@ -4,6 +4,7 @@
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::SocketAddr;
 use std::num::NonZero;
+use std::path::Path;
 use std::process::{self, Command, Stdio};
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -44,10 +45,21 @@ impl Child {
         Self::start(&[name.into(), buffer.to_string(), request.to_string(), response.to_string()])
     }
 
+    /// An echo on another library, of the program that `--peers` names.
+    pub(crate) fn peer(program: &Path, name: &str) -> io::Result<Self> {
+        let mut command = Command::new(program);
+        command.arg(name);
+        Self::spawn(command)
+    }
+
     fn start(role: &[String]) -> io::Result<Self> {
         let mut command = Command::new(std::env::current_exe()?);
-        command.arg(ROLE).args(role).stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut process = command.spawn()?;
+        command.arg(ROLE).args(role);
+        Self::spawn(command)
+    }
+
+    fn spawn(mut command: Command) -> io::Result<Self> {
+        let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         pin(process.id(), Core::Last)?;
         let stdout = process.stdout.take().ok_or_else(|| io::Error::other("no output"))?;
         let mut child = Self { process, lines: BufReader::new(stdout), address: ([127, 0, 0, 1], 0).into() };

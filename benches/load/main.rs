@@ -12,7 +12,11 @@
 //! cargo bench --bench load -- --quick         a few seconds: does all of it work?
 //! cargo bench --bench load -- --one-core      client and servers share a core
 //! cargo bench --bench load -- --list          the names
+//! cargo bench --bench load -- --peers=PATH peers
 //! ```
+//!
+//! The last of these has other WebSocket libraries beside ours, in a program that is built apart, with `cargo build --release` in
+//! `benches/peers`; PATH is `benches/peers/target/release/peers`.
 //!
 //! On cores of their own, much of a lone message's cost is that of waking another core, which is the system's, and
 //! large on virtual machines. On one core it is a switch between processes, so that ratios are stricter.
@@ -39,6 +43,7 @@ mod client;
 mod counting;
 
 use std::io;
+use std::path::Path;
 use std::process::ExitCode;
 
 use measure::Effort;
@@ -67,11 +72,13 @@ fn main() -> ExitCode {
 fn run(arguments: &[String]) -> io::Result<()> {
     // `cargo bench` adds `--bench`.
     let (options, filters): (Vec<_>, Vec<_>) = arguments.iter().partition(|it| it.starts_with("--"));
+    let peers = options.iter().find_map(|option| option.strip_prefix("--peers=")).map(Path::new);
+    let known = ["--bench", "--quick", "--one-core", "--list"];
     if let Some(unknown) =
-        options.iter().find(|it| !["--bench", "--quick", "--one-core", "--list"].contains(&it.as_str()))
+        options.iter().find(|it| !known.contains(&it.as_str()) && !it.starts_with("--peers="))
     {
         return Err(io::Error::other(format!(
-            "unknown option {unknown}: there are --quick, --one-core and --list"
+            "unknown option {unknown}: there are --quick, --one-core, --list and --peers=PATH"
         )));
     }
     let has = |option: &str| options.iter().any(|it| *it == option);
@@ -83,7 +90,7 @@ fn run(arguments: &[String]) -> io::Result<()> {
         eprintln!("only {limit} descriptors are allowed: settings with 10,000 sessions may fail");
     }
     child::take_core(has("--one-core"))?;
-    for setting in settings::all().iter().filter(|setting| wanted(&setting.name)) {
+    for setting in settings::all(peers).iter().filter(|setting| wanted(&setting.name)) {
         if has("--list") {
             println!("{}", setting.name);
         } else {

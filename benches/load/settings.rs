@@ -1,6 +1,7 @@
 //! What is measured: servers, ways, and what they may cost.
 
 use std::io;
+use std::path::Path;
 
 use sockjs_server::websocket::frame::Opcode;
 
@@ -38,8 +39,11 @@ pub(crate) struct Setting {
 
 pub(crate) type Run = Box<dyn Fn(&str, Effort) -> io::Result<()>>;
 
-/// All of them, in the order in which they run.
-pub(crate) fn all() -> Vec<Setting> {
+/// Echoes on other libraries, beside our raw WebSockets.
+const PEERS: [&str; 3] = ["tungstenite", "tokio-websockets", "fastwebsockets"];
+
+/// All of them, in the order in which they run; those with other libraries only where their program is named.
+pub(crate) fn all(peers: Option<&Path>) -> Vec<Setting> {
     let mut settings = Vec::new();
     let mut add = |name: String, run: Run| settings.push(Setting { name, run });
     for (size, words) in [(20, "20 B"), (SIZE, "125 B"), (16 << 10, "16 KiB"), (1 << 20, "1 MiB")] {
@@ -77,7 +81,18 @@ pub(crate) fn all() -> Vec<Setting> {
     );
     settings.extend(tails::all());
     settings.extend(handles::all());
+    settings.extend(peers.into_iter().flat_map(beside_peers));
     settings
+}
+
+fn beside_peers(program: &Path) -> Vec<Setting> {
+    let sizes = [(SIZE, "125 B", 1), (SIZE, "125 B", 16), (16 << 10, "16 KiB", 1), (1 << 20, "1 MiB", 1)];
+    let setting = |(size, words, depth)| {
+        let name = format!("peers, {words}, depth {depth}");
+        let program = program.to_owned();
+        Setting { name, run: Box::new(move |name, effort| peers_echo(name, &program, size, depth, effort)) }
+    };
+    sizes.map(setting).into()
 }
 
 /// One connection; `depth` messages go out together, and the next ones when all have come back.
@@ -96,6 +111,20 @@ fn websocket_echo(name: &str, size: usize, depth: usize, effort: Effort) -> io::
         _ => Vec::new(),
     };
     compete(name, contestants.into_iter().collect::<io::Result<_>>()?, &targets, effort)
+}
+
+/// The same bytes from all of them: what differs is the server.
+fn peers_echo(name: &str, program: &Path, size: usize, depth: usize, effort: Effort) -> io::Result<()> {
+    let text = text(size);
+    let floor = Echo::Floor(if size < 1 << 20 { floor::BUFFER } else { floor::LARGE_BUFFER });
+    let mut contestants =
+        vec![contestant(floor, FLOOR, &text, depth)?, contestant(Echo::Raw, RAW, &text, depth)?];
+    for peer in PEERS {
+        let child = Child::peer(program, peer)?;
+        let lane = Box::new(Echo::Raw.pipe(&child, &text, depth)?);
+        contestants.push(Contestant { name: peer, child, lane });
+    }
+    compete(name, contestants, &[], effort)
 }
 
 /// A text that JSON cannot carry as it is, or that is not ASCII, beside a plain one of the same length.
