@@ -44,7 +44,7 @@ pub(super) struct Room {
 /// How much larger a transport can make a JSON string that it rewrites, with the buffer that grows meanwhile.
 pub(super) const REWRITTEN: usize = 3;
 
-/// Bytes that may wait for a client that reads before they should be flushed.
+/// Bytes that may wait for a client that reads before they should be flushed, where half of its queue's limit is not less.
 pub(super) const PRESSING: usize = 64 << 10;
 
 impl Engine {
@@ -112,7 +112,7 @@ impl Engine {
         };
         let is_empty = waiting == 0 || (reads && session.queue.is_empty() && unsent <= slight);
         let is_over = self.is_output_over(wanted);
-        self.turn.flush_due |= reads && waiting >= PRESSING;
+        self.turn.flush_due |= reads && (waiting >= PRESSING || waiting + framed > limit / 2);
         Ok(Room {
             raw: session.receiver.filter(|_| is_raw),
             wanted,

@@ -55,13 +55,13 @@ pub(super) struct Budget {
     shared: Arc<AtomicUsize>,
     /// What is shared of the program's own, by its address: each of them counts once. An entry may be of bytes that are gone.
     programs: HashMap<usize, Weak<SharedBytes>>,
-    /// Bytes that were added to the output since the last flush.
-    grown: usize,
+    /// The least that was in use for clients since the last flush began.
+    least: usize,
 }
 
 impl Budget {
     pub(super) fn new(limit: usize) -> Self {
-        Self { limit, input: 0, output: 0, shared: Arc::default(), programs: HashMap::new(), grown: 0 }
+        Self { limit, input: 0, output: 0, shared: Arc::default(), programs: HashMap::new(), least: 0 }
     }
 
     /// Bytes in use for what clients sent.
@@ -89,12 +89,13 @@ impl Budget {
         let before = std::mem::replace(booked, now);
         self.input = (self.input + now.input as usize).saturating_sub(before.input as usize);
         self.output = (self.output + now.output as usize).saturating_sub(before.output as usize);
-        self.grown += now.output.saturating_sub(before.output) as usize;
+        if now.output < before.output {
+            self.least = self.least.min(self.output());
+        }
     }
 
     /// Bytes that several will hold.
     pub(super) fn share(&mut self, bytes: Vec<u8>) -> Shared {
-        self.grown += bytes.len();
         Shared(Arc::new(SharedBytes::new(Bytes::Own(bytes), Arc::clone(&self.shared))))
     }
 
@@ -107,7 +108,6 @@ impl Budget {
             // In place of a larger table: most of them may be gone.
             self.programs.retain(|_, bytes| bytes.strong_count() > 0);
         }
-        self.grown += bytes.len();
         let address = bytes.as_ptr().addr();
         let shared = Arc::new(SharedBytes::new(Bytes::OfProgram(bytes), Arc::clone(&self.shared)));
         self.programs.insert(address, Arc::downgrade(&shared));
@@ -149,12 +149,12 @@ impl Budget {
 
     /// Whether output has grown so much since the last flush that a flush is due.
     pub(super) fn has_grown(&self) -> bool {
-        self.grown > self.limit / FLUSH_SHARE
+        self.output().saturating_sub(self.least) > self.limit / FLUSH_SHARE
     }
 
     /// A flush begins.
     pub(super) fn begin_flush(&mut self) {
-        self.grown = 0;
+        self.least = self.output();
     }
 }
 

@@ -15,7 +15,6 @@ use super::groups::{Group, Told};
 use super::queues::Notice;
 use super::reading::Rest;
 use super::session::Session;
-use super::work::Flush;
 use super::writing::Frame;
 use super::{Engine, Event, Message};
 use crate::collections::Key;
@@ -27,13 +26,7 @@ pub(super) const DECODED_KEPT: usize = 64 << 10;
 impl Engine {
     /// Whether the rest of what the connection at hand sent must wait for the next turn, or at least for a flush.
     pub(super) fn is_share_used_up(&self) -> bool {
-        let must_flush = match self.turn.flush {
-            // A flush is left over, in parts, so that arrivals do not wait for it: not even where the next one is due for what has
-            // been added, if they are few.
-            Flush::Writing if !self.turn.work.has_dealt_with_a_unit() => self.turn.flush_due,
-            Flush::Writing | Flush::Idle | Flush::Probing => self.is_flush_due(),
-        };
-        must_flush || self.turn.work.is_share_done()
+        self.is_flush_due() || self.turn.work.is_share_done()
     }
 
     /// The messages of a payload, in order, as long as the session is open. Returns the rest of it, for later turns.

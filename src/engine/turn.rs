@@ -19,7 +19,7 @@ use super::connection::Connection;
 use super::source::Source;
 use super::time::Owner;
 use super::work::{Flush, PARTS};
-use super::{Application, Engine, Millis};
+use super::{Application, Engine, Millis, Stage};
 use crate::collections::Key;
 
 /// What a driver read from the socket of a connection.
@@ -153,7 +153,9 @@ impl Engine {
                     self.turn.flush = Flush::Writing;
                 }
                 // A flush of so many writes would hold arrivals for too long: the rest leaves first in the next turn.
-                Flush::Writing if self.is_flush_interrupted() || self.turn.work.is_overdone() => return None,
+                Flush::Writing if self.is_flush_interrupted() || self.turn.work.is_overdone() => {
+                    return self.next_other_order();
+                }
                 Flush::Writing => {
                     let order = self.next_write();
                     if order.is_some() {
@@ -165,12 +167,18 @@ impl Engine {
         }
     }
 
-    /// Whether arrivals are looked at before the rest of the flush: after a part of it; but not where the next one cannot wait, nor
-    /// where memory is short, since a client that reads must have nothing waiting then.
+    /// Whether arrivals are looked at before the rest of the flush: after a part of it; but not where other work waits for the
+    /// next one, nor where memory is short, since a client that reads must have nothing waiting then, nor where the end is near.
     fn is_flush_interrupted(&self) -> bool {
         let is_part_out = self.turn.work.is_part_done() && self.turn.parts < PARTS;
-        let may_wait = !self.turn.flush_due && !self.is_memory_scarce();
-        is_part_out && may_wait && !self.queues.unsent.is_empty()
+        let may_wait = !self.is_flush_due() && self.queues.second_receivers.is_empty();
+        let has_time = !self.is_memory_scarce() && self.stage != Stage::Stopping;
+        is_part_out && may_wait && has_time && !self.queues.unsent.is_empty()
+    }
+
+    /// The number of the flush that is left over, if one is: it goes on in the next turn.
+    pub fn left_over_flush(&self) -> Option<u64> {
+        (self.turn.flush == Flush::Writing).then_some(self.turn.flushes)
     }
 
     fn next_write(&mut self) -> Option<Order> {
@@ -178,6 +186,10 @@ impl Engine {
             self.turn.work.note_write();
             return Some(Order::Write(key));
         }
+        self.next_other_order()
+    }
+
+    fn next_other_order(&mut self) -> Option<Order> {
         let order = self.queues.orders.pop_front();
         if let Some(Order::Drop(key)) = order {
             self.remove_connection(key);
@@ -300,6 +312,7 @@ impl Engine {
         self.turn.flush_due = false;
         self.turn.work.begin_flush();
         self.turn.parts = 0;
+        self.turn.flushes += 1;
         self.memory.budget.begin_flush();
         self.settle_second_receivers();
         loop {

@@ -64,6 +64,8 @@ pub(super) struct Turn {
     pub(super) ahead: Option<Key<Connection>>,
     /// How many turns the flush has taken that is under way.
     pub(super) parts: u32,
+    /// How many flushes have begun.
+    pub(super) flushes: u64,
     /// Clients that read have much to read, or the turn is over: other work waits for a flush.
     pub(super) flush_due: bool,
     /// The connection whose request is being dealt with. It is not dropped to make room for others, nor for its own answer,
@@ -122,11 +124,6 @@ impl Work {
     pub(super) fn note_unit(&mut self) {
         self.units += 1;
         self.done += UNIT;
-    }
-
-    /// Whether one of the connection at hand was, in this turn.
-    pub(super) fn has_dealt_with_a_unit(&self) -> bool {
-        self.units > 0
     }
 
     /// So many bytes of a connection were read.

@@ -49,8 +49,8 @@ const SHORT_READS: usize = 16;
 /// A read is heavy that causes so much work, in the engine's unit: some messages, or one of many bytes or for many clients.
 const HEAVY: u64 = 256;
 
-/// Behind so much of it in one turn there is no further heavy read before the operating system is asked again. With a few
-/// messages in each read the question costs some hundredths of the work.
+/// So much of it is caused by heavy reads before the operating system is asked again. With a few messages in each read the
+/// question costs some hundredths of the work.
 const ENOUGH: u64 = 4 << 10;
 
 /// How far a socket is read.
@@ -85,6 +85,8 @@ pub(crate) struct Reactor {
     unread: VecDeque<Key<Connection>>,
     /// How many of them are left of the pass that is under way.
     left_in_pass: usize,
+    /// One of the others was read since the pass began, and is not drained.
+    is_undrained: bool,
     clock: SystemClock,
     /// The second of the clock in which the engine was told the date.
     dated: Millis,
@@ -134,6 +136,7 @@ impl Reactor {
             layers: Layers::default(),
             unread: VecDeque::new(),
             left_in_pass: 0,
+            is_undrained: false,
             clock: SystemClock(Instant::now()),
             dated: 0,
             heard: 0,
@@ -224,7 +227,7 @@ impl Reactor {
         self.read_unread(engine, application);
         let accepts = self.accept_all(engine, application);
         let left = match self.left_in_pass {
-            0 if accepts || !self.unread.is_empty() || engine.postponed() > 0 => Left::More,
+            0 if accepts || self.is_undrained || engine.postponed() > 0 => Left::More,
             0 => Left::Nothing,
             _ => Left::Pass,
         };
@@ -237,14 +240,16 @@ impl Reactor {
     fn read_unread(&mut self, engine: &mut Engine, application: &mut dyn Application) {
         if self.left_in_pass == 0 {
             self.left_in_pass = self.unread.len();
+            self.is_undrained = false;
         }
-        while self.left_in_pass > 0 {
+        let enough = engine.work_done() + ENOUGH;
+        while self.left_in_pass > 0 && engine.work_done() < enough {
             self.left_in_pass -= 1;
             let Some(key) = self.unread.pop_front() else { return };
-            self.read_share(key, engine, application);
-            self.carry_out(engine, application);
-            if engine.work_done() >= ENOUGH {
-                return;
+            // It may have been read meanwhile, or be another one.
+            if find(&mut self.sockets, key).is_some_and(|socket| socket.reading == Reading::Queued) {
+                self.read_share(key, engine, application);
+                self.carry_out(engine, application);
             }
         }
     }
@@ -316,7 +321,8 @@ impl Reactor {
                     Reading::Paused if event.is_error() => {
                         return engine.receive(key, Arrival::Failure, application);
                     }
-                    Reading::Drained if socket.is_heavy => return self.read_later(key),
+                    // That its client has gone is known before the requests of others are answered (contract, rule 7.12).
+                    Reading::Drained if socket.is_heavy && !socket.hung_up => return self.read_later(key),
                     Reading::Paused | Reading::Drained => {}
                 }
             }
@@ -353,7 +359,7 @@ impl Reactor {
                     // A socket with more than this turn's share to read is read on in the next.
                     let is_over = count == BUFFER || (goes_on && reads == SHORT_READS);
                     if is_over {
-                        self.read_later(key);
+                        self.read_on_later(key);
                     }
                     let bytes = self.buffer.get_mut(..count).unwrap_or_default();
                     engine.receive(key, Arrival::Bytes(bytes), application);
@@ -376,7 +382,7 @@ impl Reactor {
             match order {
                 Order::Probe(key) => self.read(key, Extent::ToTheEnd, engine, application),
                 Order::Write(key) => self.write(key, engine, application),
-                Order::Read(key) => self.read_later(key),
+                Order::Read(key) => self.read_on_later(key),
                 Order::Shut(key) => self.shut(key, engine, application),
                 Order::Drop(key) => self.remove(key, application),
             }
@@ -421,6 +427,12 @@ impl Reactor {
             socket.reading = Reading::Queued;
             self.unread.push_back(key);
         }
+    }
+
+    /// The same where what is left may have arrived before what was read of others.
+    fn read_on_later(&mut self, key: Key<Connection>) {
+        self.is_undrained = true;
+        self.read_later(key);
     }
 
     /// Takes connections in, a share from each listener. Returns whether there may be bytes of theirs that no event has

@@ -12,6 +12,9 @@ use crate::engine::Millis;
 /// more connections than a backlog holds (`net.core.somaxconn`).
 const LONGEST: usize = 96;
 
+/// Turns after which it ends with the pass that is under way: where many clients send without end a pass takes many.
+const MOST_TURNS: usize = 4 * LONGEST;
+
 /// Turns in a row, from one in which something was left over to the one in which all was read that had arrived when the
 /// first began. Mostly it is a single turn.
 ///
@@ -23,6 +26,7 @@ pub(super) struct Round {
     began: Millis,
     is_under_way: bool,
     passes: usize,
+    turns: usize,
     /// Events that were taken in it.
     events: usize,
     /// The system did not tell of everything in this turn.
@@ -68,9 +72,11 @@ impl Round {
 
     /// All events of the turn were dealt with. There are at most `most` at once. Returns the time by which everything was read.
     pub(super) fn end_turn(&mut self, most: usize, left: Left) -> Millis {
+        self.turns += 1;
         self.passes += usize::from(left != Left::Pass);
         let all_told = !self.is_more || self.events >= most;
-        if all_told && (left == Left::Nothing || (left == Left::More && self.passes >= LONGEST)) {
+        let is_long = self.passes >= LONGEST || self.turns >= MOST_TURNS;
+        if all_told && (left == Left::Nothing || (left == Left::More && is_long)) {
             self.is_under_way = false;
             self.heard = self.began;
         }
@@ -160,5 +166,11 @@ mod tests {
         assert_eq!(round.end_turn(10, Left::More), 0, "a single pass");
         round.begin_turn(1001, Told::All);
         assert_eq!(round.end_turn(10, Left::Nothing), 1);
+        for before in 2000..2000 + MOST_TURNS as Millis {
+            round.begin_turn(before, Told::All);
+            assert_eq!(round.end_turn(10, Left::Pass), 1);
+        }
+        round.begin_turn(9000, Told::All);
+        assert_eq!(round.end_turn(10, Left::More), 2000, "a pass that took long is enough");
     }
 }

@@ -4,12 +4,12 @@
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::sync::mpsc::{Receiver, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use sockjs_server::{Server, ServerOptions, Session};
+use sockjs_server::{EndpointOptions, Server, ServerOptions, Session};
 
 use crate::support::frames::{handshake, text};
-use crate::support::turn_until;
+use crate::support::{PATIENCE, turn_until};
 
 /// Messages that one write of a flooding client holds.
 const FLOOD: usize = 64;
@@ -23,10 +23,14 @@ fn server() -> (Server, Receiver<String>) {
     (server, texts)
 }
 
-/// A WebSocket that is open.
+/// A raw WebSocket that is open.
 fn open(server: &mut Server) -> UnixStream {
+    open_at(server, "/say/websocket")
+}
+
+fn open_at(server: &mut Server, path: &str) -> UnixStream {
     let (accepted, mut client) = UnixStream::pair().expect("a pair of sockets");
-    server.add_connection(accepted, handshake("/say/websocket", "").into_bytes()).expect("there is room");
+    server.add_connection(accepted, handshake(path, "").into_bytes()).expect("there is room");
     server.turn(None).expect("turn");
     let mut answer = [0; 1024];
     let length = client.read(&mut answer).expect("an answer");
@@ -74,10 +78,10 @@ fn a_short_message_is_read_before_floods_and_not_behind_all_of_them() {
 #[test]
 fn floods_are_read_beside_short_messages_without_end() {
     let (mut server, texts) = server();
-    let mut floods: Vec<_> = (0..3).map(|_| open(&mut server)).collect();
+    let mut floods: Vec<_> = (0..6).map(|_| open(&mut server)).collect();
     let mut quiet: Vec<_> = (0..200).map(|_| open(&mut server)).collect();
     flood(&mut floods);
-    turn_until(&mut server, |server| server.counters().messages_in == 3 * FLOOD as u64);
+    turn_until(&mut server, |server| server.counters().messages_in == 6 * FLOOD as u64);
     texts.try_iter().for_each(drop);
     flood(&mut floods);
     for _ in 0..3 {
@@ -87,6 +91,49 @@ fn floods_are_read_beside_short_messages_without_end() {
         server.turn(Some(Duration::ZERO)).expect("turn");
         let heard: Vec<_> = texts.try_iter().collect();
         let floods = heard.iter().filter(|text| *text == "flood").count();
-        assert_eq!((floods, heard.len()), (FLOOD, FLOOD + 200), "one of them in each turn");
+        assert_eq!((floods, heard.len()), (2 * FLOOD, 2 * FLOOD + 200), "two of them in each turn");
+    }
+}
+
+/// A game that calls `turn` once for each frame, and broadcasts before it.
+#[test]
+fn what_was_sent_before_a_turn_leaves_in_it() {
+    let mut server = Server::new(ServerOptions::default()).expect("server");
+    let game = server.mount("/say", |_: &mut Session<'_>, _: &str| {}).expect("mount");
+    let mut clients: Vec<_> = (0..400).map(|_| open(&mut server)).collect();
+    for frame in 0..10 {
+        let state = format!("state {frame}");
+        assert_eq!(server.endpoint(game).broadcast(&state), 400);
+        server.turn(Some(Duration::ZERO)).expect("turn");
+        for client in &mut clients {
+            let mut bytes = [0; 20];
+            client.set_nonblocking(true).expect("an option");
+            let length = client.read(&mut bytes).expect("its state of this frame");
+            assert!(bytes[..length].ends_with(state.as_bytes()));
+        }
+    }
+}
+
+/// Waits are judged when all was read that had arrived by then: clients that send without end put that off for a time only.
+#[test]
+fn waits_end_beside_floods_without_end() {
+    let (mut server, _texts) = server();
+    let options = EndpointOptions::default().heartbeat_delay(Duration::from_millis(200));
+    server.mount_with("/beats", options, |_: &mut Session<'_>, _: &str| {}).expect("mount");
+    let mut floods: Vec<_> = (0..50).map(|_| open(&mut server)).collect();
+    let mut quiet = open_at(&mut server, "/beats/000/session/websocket");
+    quiet.set_nonblocking(true).expect("an option");
+    let (start, mut heard) = (Instant::now(), Vec::new());
+    while heard.iter().filter(|byte| **byte == b'h').count() < 3 {
+        assert!(start.elapsed() < PATIENCE, "heartbeats have come: {heard:?}");
+        for client in &mut floods {
+            // As much as fits; some of a message would be garbage with the next.
+            client.write_all(&text("flood").repeat(FLOOD)).expect("the last flood was read");
+        }
+        server.turn(Some(Duration::ZERO)).expect("turn");
+        let mut bytes = [0; 100];
+        if let Ok(length) = quiet.read(&mut bytes) {
+            heard.extend_from_slice(&bytes[..length]);
+        }
     }
 }

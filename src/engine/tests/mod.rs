@@ -9,6 +9,7 @@ mod leaving;
 mod memory;
 mod overflow;
 mod pages;
+mod parts;
 mod races;
 mod random;
 mod relief;

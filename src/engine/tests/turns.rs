@@ -1,9 +1,9 @@
 //! The budget of work of a turn, over all clients together (rule 12.14): many that each cause much do not hold up one that does not.
 
 use super::shares::{expect_numbers, open, payload, receive, upload};
-use super::world::{FIRST, Moment, World, echo, quick};
+use super::world::{FIRST, Moment, World, echo};
 use crate::collections::Key;
-use crate::engine::{Arrival, Connection, EndpointOptions, Engine, Message, ServerOptions, Session};
+use crate::engine::{Arrival, Connection, Message};
 
 /// Many clients that each cause much: one turn does about as much as its budget, and nothing is lost.
 #[test]
@@ -158,112 +158,5 @@ fn rule_12_14_an_answer_leaves_before_much_more_is_read() {
         assert_eq!(world.take(quiet).contains("short"), number == 2, "{number}");
     }
     world.flush();
-    world.finish();
-}
-
-/// Each message of a raw WebSocket goes to all, but for an "echo", which goes back alone.
-fn spread(engine: &mut Engine, key: Key<Session>, moment: Moment<'_>) {
-    match moment {
-        Moment::Message("echo") => engine.send(key, "echo").expect("room"),
-        Moment::Message(text) => {
-            engine.broadcast(FIRST, text, None);
-        }
-        _ => {}
-    }
-}
-
-fn crowd(count: usize) -> (World, Vec<Key<Connection>>) {
-    let mut world =
-        World::with(EndpointOptions { sessions: 2 * count, ..EndpointOptions::default() }, spread);
-    let sockets = (0..count).map(|_| world.websocket("websocket")).collect();
-    world.heard();
-    (world, sockets)
-}
-
-/// So many of these have received a text of these words.
-fn reached(world: &World, sockets: &[Key<Connection>], words: &str) -> usize {
-    sockets.iter().filter(|socket| world.received(**socket).contains(words)).count()
-}
-
-/// A broadcast leaves in parts, and the answers to what arrives between them do not wait for the rest of it.
-#[test]
-fn rule_12_14_an_answer_goes_ahead_of_a_broadcast_that_is_on_its_way() {
-    let (mut world, sockets) = crowd(1000);
-    let neighbour = world.websocket("websocket");
-    let greeting = world.connect();
-    world.send_once(sockets[0], World::frame(1, b"news"));
-    let first = reached(&world, &sockets, "news");
-    assert!((1..200).contains(&first), "{first} writes in one turn");
-    assert!(world.engine.is_pending(), "the next turn does not sleep");
-    for answers in 1..4 {
-        world.write(neighbour, World::frame(1, b"echo").repeat(3));
-        world.write(greeting, "GET /e HTTP/1.1\r\nHost: h\r\n\r\n");
-        world.turn_once();
-        assert_eq!(world.received(neighbour).matches("echo").count(), 3 * answers);
-        assert_eq!(world.received(greeting).matches("Welcome to SockJS!").count(), answers);
-        let reached = reached(&world, &sockets, "news");
-        assert!((first..800).contains(&reached), "{reached} have the broadcast");
-    }
-    world.flush();
-    assert!(sockets.iter().all(|socket| world.received(*socket).matches("news").count() == 1));
-    world.finish();
-}
-
-/// It is in front of the answer for a client that gets both.
-#[test]
-fn a_message_that_goes_ahead_stays_behind_those_before_it() {
-    let (mut world, sockets) = crowd(500);
-    world.send_once(sockets[0], World::frame(1, b"one"));
-    let last = sockets[499];
-    world.write(sockets[1], World::frame(1, b"two"));
-    world.write(last, World::frame(1, b"echo"));
-    world.turn_once();
-    let received = world.received(last);
-    let places = ["one", "two", "echo"].map(|words| received.find(words).expect("it has come"));
-    assert!(places.is_sorted(), "{received:?}");
-    assert!(reached(&world, &sockets, "two") < 10, "the second broadcast waits for the first");
-    world.flush();
-    for words in ["one", "two"] {
-        assert!(sockets.iter().all(|socket| world.received(*socket).matches(words).count() == 1));
-    }
-    world.finish();
-}
-
-/// Clients that cause more in each turn than leaves in it hold up neither the end of a flush nor what must follow it.
-#[test]
-fn a_flush_ends_however_much_is_added_meanwhile() {
-    let (mut world, sockets) = crowd(2000);
-    world.send_once(sockets[0], World::frame(1, b"news"));
-    let leaver = world.connect();
-    world.write(leaver, "GET /e HTTP/1.0\r\n\r\n");
-    let mut turns = 0;
-    while !world.is_dropped(leaver) && !world.was_shut(leaver) {
-        turns += 1;
-        assert!(turns < 400, "it waits for turn {turns}");
-        for socket in &sockets {
-            world.write(*socket, World::frame(1, b"echo"));
-        }
-        world.turn_once();
-    }
-    world.flush();
-    assert!(sockets.iter().all(|socket| world.received(*socket).matches("echo").count() == turns));
-    world.finish();
-}
-
-/// Where memory is short nothing is put off for clients that read: a message for them needs the room of the one before it.
-#[test]
-fn a_flush_is_not_interrupted_where_memory_is_short() {
-    let server = ServerOptions { buffered_bytes: 1 << 20, ..quick() };
-    let options = EndpointOptions { send_queue: 2 << 20, ..EndpointOptions::default() };
-    let mut world = World::build(server, options, spread);
-    let sockets: Vec<_> = (0..500).map(|_| world.websocket("websocket")).collect();
-    let stopped = world.websocket("websocket");
-    world.block(stopped);
-    let session = *world.engine.open_sessions(FIRST).collect::<Vec<_>>().last().expect("it is open");
-    world.engine.send(session, &"x".repeat(600 << 10)).expect("room");
-    world.flush();
-    world.send_once(sockets[0], World::frame(1, b"news"));
-    assert_eq!(reached(&world, &sockets, "news"), 500);
-    world.hang_up(stopped);
     world.finish();
 }

@@ -179,6 +179,16 @@ impl World {
         key
     }
 
+    /// How often the engine wrote to a socket that took something.
+    pub(super) fn writes(&self) -> usize {
+        self.network.writes()
+    }
+
+    /// The client ends its side, of which the next turn hears.
+    pub(super) fn finish_socket(&mut self, key: Key<Connection>) {
+        self.network.finish(self.socket(key));
+    }
+
     fn socket(&self, key: Key<Connection>) -> SocketId {
         self.sockets[&key].0
     }
