@@ -8,6 +8,7 @@ use super::budget::Purpose;
 use super::connection::Connection;
 use super::reading::Reading;
 use super::session::{SendError, Session};
+use super::work::Flush;
 use super::writing::Writing;
 use crate::collections::Key;
 use crate::sockjs::{Transport, simple_wrapping};
@@ -52,6 +53,15 @@ impl Engine {
     /// over.
     pub(super) fn is_flush_due(&self) -> bool {
         self.turn.flush_due || self.memory.budget.has_grown()
+    }
+
+    /// The same for work that goes on between the parts of a flush: of that a little does not wait for the next one, if that is due
+    /// for want of memory alone, of which there is enough until then.
+    pub(super) fn must_flush_first(&self) -> bool {
+        match self.turn.flush {
+            Flush::Writing if !self.turn.work.is_little_done() => self.turn.flush_due,
+            Flush::Writing | Flush::Idle | Flush::Probing => self.is_flush_due(),
+        }
     }
 
     /// Input of a connection was dealt with, or kept. What it and others brought about leaves before much more is dealt with: a

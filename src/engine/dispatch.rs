@@ -26,7 +26,7 @@ pub(super) const DECODED_KEPT: usize = 64 << 10;
 impl Engine {
     /// Whether the rest of what the connection at hand sent must wait for the next turn, or at least for a flush.
     pub(super) fn is_share_used_up(&self) -> bool {
-        self.is_flush_due() || self.turn.work.is_share_done()
+        self.must_flush_first() || self.turn.work.is_share_done()
     }
 
     /// The messages of a payload, in order, as long as the session is open. Returns the rest of it, for later turns.
@@ -289,7 +289,7 @@ impl Engine {
                 self.notify(application);
             }
             self.turn.work.note_end();
-            if self.is_flush_due() || self.turn.work.are_ends_done() {
+            if self.must_flush_first() || self.turn.work.are_ends_done() {
                 break;
             }
         }
@@ -308,7 +308,7 @@ impl Engine {
             self.time.read();
             self.notify(application);
             self.turn.work.note_end();
-            if self.is_flush_due() || self.turn.work.are_ends_done() {
+            if self.must_flush_first() || self.turn.work.are_ends_done() {
                 break;
             }
         }

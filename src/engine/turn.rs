@@ -73,7 +73,7 @@ impl Engine {
 
     /// Whether the work of the turn is done, so that the commands that are left must wait for the next one.
     pub fn is_turn_done(&self) -> bool {
-        self.is_flush_due() || self.turn.work.are_ends_done()
+        self.must_flush_first() || self.turn.work.are_ends_done()
     }
 
     /// A command of the program is about to be carried out.
@@ -167,11 +167,11 @@ impl Engine {
         }
     }
 
-    /// Whether arrivals are looked at before the rest of the flush: after a part of it; but not where other work waits for the
-    /// next one, nor where memory is short, since a client that reads must have nothing waiting then, nor where the end is near.
+    /// Whether arrivals are looked at before the rest of the flush: after a part of it; but not where the next one cannot wait, nor
+    /// where memory is short, since a client that reads must have nothing waiting then, nor where the end is near.
     fn is_flush_interrupted(&self) -> bool {
         let is_part_out = self.turn.work.is_part_done() && self.turn.parts < PARTS;
-        let may_wait = !self.is_flush_due() && self.queues.second_receivers.is_empty();
+        let may_wait = !self.turn.flush_due && self.queues.second_receivers.is_empty();
         let has_time = !self.is_memory_scarce() && self.stage != Stage::Stopping;
         is_part_out && may_wait && has_time && !self.queues.unsent.is_empty()
     }
@@ -293,7 +293,7 @@ impl Engine {
             }
             self.notify(application);
             self.turn.work.note_end();
-            if self.is_flush_due() || self.turn.work.are_ends_done() {
+            if self.must_flush_first() || self.turn.work.are_ends_done() {
                 break;
             }
         }

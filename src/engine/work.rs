@@ -95,7 +95,8 @@ pub(super) struct Work {
     noticed: u64,
     /// Units of the connection at hand.
     units: u64,
-    /// How much may be done when its share is used up.
+    /// How much was done when its share began, and may be done when that is used up.
+    share_begin: u64,
     share_end: u64,
     /// How much was done at the last flush.
     flushed_at: u64,
@@ -117,6 +118,7 @@ impl Work {
     /// The next connection has its turn.
     pub(super) fn begin_connection(&mut self) {
         self.units = 0;
+        self.share_begin = self.done;
         self.share_end = self.done + SHARE;
     }
 
@@ -196,7 +198,13 @@ impl Work {
 
     /// All that arrived was dealt with; commands, or waits that are over, come next.
     pub(super) fn begin_ends(&mut self) {
+        self.share_begin = self.done;
         self.share_end = self.done + ENDS;
+    }
+
+    /// Whether more than a little of the share at hand was done, which is as much as one part of a flush.
+    pub(super) fn is_little_done(&self) -> bool {
+        self.done - self.share_begin >= PART
     }
 
     /// Whether the rest of them must wait for the next turn.
