@@ -213,8 +213,8 @@ impl Server {
         }
     }
 
-    /// One turn of the loop: sleeps until there is something to do, `timeout` at most, and does it. For a loop of one's
-    /// own: a game's frame calls it with [`Duration::ZERO`].
+    /// One turn of the loop: sleeps until there is something to do, `timeout` at most, and does it. What was sent before leaves in
+    /// it. For a loop of one's own: a game's frame calls it with [`Duration::ZERO`].
     ///
     /// Once the server has stopped, [`Server::report`] says so, and a turn does nothing.
     ///
