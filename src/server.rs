@@ -223,9 +223,16 @@ impl Server {
     pub fn turn(&mut self, timeout: Option<Duration>) -> io::Result<()> {
         let timeout =
             if self.host.has_mail() { Some(Duration::ZERO) } else { sooner(timeout, self.host.time_left()) };
+        let left_over = self.host.engine.left_over_flush();
         self.turn_once(timeout)?;
-        // What the program has sent leaves before it goes on, though arrivals are looked at between parts of a large flush.
-        let flush = self.host.engine.left_over_flush();
+        // What the program has sent leaves before it goes on, though arrivals are looked at between the parts of a large flush. It
+        // is in the flush behind one that was left over.
+        self.finish_flush(left_over)?;
+        self.finish_flush(self.host.engine.left_over_flush())
+    }
+
+    /// Turns until this flush is over.
+    fn finish_flush(&mut self, flush: Option<u64>) -> io::Result<()> {
         while flush.is_some() && self.host.engine.left_over_flush() == flush {
             self.turn_once(Some(Duration::ZERO))?;
         }

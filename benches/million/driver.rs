@@ -120,8 +120,16 @@ impl Driver {
         self.clock.set(now);
     }
 
-    /// One turn.
+    /// One turn of a program: a flush that leaves in parts is over when it ends, as with `Server::turn`.
     pub fn turn(&mut self, arrivals: impl FnOnce(&mut Self)) {
+        self.turn_once(arrivals);
+        let flush = self.engine.left_over_flush();
+        while flush.is_some() && self.engine.left_over_flush() == flush {
+            self.turn_once(|_| {});
+        }
+    }
+
+    fn turn_once(&mut self, arrivals: impl FnOnce(&mut Self)) {
         let now = self.engine.read_clock();
         self.engine.begin_turn(&mut self.program);
         self.carry_out();

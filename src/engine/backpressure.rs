@@ -123,11 +123,13 @@ impl Engine {
         let is_empty = waiting == 0 || (reads && session.queue.is_empty() && unsent <= slight);
         let is_over = self.is_output_over(wanted);
         self.turn.flush_due |= reads && (waiting >= PRESSING || waiting + framed > limit / 2);
+        // What waits for nothing but the rest of a flush takes no room of the next message.
+        let is_leaving = reads && waiting <= limit / 2 && self.turn.flush == Flush::Writing;
         Ok(Room {
             raw: session.receiver.filter(|_| is_raw),
             wanted,
             is_empty,
-            is_full: (!is_empty && waiting + framed > limit)
+            is_full: (!is_empty && !is_leaving && waiting + framed > limit)
                 || (waiting > 0 && self.is_short_of_memory(wanted))
                 || is_over,
             may_overflow: reads && !is_over,

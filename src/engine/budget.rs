@@ -152,6 +152,16 @@ impl Budget {
         self.output().saturating_sub(self.least) > self.limit / FLUSH_SHARE
     }
 
+    /// The least that was in use for clients since the last flush began, for [`Budget::forget_dip`].
+    pub(super) fn least(&self) -> usize {
+        self.least
+    }
+
+    /// Queues have become frames: what was booked for a queue before, and is for an outbox now, was not less meanwhile.
+    pub(super) fn forget_dip(&mut self, least: usize) {
+        self.least = least.min(self.output());
+    }
+
     /// A flush begins.
     pub(super) fn begin_flush(&mut self) {
         self.least = self.output();

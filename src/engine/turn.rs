@@ -316,9 +316,11 @@ impl Engine {
         self.memory.budget.begin_flush();
         self.settle_second_receivers();
         loop {
+            let least = self.memory.budget.least();
             while let Some(key) = self.queues.unflushed.pop_front(&mut self.sessions) {
                 self.flush_session(key);
             }
+            self.memory.budget.forget_dip(least);
             self.notify(application);
             if self.queues.unflushed.is_empty() {
                 break;

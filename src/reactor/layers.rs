@@ -100,7 +100,7 @@ impl Reactor {
             let Some(socket) = find(&mut self.sockets, key) else { return };
             let Some(layered) = layer_of(&mut self.layers.layers, key) else { return };
             if layered.is_in_handshake() && self.layers.handshakes >= HANDSHAKES {
-                return self.read_later(key);
+                return self.read_on_later(key);
             }
             if layered.is_clogged() {
                 socket.reading = Reading::Paused;
@@ -130,7 +130,7 @@ impl Reactor {
             let Some(goes) = self.take_wire(key, count, engine, application) else { return };
             let goes_on = !ends_here || goes == Goes::More;
             if count == BUFFER || (goes_on && reads == SHORT_READS) {
-                return self.read_later(key);
+                return self.read_on_later(key);
             }
             if !goes_on {
                 return;
@@ -249,7 +249,7 @@ impl Reactor {
         let memory = layered.take_change_of_memory();
         // Where the engine has paused it, the next read asks, and finds that.
         if memory == Some(0) && socket.reading == Reading::Paused {
-            self.read_later(key);
+            self.read_on_later(key);
         }
         if let Some(memory) = memory {
             engine.hold_in_layer(key, memory);

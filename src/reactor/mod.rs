@@ -322,7 +322,11 @@ impl Reactor {
                         return engine.receive(key, Arrival::Failure, application);
                     }
                     // That its client has gone is known before the requests of others are answered (contract, rule 7.12).
-                    Reading::Drained if socket.is_heavy && !socket.hung_up => return self.read_later(key),
+                    Reading::Drained if socket.is_heavy && !socket.hung_up => {
+                        // The pass that is under way ends before it, though its bytes may have come before that began.
+                        self.is_undrained |= self.left_in_pass > 0;
+                        return self.read_later(key);
+                    }
                     Reading::Paused | Reading::Drained => {}
                 }
             }

@@ -13,7 +13,7 @@ use sockjs_server::{
 
 use crate::support::client::Client;
 use crate::support::frames::{handshake, text};
-use crate::support::{PATIENCE, TestServer};
+use crate::support::{PATIENCE, TestServer, turn_until};
 
 /// Makes layers by a function.
 struct Make<F>(F);
@@ -474,4 +474,30 @@ fn the_memory_ceiling_has_the_layers_in_it() {
     server.listen_with("127.0.0.1:0", options).expect("listen");
     let added = server.memory_ceiling() - without;
     assert!((1000 * size_of::<Cipher>()..4 << 20).contains(&added), "{added}");
+}
+
+/// Only so many handshakes are begun in one turn: the clients behind them are not judged before their turn has come.
+#[test]
+fn a_server_that_is_late_hears_all_clients_behind_layers() {
+    const CLIENTS: usize = 100;
+    const TIMEOUT: Duration = Duration::from_millis(300);
+    let mut server = Server::new(ServerOptions::default().head_timeout(TIMEOUT)).expect("server");
+    mount(&mut server);
+    let options = ListenerOptions::default().layers(Make(Cipher::default));
+    let address = server.listen_with("127.0.0.1:0", options).expect("listen");
+    let mut clients = Vec::new();
+    for number in 1..=CLIENTS {
+        clients.push(TcpStream::connect(address).expect("connect"));
+        turn_until(&mut server, |server| server.counters().accepted as usize == number);
+    }
+    for client in &mut clients {
+        client.write_all(&Key::default().applied(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")).expect("it fits");
+    }
+    // The server is late, and not the clients.
+    std::thread::sleep(2 * TIMEOUT);
+    turn_until(&mut server, |server| {
+        let counters = server.counters();
+        assert_eq!((counters.refused.total(), counters.connections), (0, CLIENTS));
+        counters.requests == CLIENTS as u64
+    });
 }

@@ -137,3 +137,38 @@ fn waits_end_beside_floods_without_end() {
         }
     }
 }
+
+/// Though a client's message was broadcast between the parts of the last flush, and is to leave before it.
+#[test]
+fn what_was_sent_leaves_behind_a_flush_that_is_left_over() {
+    let (sender, to_poke) = channel::<UnixStream>();
+    let mut server = Server::new(ServerOptions::default()).expect("server");
+    let say = move |session: &mut Session<'_>, text: &str| {
+        if text == "go" {
+            let mut client = to_poke.try_recv().expect("a client");
+            client.write_all(&text_of("spread")).expect("it fits");
+        } else {
+            session.broadcast("news");
+        }
+    };
+    let game = server.mount("/say", say).expect("mount");
+    let path = |number| format!("/say/000/{number}/websocket");
+    let mut clients: Vec<_> = (0..400).map(|number| open_at(&mut server, &path(number))).collect();
+    sender.send(clients[5].try_clone().expect("a handle")).expect("the handler listens");
+    clients[4].write_all(&text_of("go")).expect("it fits");
+    for words in ["first", "state"] {
+        assert_eq!(server.endpoint(game).broadcast(words), 400);
+        server.turn(Some(Duration::ZERO)).expect("turn");
+        for client in &mut clients {
+            let mut bytes = [0; 4096];
+            client.set_nonblocking(true).expect("an option");
+            let length = client.read(&mut bytes).expect("its state");
+            assert!(String::from_utf8_lossy(&bytes[..length]).contains(words), "{words}");
+        }
+    }
+}
+
+/// A SockJS client's message.
+fn text_of(message: &str) -> Vec<u8> {
+    text(format!("[\"{message}\"]"))
+}

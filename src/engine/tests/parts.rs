@@ -182,23 +182,26 @@ fn commands_and_closes_do_not_wait_for_a_flush_in_which_much_is_framed() {
 /// A client that reads has room for the next message, however small the queue that it may have.
 #[test]
 fn a_client_that_reads_has_room_in_each_turn() {
-    let options = EndpointOptions { send_queue: 8 << 10, ..EndpointOptions::default() };
-    let mut world = World::with(options, |engine, _, moment| match moment {
-        Moment::Message("all") => assert_eq!(engine.broadcast(FIRST, "all", None), 1000),
-        Moment::Message(_) => {
-            let last = engine.open_sessions(FIRST).last().expect("it is open");
-            assert_eq!(engine.send(last, &"x".repeat(5000)), Ok(()));
+    for (queue, lengths) in [(8 << 10, [5_000; 3]), (64 << 10, [20 << 10, 45 << 10, 60 << 10])] {
+        let options = EndpointOptions { send_queue: queue, ..EndpointOptions::default() };
+        let mut world = World::with(options, |engine, _, moment| match moment {
+            Moment::Message("all") => assert_eq!(engine.broadcast(FIRST, "all", None), 1000),
+            Moment::Message(length) => {
+                let last = engine.open_sessions(FIRST).last().expect("it is open");
+                let text = "x".repeat(length.parse().expect("a length"));
+                assert_eq!(engine.send(last, &text), Ok(()), "{length} bytes");
+            }
+            _ => {}
+        });
+        let sockets: Vec<_> = (0..1000).map(|_| world.websocket("websocket")).collect();
+        world.send_once(sockets[0], World::frame(1, b"all"));
+        for length in lengths {
+            world.send_once(sockets[1], World::frame(1, length.to_string().as_bytes()));
         }
-        _ => {}
-    });
-    let sockets: Vec<_> = (0..1000).map(|_| world.websocket("websocket")).collect();
-    world.send_once(sockets[0], World::frame(1, b"all"));
-    for _ in 0..3 {
-        world.send_once(sockets[1], World::frame(1, b"to one"));
+        world.flush();
+        assert_eq!(world.received(sockets[999]).matches('x').count(), lengths.iter().sum::<usize>());
+        world.finish();
     }
-    world.flush();
-    assert_eq!(world.received(sockets[999]).matches('x').count(), 15_000);
-    world.finish();
 }
 
 /// A burst of one client, each message of which goes to all, costs each of them few writes.
