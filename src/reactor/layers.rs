@@ -3,7 +3,7 @@
 use std::io::{self, IoSlice};
 
 use super::layered::{CHUNK, Fault, Goes, Layered, Outcome, Progress, TOO_MUCH};
-use super::socket::{Reading, Socket, Stream};
+use super::socket::{Reading, Socket, Stream, Weight};
 use super::{BUFFER, Extent, Reactor, SHORT_READS, find};
 use crate::collections::{Key, put, trim};
 use crate::containment::discard;
@@ -113,7 +113,7 @@ impl Reactor {
                 }
                 return;
             }
-            socket.reading = Reading::Drained;
+            socket.reading = Reading::Drained(Weight::Light);
             let is_asked = !layered.has_more();
             let count = match if is_asked { socket.stream.read(&mut self.buffer) } else { Ok(0) } {
                 Ok(0) if is_asked => return engine.receive(key, Arrival::End, application),

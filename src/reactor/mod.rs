@@ -28,7 +28,7 @@ pub(crate) use listener::{Accepted, Acceptor, Begins, Factory, NewLayer};
 use listener::{Failure, Listeners};
 use round::{Left, Round, Told};
 pub(crate) use socket::Stream;
-use socket::{Reading, Socket};
+use socket::{Reading, Socket, Weight};
 
 /// The shared read buffer.
 const BUFFER: usize = 64 << 10;
@@ -259,8 +259,10 @@ impl Reactor {
         let before = engine.work_done();
         self.read(key, Extent::Drained, engine, application);
         let is_heavy = engine.work_done().saturating_sub(before) >= HEAVY;
-        if let Some(socket) = find(&mut self.sockets, key) {
-            socket.is_heavy = is_heavy;
+        if let (true, Some(socket)) = (is_heavy, find(&mut self.sockets, key))
+            && let Reading::Drained(weight) = &mut socket.reading
+        {
+            *weight = Weight::Heavy;
         }
     }
 
@@ -322,12 +324,12 @@ impl Reactor {
                         return engine.receive(key, Arrival::Failure, application);
                     }
                     // That its client has gone is known before the requests of others are answered (contract, rule 7.12).
-                    Reading::Drained if socket.is_heavy && !socket.hung_up => {
+                    Reading::Drained(Weight::Heavy) if !socket.hung_up => {
                         // The pass that is under way ends before it, though its bytes may have come before that began.
                         self.is_undrained |= self.left_in_pass > 0;
                         return self.read_later(key);
                     }
-                    Reading::Paused | Reading::Drained => {}
+                    Reading::Paused | Reading::Drained(_) => {}
                 }
             }
             self.read_share(key, engine, application);
@@ -354,7 +356,7 @@ impl Reactor {
                 }
                 return;
             }
-            socket.reading = Reading::Drained;
+            socket.reading = Reading::Drained(Weight::Light);
             match socket.stream.read(&mut self.buffer) {
                 Ok(0) => return engine.receive(key, Arrival::End, application),
                 Ok(count) => {

@@ -27,8 +27,6 @@ pub(super) struct Socket {
     /// A read may leave room in the buffer and bytes in the socket: on a Unix socket it stops where a client attached
     /// descriptors or its credentials (unix(7)), on TCP in front of a byte that was marked as urgent (tcp(7)).
     pub(super) stops_short: bool,
-    /// Its last read caused much work: those of others come first.
-    pub(super) is_heavy: bool,
     /// A layer stands between the socket and the engine.
     pub(super) is_layered: bool,
 }
@@ -37,11 +35,19 @@ pub(super) struct Socket {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reading {
     /// None: the next ones come with an event.
-    Drained,
+    Drained(Weight),
     /// There may be some, and the reactor will read them.
     Queued,
     /// There may be some, and they stay until the engine takes them.
     Paused,
+}
+
+/// How much work the last read of a socket caused.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Weight {
+    Light,
+    /// Much: the sockets of others are read first.
+    Heavy,
 }
 
 /// Events tell of urgent bytes.
@@ -66,10 +72,9 @@ impl Socket {
         Self {
             generation,
             stream,
-            reading: Reading::Drained,
+            reading: Reading::Drained(Weight::Light),
             hung_up: false,
             stops_short,
-            is_heavy: false,
             is_layered,
         }
     }
