@@ -123,7 +123,7 @@ impl Engine {
         let is_empty = waiting == 0 || (reads && session.queue.is_empty() && unsent <= slight);
         let is_over = self.is_output_over(wanted);
         self.turn.flush_due |= reads && (waiting >= PRESSING || waiting + framed > limit / 2);
-        // What waits for nothing but the rest of a flush takes no room of the next message.
+        // Bytes that wait for the rest of a flush alone take no room of the next message.
         let is_leaving = reads && waiting <= limit / 2 && self.turn.flush == Flush::Writing;
         Ok(Room {
             raw: session.receiver.filter(|_| is_raw),

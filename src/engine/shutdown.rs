@@ -100,7 +100,7 @@ impl Engine {
             self.queues.notices.append(&mut self.queues.next_notices);
             self.notify(application);
         }
-        // What is left to do is to drop the connections, however much the telling was.
+        // The orders to drop connections are carried out, however much the telling was.
         self.turn.work.begin_turn();
         left
     }

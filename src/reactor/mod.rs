@@ -435,7 +435,7 @@ impl Reactor {
         }
     }
 
-    /// The same where what is left may have arrived before what was read of others.
+    /// The same for a socket whose unread bytes may have arrived before those that were read of others.
     fn read_on_later(&mut self, key: Key<Connection>) {
         self.is_undrained = true;
         self.read_later(key);

@@ -46,7 +46,7 @@ pub(super) enum Told {
     Nothing,
 }
 
-/// What is left over at the end of a turn.
+/// The work that a turn leaves over.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Left {
     Nothing,
