@@ -95,12 +95,16 @@ fn beside_peers(program: &Path) -> Vec<Setting> {
     sizes.map(setting).into()
 }
 
+/// The floor that serves messages of this size best.
+fn floor_for(size: usize) -> Echo {
+    Echo::Floor(if size < 1 << 20 { floor::BUFFER } else { floor::LARGE_BUFFER })
+}
+
 /// One connection; `depth` messages go out together, and the next ones when all have come back.
 fn websocket_echo(name: &str, size: usize, depth: usize, effort: Effort) -> io::Result<()> {
     let text = text(size);
-    let floor = Echo::Floor(if size < 1 << 20 { floor::BUFFER } else { floor::LARGE_BUFFER });
     let contestants =
-        [floor, Echo::Raw, Echo::SockJs].map(|echo| contestant(echo, echo.name(), &text, depth));
+        [floor_for(size), Echo::Raw, Echo::SockJs].map(|echo| contestant(echo, echo.name(), &text, depth));
     let target = |who, against, limit| Target { who, against, limit };
     let targets = match (size, depth) {
         (SIZE, 1) => vec![target(RAW, FLOOR, 1.06), target(SOCKJS, RAW, 1.02)],
@@ -116,9 +120,8 @@ fn websocket_echo(name: &str, size: usize, depth: usize, effort: Effort) -> io::
 /// The same bytes from all of them: what differs is the server.
 fn peers_echo(name: &str, program: &Path, size: usize, depth: usize, effort: Effort) -> io::Result<()> {
     let text = text(size);
-    let floor = Echo::Floor(if size < 1 << 20 { floor::BUFFER } else { floor::LARGE_BUFFER });
     let mut contestants =
-        vec![contestant(floor, FLOOR, &text, depth)?, contestant(Echo::Raw, RAW, &text, depth)?];
+        vec![contestant(floor_for(size), FLOOR, &text, depth)?, contestant(Echo::Raw, RAW, &text, depth)?];
     for peer in PEERS {
         let child = Child::peer(program, peer)?;
         let lane = Box::new(Echo::Raw.pipe(&child, &text, depth)?);

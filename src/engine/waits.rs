@@ -63,6 +63,7 @@ impl Engine {
             self.time.timers.arm(&mut session.timer, Owner::Session(key), deadline);
         }
     }
+
     /// Where an endpoint is full, makes sure that the server wakes when sessions can make room that cannot yet.
     pub(super) fn arm_endpoint(&mut self, number: EndpointNumber) {
         let heard = self.time.heard;

@@ -2,8 +2,9 @@
 //! bytes to the engine, and writes what the engine has to send.
 //!
 //! Events are edge-triggered, so what an event said is remembered until a read or an accept finds nothing more. A read
-//! that did not fill the buffer has drained the socket, with the exceptions that `socket.rs` names. Work per turn is bounded: one buffer from each connection, a
-//! share of the waiting accepts; work that is left over makes the next sleep zero.
+//! that did not fill the buffer has drained the socket, with the exceptions that `socket.rs` names. Work per turn is bounded: one
+//! buffer from each connection (two in the turn in which a pass over those that are not drained begins), a share of the waiting
+//! accepts; work that is left over makes the next sleep zero.
 //!
 //! Light sockets come first. One whose last read caused much work is read behind all others, and only few of these before the
 //! operating system is asked again: a short message waits for them, and not for all floods that are under way.

@@ -133,11 +133,11 @@ fn rule_7_1_a_closed_session_that_lingers_makes_room_too() {
     world.finish();
 }
 
-/// Rule 7.14: what was written to a client may be on its way for long.
-#[test]
-fn rule_7_1_a_client_that_reads_slowly_is_not_away() {
+/// A full endpoint of two sessions: the first is of a client that has ten seconds for what was written to it, the second came
+/// later, and is away.
+fn beside_slow_client() -> World {
     let mut world = World::build(ServerOptions::default(), small(2), echo);
-    let (sender, slow) = (world.connect(), world.connect());
+    let slow = world.connect();
     world.post(slow, "slow/xhr", "");
     let session = world.session(0);
     world.engine.send(session, &"x".repeat(160 << 10)).expect("room");
@@ -145,6 +145,14 @@ fn rule_7_1_a_client_that_reads_slowly_is_not_away() {
     world.pass(1);
     assert_eq!(open(&mut world, "a"), "o\n");
     world.heard();
+    world
+}
+
+/// Rule 7.14: what was written to a client may be on its way for long.
+#[test]
+fn rule_7_1_a_client_that_reads_slowly_is_not_away() {
+    let mut world = beside_slow_client();
+    let sender = world.connect();
     // It may take ten seconds for the bytes; the other session came later, and is away.
     world.pass(2_000);
     assert_eq!(open(&mut world, "b"), "o\n");
@@ -282,15 +290,7 @@ fn rule_7_1_clients_of_a_quiet_server_are_known_to_be_away() {
 
 #[test]
 fn rule_7_1_a_session_that_is_young_hides_none_that_is_away() {
-    let mut world = World::build(ServerOptions::default(), small(2), echo);
-    let slow = world.connect();
-    world.post(slow, "slow/xhr", "");
-    let session = world.session(0);
-    world.engine.send(session, &"x".repeat(160 << 10)).expect("room");
-    world.post(slow, "slow/xhr", "");
-    world.pass(1);
-    assert_eq!(open(&mut world, "a"), "o\n");
-    world.heard();
+    let mut world = beside_slow_client();
     // Its ten seconds for the bytes are over since less than a second: it is first in the list, and young.
     world.pass(10_400);
     assert_eq!(open(&mut world, "b"), "o\n");
