@@ -1,11 +1,11 @@
-//! Does the steady state allocate? A server in a thread of its own, whose allocations alone are counted; every transport,
-//! both ways, some thousand messages behind a warm-up. Short messages lie whole in what one read brings; long ones are
-//! put together from several.
+//! Does the steady state allocate? A server in a thread of its own, whose allocations alone are counted; every
+//! transport, both ways, some thousand messages behind a warm-up. Short messages lie whole in what one read brings;
+//! long ones are put together from several.
 //!
 //! In: the client sends, the handler keeps still. Out: the application sends, the client reads. The bench fails if a
 //! short message on a WebSocket or on a stream costs an allocation, or on polling, one request, more than two; or a
-//! message to a group more than its encodings. What long ones cost is only shown: the list of their pieces is allocated,
-//! and small beside them.
+//! message to a group more than its encodings. What long ones cost is only shown: the list of their pieces is
+//! allocated, and small beside them.
 
 #[path = "support/client.rs"]
 mod client;

@@ -1,7 +1,8 @@
-//! Shows a test of handlers, those of the example `chat`, without sockets and without sleeping: clients of two transports, and
-//! one that vanishes.
+//! Shows a test of handlers, those of the example `chat`, without sockets and without sleeping: clients of two
+//! transports, and one that vanishes.
 //!
-//! To see it: `cargo run --example chat_test`, which says that the chat works. In a program of your own it is a `#[test]`.
+//! To see it: `cargo run --example chat_test`, which says that the chat works. In a program
+//! of your own it is a `#[test]`.
 
 #[path = "chat/handler.rs"]
 mod handler;

@@ -1,7 +1,7 @@
 //! Shows the shortest server: every message goes back to where it came from.
 //!
-//! To see it: `cargo run --example echo [ADDRESS]`, and `websocat ws://127.0.0.1:8081/echo/websocket`, or any other WebSocket
-//! client; or a page with `new SockJS("http://127.0.0.1:8081/echo")`.
+//! To see it: `cargo run --example echo [ADDRESS]`, and `websocat ws://127.0.0.1:8081/echo/websocket`, or any other
+//! WebSocket client; or a page with `new SockJS("http://127.0.0.1:8081/echo")`.
 
 use sockjs_server::{Server, ServerOptions, Session};
 

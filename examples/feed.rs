@@ -1,17 +1,17 @@
-//! Shows backpressure between a thread, the server and pages: a market feed, in which a thread has the prices, and publishes them
-//! through a `Handle` to the pages that watch them.
+//! Shows backpressure between a thread, the server and pages: a market feed, in which a thread has the prices, and
+//! publishes them through a `Handle` to the pages that watch them.
 //!
 //! To see it: `cargo run --example feed [ADDRESS [RATE]]`, with the ticks of each millisecond, 1 by default, and open
 //! <http://127.0.0.1:8081/>. `/ticks` says what became of the ticks. Three things to look for:
 //!
-//! - With a rate of 10,000 the thread is faster than the server: it is told `Busy`, and leaves ticks out, so that prices that
-//!   are published are never old ones.
-//! - A page that does not read (at a rate of 20, stopped for twenty seconds in the browser's debugger) is skipped, stays connected,
-//!   and costs the others nothing.
+//! - With a rate of 10,000 the thread is faster than the server: it is told `Busy`, and leaves ticks out, so that
+//!   prices that are published are never old ones.
+//! - A page that does not read (at a rate of 20, stopped for twenty seconds in the browser's debugger) is skipped,
+//!   stays connected, and costs the others nothing.
 //! - When it reads again it is told how many ticks it missed, and what the prices are now: `on_drain`.
 //!
-//! A page sends `watch SYMBOL` and `unwatch SYMBOL`. It gets `SYMBOL PRICE NUMBER`, the number counting the ticks of the symbol,
-//! and `gap COUNT` with the prices as they are, line by line, in one message.
+//! A page sends `watch SYMBOL` and `unwatch SYMBOL`. It gets `SYMBOL PRICE NUMBER`, the number counting the ticks of
+//! the symbol, and `gap COUNT` with the prices as they are, line by line, in one message.
 
 #[path = "client/mod.rs"]
 mod client;
@@ -126,8 +126,8 @@ fn produce(handle: &Handle, feed: EndpointId, rate: usize) -> Result<(), HandleE
             };
             left_out = match handle.run(tick) {
                 Ok(()) => 0,
-                // The symbol's next price says more than this one. Where every message counts, the thread would wait here and
-                // try again, and its source would wait for it.
+                // The symbol's next price says more than this one. Where every message counts, the thread would wait
+                // here and try again, and its source would wait for it.
                 Err(HandleError::Busy) => left_out + 1,
                 Err(error) => return Err(error),
             };

@@ -1,8 +1,8 @@
-//! Shows a folder of files beside a SockJS endpoint: types, ETags, HEAD, and no way out of the folder. The library has no opinion
-//! on any of that: it reads each file piece by piece as its client takes it, however large the file is.
+//! Shows a folder of files beside a SockJS endpoint: types, ETags, HEAD, and no way out of the folder. The library has
+//! no opinion on any of that: it reads each file piece by piece as its client takes it, however large the file is.
 //!
-//! To see it: `cargo run --example files 127.0.0.1:8081 FOLDER`, and `curl -i http://127.0.0.1:8081/FILE`, with a file of the
-//! folder; a folder is its `index.html`.
+//! To see it: `cargo run --example files 127.0.0.1:8081 FOLDER`, and `curl -i http://127.0.0.1:8081/FILE`, with a file
+//! of the folder; a folder is its `index.html`.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -41,7 +41,8 @@ impl Folder {
         let mut file = self.root.clone();
         for segment in path.strip_prefix('/')?.split('/') {
             let name = decode(segment)?;
-            // A name is one step down. A separator that was encoded, a NUL, `.`, `..`, a drive of Windows and hidden files are none.
+            // A name is one step down. A separator that was encoded, a NUL, `.`, `..`, a drive of
+            // Windows and hidden files are none.
             if name.starts_with('.') || name.contains(['/', '\\', ':', '\0']) {
                 return None;
             }
@@ -108,7 +109,8 @@ fn etag(metadata: &fs::Metadata) -> String {
     format!("\"{:x}-{:x}\"", metadata.len(), modified.unwrap_or_default().as_nanos())
 }
 
-/// Whether `If-None-Match` lists this tag, weak or strong, or says that any will do (RFC 9110 §13.1.2). No tag here has a comma.
+/// Whether `If-None-Match` lists this tag, weak or strong, or says that any will do (RFC 9110
+/// §13.1.2). No tag here has a comma.
 fn names(list: &[u8], etag: &str) -> bool {
     let list = String::from_utf8_lossy(list);
     list.split(',').map(str::trim).any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag)

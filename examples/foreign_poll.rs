@@ -1,5 +1,5 @@
-//! Shows the server as a guest in another event loop. The loop has a source of events of its own, a UDP socket: each datagram
-//! is broadcast to all sessions, as a daemon would pass on what its sensors say.
+//! Shows the server as a guest in another event loop. The loop has a source of events of its own, a UDP socket: each
+//! datagram is broadcast to all sessions, as a daemon would pass on what its sensors say.
 //!
 //! To see it: `cargo run --example foreign_poll [ADDRESS]`, `websocat ws://127.0.0.1:8081/news/websocket`, and
 //! `echo hello | nc -u -w0 127.0.0.1 PORT`, with the port for datagrams that the example prints.
@@ -46,7 +46,8 @@ fn main() -> std::io::Result<()> {
                 server.endpoint(news).broadcast(&String::from_utf8_lossy(&datagram[..length]));
             }
         }
-        // Whether it was the descriptor, the time-out or the broadcast: a turn never sleeps here, and one too many is cheap.
+        // Whether it was the descriptor, the time-out or the broadcast: a turn never sleeps
+        // here, and one too many is cheap.
         server.turn(Some(Duration::ZERO))?;
     }
 }

@@ -1,8 +1,8 @@
-//! Shows one port for everything: a page, a health check and counters for a monitor, beside a SockJS endpoint that admits only
-//! sessions with the token.
+//! Shows one port for everything: a page, a health check and counters for a monitor, beside a SockJS endpoint that
+//! admits only sessions with the token.
 //!
-//! To see it: `cargo run --example http_and_sockjs [ADDRESS]`, and open <http://127.0.0.1:8081/>, which has the token and shows
-//! an echo; then `/health` and `/counters`.
+//! To see it: `cargo run --example http_and_sockjs [ADDRESS]`, and open <http://127.0.0.1:8081/>, which has the token
+//! and shows an echo; then `/health` and `/counters`.
 
 #[path = "client/mod.rs"]
 mod client;

@@ -1,6 +1,7 @@
 //! Shows groups of sessions: a lobby with tables to play at, players and spectators, and a host who may kick.
 //!
-//! To see it: `cargo run --example rooms [ADDRESS]`, some times `websocat ws://127.0.0.1:8081/rooms/websocket`, and send
+//! To see it: `cargo run --example rooms [ADDRESS]`, some times
+//! `websocat ws://127.0.0.1:8081/rooms/websocket`, and send
 //!
 //! | message | |
 //! |---|---|
@@ -10,7 +11,8 @@
 //! | `leave` | goes back to the lobby |
 //! | anything else | is said: by a player or a spectator at the table, else in the lobby |
 //!
-//! The place of a guest is kept nowhere but in the groups: `lobby`, `table TABLE` for all guests at it, and `players TABLE`.
+//! The place of a guest is kept nowhere but in the groups: `lobby`, `table TABLE` for all
+//! guests at it, and `players TABLE`.
 
 use sockjs_server::{Close, Endpoint, Handler, JoinError, Refusal, Request, Server, Session, SessionId};
 

@@ -2,7 +2,8 @@
 //!
 //! A client sends a number; a worker says by what it can be divided.
 //!
-//! To see it: `cargo run --example threads [ADDRESS]`, `websocat ws://127.0.0.1:8081/factors/websocket`, and send `1000000007`.
+//! To see it: `cargo run --example threads [ADDRESS]`,
+//! `websocat ws://127.0.0.1:8081/factors/websocket`, and send `1000000007`.
 
 use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Mutex, PoisonError};

@@ -1,8 +1,8 @@
 //! Where the program's panics stop: in the callback that panicked, and in what is dropped of it.
 //!
-//! A panic carries a value, and that value, a state, a handler and a closure's captures are dropped by the server: their
-//! `Drop` is the program's code too, and may panic as a callback may. What cannot be contained is Rust's own rule: a `Drop`
-//! that panics while another panic unwinds through it ends the process.
+//! A panic carries a value, and that value, a state, a handler and a closure's captures are dropped by the server:
+//! their `Drop` is the program's code too, and may panic as a callback may. What cannot be contained is Rust's own
+//! rule: a `Drop` that panics while another panic unwinds through it ends the process.
 
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -33,8 +33,8 @@ mod tests {
 
     use super::*;
 
-    /// Panics when it is dropped, with another one of its kind as long as the fuse lasts. The references count those that
-    /// are not dropped.
+    /// Panics when it is dropped, with another one of its kind as long as the fuse lasts. The references
+    /// count those that are not dropped.
     struct Bomb {
         fuse: u32,
         alive: Arc<()>,

@@ -11,12 +11,12 @@ use crate::incoming::Incoming;
 use crate::mailbox::Mailbox;
 use crate::mounts::Mounts;
 
-/// Reaches a running server from any thread; clones are cheap. No call waits for the server: a command is carried out in
-/// its next turn, or a later one if there are many, in the order in which one thread gave them.
+/// Reaches a running server from any thread; clones are cheap. No call waits for the server: a command is carried out
+/// in its next turn, or a later one if there are many, in the order in which one thread gave them.
 ///
 /// Commands that the server has not carried out yet hold [`ServerOptions::mailbox_bytes`] at most. A program that gives
-/// them faster than the server works is told [`HandleError::Busy`], and [`Handle::pending`] says how far behind the server
-/// is; a command that was accepted is carried out, unless the server stops before.
+/// them faster than the server works is told [`HandleError::Busy`], and [`Handle::pending`] says how far behind the
+/// server is; a command that was accepted is carried out, unless the server stops before.
 ///
 /// [`ServerOptions::mailbox_bytes`]: crate::ServerOptions::mailbox_bytes
 ///
@@ -45,10 +45,11 @@ pub struct Handle {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HandleError {
-    /// The commands that the server has not carried out yet hold [`ServerOptions::mailbox_bytes`]: it is worth another try
-    /// when the server has worked some of them off. The mailbox is emptied once in a turn, so that `Busy` may last for as long
-    /// as one: 20 ms or so under load, and longer where a callback takes longer. A callback must not wait for that: it holds up the server's own thread,
-    /// and can send by itself, through its [`Session`](crate::Session) or [`Endpoint`](crate::Endpoint).
+    /// The commands that the server has not carried out yet hold [`ServerOptions::mailbox_bytes`]: it is worth another
+    /// try when the server has worked some of them off. The mailbox is emptied once in a turn, so that `Busy` may last
+    /// for as long as one: 20 ms or so under load, and longer where a callback takes longer. A callback must not wait
+    /// for that: it holds up the server's own thread, and can send by itself, through its [`Session`](crate::Session)
+    /// or [`Endpoint`](crate::Endpoint).
     ///
     /// [`ServerOptions::mailbox_bytes`]: crate::ServerOptions::mailbox_bytes
     Busy,
@@ -122,8 +123,8 @@ impl Handle {
         Self { mailbox }
     }
 
-    /// Queues a text message for a session; dropped if the session is closed by then. Where its client does not read and its
-    /// queue is full, [`EndpointOptions::overflow`](crate::EndpointOptions::overflow) says what happens.
+    /// Queues a text message for a session; dropped if the session is closed by then. Where its client does not read
+    /// and its queue is full, [`EndpointOptions::overflow`](crate::EndpointOptions::overflow) says what happens.
     ///
     /// # Errors
     /// [`HandleError`]: the message was not taken.
@@ -131,8 +132,8 @@ impl Handle {
         self.mailbox.post(Command::Send(session, text.into()))
     }
 
-    /// Queues a binary message for a session of a raw WebSocket, as [`Handle::send`] does; dropped if the session has another
-    /// transport.
+    /// Queues a binary message for a session of a raw WebSocket, as [`Handle::send`] does; dropped if the
+    /// session has another transport.
     ///
     /// # Errors
     /// As [`Handle::send`].
@@ -177,8 +178,8 @@ impl Handle {
         self.mailbox.post(Command::BroadcastExcept(endpoint.number, except, text.into()))
     }
 
-    /// Makes a session a member of a group of its endpoint; see [`Session::join`](crate::Session::join). Nothing happens
-    /// where that is an error.
+    /// Makes a session a member of a group of its endpoint; see [`Session::join`](crate::Session::join). Nothing
+    /// happens where that is an error.
     ///
     /// # Errors
     /// As [`Handle::send`].
@@ -249,8 +250,8 @@ impl Handle {
         self.mailbox.post(Command::SendTo(Box::new((sessions.into(), text.into()))))
     }
 
-    /// Runs a closure on the server's own thread, with the server in its hands. If it panics nothing else happens. In the
-    /// mailbox it counts by its size, captured variables included, but not the heap that they own.
+    /// Runs a closure on the server's own thread, with the server in its hands. If it panics nothing else happens. In
+    /// the mailbox it counts by its size, captured variables included, but not the heap that they own.
     ///
     /// # Errors
     /// As [`Handle::send`]; the closure is dropped then.
@@ -258,11 +259,11 @@ impl Handle {
         self.mailbox.post(Command::Run(Box::new(task)))
     }
 
-    /// Answers a request that waits for it; see [`Reply::later`](crate::Reply::later). Nothing happens if it does not wait any more;
-    /// a task ([`Handle::run`]) can ask: [`Context::is_waiting`].
+    /// Answers a request that waits for it; see [`Reply::later`](crate::Reply::later). Nothing happens if it does not
+    /// wait any more; a task ([`Handle::run`]) can ask: [`Context::is_waiting`].
     ///
-    /// In the mailbox an answer counts with its header fields, and a body that is owned; a reader counts by its size, and static and
-    /// shared bytes do not count.
+    /// In the mailbox an answer counts with its header fields, and a body that is owned; a reader counts by its size,
+    /// and static and shared bytes do not count.
     ///
     /// # Errors
     /// As [`Handle::send`].
@@ -289,11 +290,12 @@ impl Handle {
         self.mailbox.post(Command::Answer(ticket, Box::new(response)))
     }
 
-    /// Hands a connection to the server; see [`Server::add_connection`](crate::Server::add_connection). This is how a thread with an
-    /// accept loop of its own does it. In the mailbox it counts with its bytes and its layer.
+    /// Hands a connection to the server; see [`Server::add_connection`](crate::Server::add_connection). This is how a
+    /// thread with an accept loop of its own does it. In the mailbox it counts with its bytes and its layer.
     ///
-    /// Where the server cannot take it in its turn, the connection is closed: [`Event::Refused`](crate::Event::Refused) with
-    /// 503 says so where there are too many. A program that would rather answer such a client itself counts its connections.
+    /// Where the server cannot take it in its turn, the connection is closed:
+    /// [`Event::Refused`](crate::Event::Refused) with 503 says so where there are too many. A program that would
+    /// rather answer such a client itself counts its connections.
     ///
     /// # Errors
     /// As [`Handle::send`]; the connection is closed then.
@@ -330,9 +332,9 @@ impl Handle {
         self.mailbox.post(Command::End(Box::new(Ending::Drain(patience, code, reason.into()))))
     }
 
-    /// Begins the shutdown, with 1001 `Server shutdown`; see [`Server::shutdown`](crate::Server::shutdown). It is behind
-    /// the commands that were accepted before, and is itself accepted always: also by a mailbox that is full. For a server
-    /// that is gone nothing happens.
+    /// Begins the shutdown, with 1001 `Server shutdown`; see [`Server::shutdown`](crate::Server::shutdown). It is
+    /// behind the commands that were accepted before, and is itself accepted always: also by a mailbox that is full.
+    /// For a server that is gone nothing happens.
     pub fn shutdown(&self) {
         self.shutdown_with(1001, "Server shutdown");
     }

@@ -23,9 +23,9 @@ pub use session::Session;
 /// For every session `on_open` is called once, then `on_message` for each message in order, then `on_close` once,
 /// however it ends; never one from inside of another, and never two at a time. From any of them a handler may send to
 /// any session, broadcast, and close any session, its own too. A callback that panics costs its session, which closes
-/// with 3000 `Internal error`, and nothing else. Where the `Drop` of a state, of a handler, or of the value that a panic
-/// carries panics, nothing is lost at all; unless it does so while another panic unwinds through it, which ends the process
-/// (a rule of Rust's).
+/// with 3000 `Internal error`, and nothing else. Where the `Drop` of a state, of a handler, or of the value that a
+/// panic carries panics, nothing is lost at all; unless it does so while another panic unwinds through it, which ends
+/// the process (a rule of Rust's).
 ///
 /// ```
 /// use sockjs_server::{Close, Handler, Refusal, Request, Session};
@@ -59,9 +59,9 @@ pub trait Handler<S = ()>: Send + 'static {
     /// May this request open a session, and what is the session's state? Asked for every transport, before anything is
     /// sent. The state is dropped with its session, and at once if the session does not open after all.
     ///
-    /// Only handlers without state, `S = ()`, may leave it out: then every request is admitted. A handler with state that does
-    /// not implement it does not compile, since nothing else can make the state. (`cargo check` does not see it yet. Where the
-    /// state is another type without a size, the program compiles and refuses with 500.)
+    /// Only handlers without state, `S = ()`, may leave it out: then every request is admitted. A handler with state
+    /// that does not implement it does not compile, since nothing else can make the state. (`cargo check` does not see
+    /// it yet. Where the state is another type without a size, the program compiles and refuses with 500.)
     ///
     /// ```compile_fail
     /// # use sockjs_server::{Handler, Server, Session};
@@ -84,8 +84,8 @@ pub trait Handler<S = ()>: Send + 'static {
         S: 'static,
     {
         let _ = request;
-        // A trait cannot say "provided for `()` alone", and to ask every handler for it would make the shortest one longer.
-        // A type that has a size is certainly another one, and that is seen when the program is built.
+        // A trait cannot say "provided for `()` alone", and to ask every handler for it would make the shortest one
+        // longer. A type that has a size is certainly another one, and that is seen when the program is built.
         const { assert!(size_of::<S>() == 0, "a handler with state must implement `Handler::admit`") };
         unit().ok_or(Refusal::status(500))
     }
@@ -110,9 +110,10 @@ pub trait Handler<S = ()>: Send + 'static {
         let _ = (session, close);
     }
 
-    /// A send said [`SendError::Full`](crate::SendError::Full) before, or messages were skipped, and everything that waited has left now. So many
-    /// messages were `skipped` since this was called last: it is 0 unless [`EndpointOptions::overflow`] is
-    /// [`Overflow::Skip`](crate::Overflow::Skip). Messages that are sent from now on come behind the gap.
+    /// A send said [`SendError::Full`](crate::SendError::Full) before, or messages were skipped, and
+    /// everything that waited has left now. So many messages were `skipped` since this was called last: it is
+    /// 0 unless [`EndpointOptions::overflow`] is [`Overflow::Skip`](crate::Overflow::Skip). Messages that are
+    /// sent from now on come behind the gap.
     ///
     /// [`EndpointOptions::overflow`]: crate::EndpointOptions::overflow
     fn on_drain(&mut self, session: &mut Session<'_, S>, skipped: u64) {
@@ -121,9 +122,10 @@ pub trait Handler<S = ()>: Send + 'static {
 
     /// A group got its first member: a program that passes on messages from a broker subscribes to it.
     ///
-    /// It is told like closes are: behind the callback that caused it, never from inside of another, and in order with
-    /// them. By then the group may have lost that member again: a group that begins and ends, or ends and begins, before
-    /// its notice was told is not told of at all. So the calls alternate for each name, and the last one says how it is.
+    /// It is told like closes are: behind the callback that caused it, never from inside of another, and in
+    /// order with them. By then the group may have lost that member again: a group that begins and ends, or
+    /// ends and begins, before its notice was told is not told of at all. So the calls alternate for each name,
+    /// and the last one says how it is.
     fn on_group_start(&mut self, endpoint: &mut Endpoint<'_, S>, name: &str) {
         let _ = (endpoint, name);
     }
@@ -182,8 +184,8 @@ fn unit<S: 'static>() -> Option<S> {
     unit.downcast_mut::<Option<S>>()?.take()
 }
 
-/// The server's ticks in a duration, so that nothing is early: rounded up, and one more for the present tick, of which a
-/// part is over.
+/// The server's ticks in a duration, so that nothing is early: rounded up, and one more for the present
+/// tick, of which a part is over.
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX).saturating_add(1)
 }

@@ -1,5 +1,5 @@
-//! What a server and a simulated one have in common: the engine with the handlers that are mounted on it, the commands of
-//! handles, and the stages of the end. What they do not have in common is behind [`Sockets`].
+//! What a server and a simulated one have in common: the engine with the handlers that are mounted on it, the commands
+//! of handles, and the stages of the end. What they do not have in common is behind [`Sockets`].
 
 mod ending;
 mod mounting;
@@ -107,8 +107,8 @@ impl<S: Sockets> Host<S> {
         self.mailbox.pending().commands > 0
     }
 
-    /// What follows in a turn when all that arrived was dealt with: commands, if there may be some in the mailbox or some were
-    /// left over; and its end.
+    /// What follows in a turn when all that arrived was dealt with: commands, if there may be some in the mailbox or
+    /// some were left over; and its end.
     pub(crate) fn end_turn(&mut self, has_mail: bool) {
         self.has_mail |= has_mail;
         self.carry_out_commands();
@@ -133,7 +133,8 @@ impl<S: Sockets> Host<S> {
                 None => {}
                 Some(ForServer::Add(connection)) => {
                     let (connection, already_read) = *connection;
-                    // The observer is told of one too many; otherwise the system has failed, and the client sees the close.
+                    // The observer is told of one too many; otherwise the system has failed, and the
+                    // client sees the close.
                     let _ = self.add_connection(connection, already_read);
                 }
                 Some(ForServer::End(ending)) => self.end(ending),

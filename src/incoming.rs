@@ -44,8 +44,8 @@ impl Incoming {
         Self { socket, peer: None, layer: None, layer_memory: 0 }
     }
 
-    /// The address of the client, in place of the socket's other end: for a program that has read a PROXY header, say. It is what
-    /// [`Request::peer`](crate::Request::peer) says, and what
+    /// The address of the client, in place of the socket's other end: for a program that has read a PROXY header, say.
+    /// It is what [`Request::peer`](crate::Request::peer) says, and what
     /// [`connections_per_client`](crate::ServerOptions::connections_per_client) counts.
     #[must_use]
     pub fn peer(mut self, peer: SocketAddr) -> Self {
@@ -53,8 +53,8 @@ impl Incoming {
         self
     }
 
-    /// Puts a [layer](crate::Layer) between the socket and the server, made here and now. The bytes that were already read are
-    /// wire bytes then.
+    /// Puts a [layer](crate::Layer) between the socket and the server, made here and now. The bytes that were
+    /// already read are wire bytes then.
     ///
     /// # Errors
     /// That of [`LayerFactory::layer`]; the connection is closed.

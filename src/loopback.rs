@@ -1,8 +1,9 @@
 //! A driver without an operating system: its sockets are buffers, and both their ends are here.
 //!
-//! In go what clients do with their ends (bytes, the end of the stream, a reset, a window); out comes what the server
-//! wrote. Between stands the same order of calls as in the reactor, so that simulations, the tests of the engine, and
-//! programs that look for its faults, see the turns of a real server. Nothing here sleeps, and the time is the engine's.
+//! In go what clients do with their ends (bytes, the end of the stream, a reset, a window); out comes what
+//! the server wrote. Between stands the same order of calls as in the reactor, so that simulations, the
+//! tests of the engine, and programs that look for its faults, see the turns of a real server. Nothing here
+//! sleeps, and the time is the engine's.
 
 use std::collections::{HashMap, VecDeque};
 use std::io::IoSlice;
@@ -223,8 +224,8 @@ impl Loopback {
         self.by_key.iter().map(|(key, id)| (*key, *id))
     }
 
-    /// Each read takes as many bytes as this says of the number that is there, and goes on: so a program tries where bytes
-    /// are cut.
+    /// Each read takes as many bytes as this says of the number that is there, and goes on: so a
+    /// program tries where bytes are cut.
     pub fn cut_reads(&mut self, read_size: impl FnMut(usize) -> usize + Send + 'static) {
         self.read_size = Some(Box::new(read_size));
     }
@@ -324,8 +325,8 @@ impl Loopback {
         self.check(engine);
     }
 
-    /// In tests of this crate what is booked is compared with what is held. All connections are looked at, so that it is
-    /// not for crowds.
+    /// In tests of this crate what is booked is compared with what is held. All connections are looked
+    /// at, so that it is not for crowds.
     fn check(&self, engine: &Engine) {
         if cfg!(test) && self.by_key.len() < CROWD {
             assert_eq!(engine.audit(), Ok(()));

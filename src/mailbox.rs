@@ -1,13 +1,14 @@
 //! Where commands from other threads wait for the server: a queue with a bound, and a waker that is used only when the
 //! server has found the queue empty.
 //!
-//! **Wakes.** The server looks into the queue again and again, until a look finds nothing; only then, and only once until its
-//! next look, a command wakes it. So a batch costs one system call and one lock of the server's, and commands that come while
-//! others are carried out cost none.
+//! **Wakes.** The server looks into the queue again and again, until a look finds nothing; only then, and only once
+//! until its next look, a command wakes it. So a batch costs one system call and one lock of the server's, and commands
+//! that come while others are carried out cost none.
 //!
-//! **Memory.** A command counts from when it is accepted until it was carried out, with the memory that it owns and its place
-//! in the queue; so commands that the server has taken out, and not yet carried out, count too. The queue consists of blocks
-//! of one size: where it grows, nothing is moved or allocated twice, and a block goes back as soon as it is empty.
+//! **Memory.** A command counts from when it is accepted until it was carried out, with the memory that it owns
+//! and its place in the queue; so commands that the server has taken out, and not yet carried out, count too.
+//! The queue consists of blocks of one size: where it grows, nothing is moved or allocated twice, and a block
+//! goes back as soon as it is empty.
 
 use std::collections::{LinkedList, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -79,7 +80,8 @@ impl Blocks {
     }
 }
 
-/// Bytes that a command costs beside those that it owns: its place, the heads of two allocations, and its part of a block's.
+/// Bytes that a command costs beside those that it owns: its place, the heads of two
+/// allocations, and its part of a block's.
 const OVERHEAD: usize = size_of::<Command>() + 40;
 
 impl Mailbox {
@@ -99,8 +101,8 @@ impl Mailbox {
         })
     }
 
-    /// Takes out all commands, in place of `blocks`, which are empty; those that were carried out before are `done`. Where there
-    /// are some the caller must look again, since those that come meanwhile do not wake it.
+    /// Takes out all commands, in place of `blocks`, which are empty; those that were carried out before are `done`.
+    /// Where there are some the caller must look again, since those that come meanwhile do not wake it.
     pub(crate) fn collect(&self, blocks: &mut Blocks, done: &mut Pending) {
         debug_assert!(blocks.is_empty(), "commands would come back behind those that were posted later");
         let mut queue = self.lock();
@@ -124,8 +126,8 @@ impl Mailbox {
             queue.pending = Pending::default();
             std::mem::take(&mut queue.blocks)
         };
-        // A command may own a handle: it must not be dropped inside of the lock. And variables that a task has captured may
-        // panic as they are dropped: each command is dropped on its own.
+        // A command may own a handle: it must not be dropped inside of the lock. And variables that a task has captured
+        // may panic as they are dropped: each command is dropped on its own.
         while let Some(command) = left.pop().or_else(|| waiting.pop()) {
             discard(command);
         }

@@ -60,8 +60,8 @@ impl Server {
         Ok(Self { host: Host::new(engine, SystemSockets::new(reactor), mailbox) })
     }
 
-    /// One of its endpoints, for a program that turns the server itself: what is sent leaves in the next turn, for which
-    /// [`Server::next_timeout`] is zero then.
+    /// One of its endpoints, for a program that turns the server itself: what is sent leaves in the next turn, for
+    /// which [`Server::next_timeout`] is zero then.
     pub fn endpoint<S: 'static>(&mut self, endpoint: EndpointId<S>) -> Endpoint<'_, S> {
         self.host.endpoint(endpoint)
     }
@@ -145,7 +145,8 @@ impl Server {
     /// # Ok(()) }
     /// ```
     ///
-    /// An answer may come later: then the fallback returns a [`Reply`] in place of a [`Response`](crate::Response); see [`Reply::later`].
+    /// An answer may come later: then the fallback returns a [`Reply`] in place of a
+    /// [`Response`](crate::Response); see [`Reply::later`].
     pub fn fallback<F, R>(&mut self, answer: F)
     where
         F: FnMut(&mut Context<'_>, &Request<'_>, &[u8]) -> R + Send + 'static,
@@ -182,8 +183,8 @@ impl Server {
     }
 
     /// The most memory in bytes that the options let this server use, whatever clients do; what handlers keep for
-    /// themselves is not in it. [Layers](crate::Layer) are in it when they are known: from the first listener or connection on that
-    /// has one. Smaller limits make it smaller: see [`ServerOptions::buffered_bytes`],
+    /// themselves is not in it. [Layers](crate::Layer) are in it when they are known: from the first listener or
+    /// connection on that has one. Smaller limits make it smaller: see [`ServerOptions::buffered_bytes`],
     /// [`ServerOptions::mailbox_bytes`], [`ServerOptions::connections`] and [`EndpointOptions::sessions`].
     pub fn memory_ceiling(&self) -> usize {
         let Host { engine, sockets, .. } = &self.host;
@@ -213,8 +214,8 @@ impl Server {
         }
     }
 
-    /// One turn of the loop: sleeps until there is something to do, `timeout` at most, and does it. What was sent before leaves in
-    /// it. For a loop of one's own: a game's frame calls it with [`Duration::ZERO`].
+    /// One turn of the loop: sleeps until there is something to do, `timeout` at most, and does it. What was sent
+    /// before leaves in it. For a loop of one's own: a game's frame calls it with [`Duration::ZERO`].
     ///
     /// Once the server has stopped, [`Server::report`] says so, and a turn does nothing.
     ///
@@ -225,8 +226,8 @@ impl Server {
             if self.host.has_mail() { Some(Duration::ZERO) } else { sooner(timeout, self.host.time_left()) };
         let left_over = self.host.engine.left_over_flush();
         self.turn_once(timeout)?;
-        // What the program has sent leaves before it goes on, though arrivals are looked at between the parts of a large flush. It
-        // is in the flush behind one that was left over.
+        // What the program has sent leaves before it goes on, though arrivals are looked at between the parts of a
+        // large flush. It is in the flush behind one that was left over.
         self.finish_flush(left_over)?;
         self.finish_flush(self.host.engine.left_over_flush())
     }

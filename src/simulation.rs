@@ -1,7 +1,8 @@
 //! A simulated server, for tests of handlers: the same engine, without sockets, threads or a clock.
 //!
-//! A [`Simulation`] mounts endpoints as a [`Server`](crate::Server) does. Its clients are simulated too, over every
-//! transport; and time passes when the test says so, so that a heartbeat, an expiry and a whole night take milliseconds.
+//! A [`Simulation`] mounts endpoints as a [`Server`](crate::Server) does. Its clients are simulated too,
+//! over every transport; and time passes when the test says so, so that a heartbeat, an expiry and a
+//! whole night take milliseconds.
 //!
 //! ```
 //! use std::time::Duration;
@@ -31,18 +32,19 @@
 //!
 //! # What happens when
 //!
-//! Each call of a client, and [`Simulation::advance`], goes on until there is nothing left to do at that moment: the server
-//! has had its turns, and the clients have read, polled and answered. What is to arrive in one turn stands in
+//! Each call of a client, and [`Simulation::advance`], goes on until there is nothing left to do at that moment: the
+//! server has had its turns, and the clients have read, polled and answered. What is to arrive in one turn stands in
 //! [`Simulation::together`]. Commands of a [`Handle`] are carried out with the next call.
 //!
-//! The time is in milliseconds, and moves from one deadline to the next, never beyond one. A turn takes no time. A timer of
-//! a handler runs out one millisecond behind its delay: a server's clock may have counted none of the first one.
+//! The time is in milliseconds, and moves from one deadline to the next, never beyond one. A turn takes
+//! no time. A timer of a handler runs out one millisecond behind its delay: a server's clock may have
+//! counted none of the first one.
 //!
 //! # The same bytes each time
 //!
 //! The same calls give the same bytes: what is random in a server, and with clients, comes from the seed
-//! ([`Simulation::seed`]), and the `Date` of answers begins at 2000-01-01. Handlers must not bring in chance themselves, nor
-//! threads.
+//! ([`Simulation::seed`]), and the `Date` of answers begins at 2000-01-01. Handlers must not bring in
+//! chance themselves, nor threads.
 //!
 //! # What it does not show
 //!
@@ -166,8 +168,8 @@ impl Simulation {
         self.host.handle()
     }
 
-    /// One of its endpoints; see [`Server::endpoint`](crate::Server::endpoint). What is sent leaves with the next call of the
-    /// simulation.
+    /// One of its endpoints; see [`Server::endpoint`](crate::Server::endpoint). What is sent leaves with
+    /// the next call of the simulation.
     pub fn endpoint<S: 'static>(&mut self, endpoint: EndpointId<S>) -> Endpoint<'_, S> {
         self.host.endpoint(endpoint)
     }
@@ -279,8 +281,8 @@ impl Simulation {
         self.settle();
     }
 
-    /// Lets the server have its turns, and the clients read, until nothing is left to do at this moment. All calls of clients
-    /// do so: it is needed behind calls of a [`Handle`] or an [`Endpoint`] alone.
+    /// Lets the server have its turns, and the clients read, until nothing is left to do at this moment. All calls of
+    /// clients do so: it is needed behind calls of a [`Handle`] or an [`Endpoint`] alone.
     ///
     /// # Panics
     /// Where that has no end: for a handler that causes more work whenever it is called.

@@ -1,7 +1,8 @@
-//! Real browsers against this server. Chromium: `sockjs-client`, the newest and the oldest, in a page from another
-//! origin, and the page of `sockjs-echo`. Chromium and Firefox: that page's table of transports, with nothing in between
-//! and with a bad proxy, and what hostile pages do to an endpoint that lists its origins. Needs `npm` and the browsers;
-//! `CHROMIUM` and `FIREFOX` may say where they are. With a folder in `PICTURES` the page's test leaves screenshots there.
+//! Real browsers against this server. Chromium: `sockjs-client`, the newest and the oldest, in a page from
+//! another origin, and the page of `sockjs-echo`. Chromium and Firefox: that page's table of transports, with
+//! nothing in between and with a bad proxy, and what hostile pages do to an endpoint that lists its origins.
+//! Needs `npm` and the browsers; `CHROMIUM` and `FIREFOX` may say where they are. With a folder in `PICTURES` the
+//! page's test leaves screenshots there.
 
 mod support;
 #[path = "support/tls.rs"]
@@ -74,8 +75,8 @@ impl Handler for Refusing {
     fn on_message(&mut self, _: &mut Session<'_>, _: &str) {}
 }
 
-/// A server whose heartbeats need no patience, and which has the client that its iframe page loads; with an endpoint that
-/// refuses all, and one that cuts its sessions off.
+/// A server whose heartbeats need no patience, and which has the client that its iframe page loads; with an endpoint
+/// that refuses all, and one that cuts its sessions off.
 fn impatient(client: Vec<u8>) -> TestServer {
     TestServer::start(ServerOptions::default(), |server| {
         let options = EndpointOptions::default().client_url(CLIENT_PATH);

@@ -75,8 +75,8 @@ fn counted<T>(call: impl FnOnce() -> T) -> T {
     outcome
 }
 
-/// The program: broadcasts what it is told to, closes on `close`, and has a page of 100,000 bytes. What it allocates for
-/// itself is not counted.
+/// The program: broadcasts what it is told to, closes on `close`, and has a page of 100,000 bytes. What it
+/// allocates for itself is not counted.
 struct Program;
 
 /// A large body whose bytes are made as they are asked for.
@@ -228,8 +228,8 @@ fn upgrade(path: &str) -> String {
     )
 }
 
-/// Plays a scene with so many connections, whose clients take so many bytes at once, and compares what was used with what
-/// was promised.
+/// Plays a scene with so many connections, whose clients take so many bytes at once, and compares what
+/// was used with what was promised.
 fn check(what: &str, connections: usize, room: usize, play: impl FnOnce(&mut World)) {
     check_with_groups(what, connections, room, 0, play);
 }
@@ -256,8 +256,8 @@ fn check_with_groups(
 /// Posts a command that does nothing but hold memory.
 type Post = fn(&Handle, EndpointId) -> Result<(), HandleError>;
 
-/// Posts a million commands to a server that carries some of them out now and then, and compares the memory that was used
-/// with the promise; and the memory that is kept behind the burst with none.
+/// Posts a million commands to a server that carries some of them out now and then, and compares the memory that was
+/// used with the promise; and the memory that is kept behind the burst with none.
 fn check_mailbox(what: &str, mailbox: usize, pause: usize, post: Post) {
     let before = IN_USE.load(Ordering::Relaxed);
     PEAK.store(before, Ordering::Relaxed);

@@ -1,5 +1,5 @@
-//! What the documents say of the repository is true: tests that they name exist, figures of the sources are near, and the version
-//! of Rust is one everywhere. (Links are checked by `.ci/links.js`.)
+//! What the documents say of the repository is true: tests that they name exist, figures of the sources are near, and
+//! the version of Rust is one everywhere. (Links are checked by `.ci/links.js`.)
 
 use std::fs;
 use std::path::{Path, PathBuf};

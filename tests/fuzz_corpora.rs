@@ -1,4 +1,5 @@
-//! The fuzzer's corpora, replayed: what it once found stays found. The checks are the fuzzer's own, run here without it.
+//! The fuzzer's corpora, replayed: what it once found stays found. The checks are the
+//! fuzzer's own, run here without it.
 
 #[path = "fuzz_checks/mod.rs"]
 mod checks;

@@ -1,4 +1,5 @@
-//! The simulated server, through the public API alone: every transport, time, failing links, and the same bytes each time.
+//! The simulated server, through the public API alone: every transport, time, failing
+//! links, and the same bytes each time.
 
 use std::sync::mpsc;
 use std::time::Duration;

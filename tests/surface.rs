@@ -1,6 +1,7 @@
-//! The public face as it stands, against the list in `surface/list.txt`: what programs are compiled against does not change
-//! by accident. Where it is to change, `UPDATE=1 cargo test --test surface` writes the list anew; a line that is lost or
-//! altered needs a version that Cargo takes for incompatible. (Options have a setter for each field, and a test for that.) And what `lib.rs` says of it is true.
+//! The public face as it stands, against the list in `surface/list.txt`: what programs are compiled against does not
+//! change by accident. Where it is to change, `UPDATE=1 cargo test --test surface` writes the list anew; a line that is
+//! lost or altered needs a version that Cargo takes for incompatible. (Options have a setter for each field, and a test
+//! for that.) And what `lib.rs` says of it is true.
 
 use std::collections::{BTreeSet, HashMap};
 use std::fs;

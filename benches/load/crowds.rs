@@ -1,5 +1,5 @@
-//! Crowds: clients that open sessions and forget them, that leave at the same time, or that get the messages of a thread of
-//! the program.
+//! Crowds: clients that open sessions and forget them, that leave at the same time, or that get the
+//! messages of a thread of the program.
 
 use std::io;
 use std::sync::atomic::AtomicBool;

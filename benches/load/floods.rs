@@ -19,8 +19,8 @@ pub(crate) trait Flood: Send {
         Ok(())
     }
 
-    /// Goes on until it is told to stop, or is over by itself, and the server owes it nothing any more. Says how many units
-    /// the server was given.
+    /// Goes on until it is told to stop, or is over by itself, and the server owes it nothing any more. Says how
+    /// many units the server was given.
     fn run(&mut self, stop: &AtomicBool) -> io::Result<usize>;
 }
 
@@ -52,8 +52,8 @@ impl<L: Lane> Flood for Once<L> {
     }
 }
 
-/// Many connections, each of which sends so many requests at once, and as many again when all replies have come. Replies are
-/// counted by their lengths.
+/// Many connections, each of which sends so many requests at once, and as many again when all replies have come.
+/// Replies are counted by their lengths.
 pub(crate) struct Pipes {
     poll: Poll,
     events: Events,

@@ -1,8 +1,8 @@
 //! The floor: what the operating system takes for moving the same bytes, with mio and nothing else.
 //!
-//! Edge-triggered; one read for an event, one write, no parsing. A client whose read filled the buffer is read again behind
-//! the events that have come meanwhile. What a socket does not take waits, and nothing more is read from that client until
-//! it has left.
+//! Edge-triggered; one read for an event, one write, no parsing. A client whose read filled the buffer is read
+//! again behind the events that have come meanwhile. What a socket does not take waits, and nothing more is read
+//! from that client until it has left.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::SocketAddr;

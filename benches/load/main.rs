@@ -1,10 +1,10 @@
 //! The server under load, beside the floor: the same client, the same bytes, and nothing but mio behind the socket.
 //!
 //! Server and floor run in processes of their own and take turns. For each setting it prints messages per second,
-//! latencies of an exchange, and what counts: the server's CPU time for each message, and its ratio to the floor's. In the
-//! settings named `tail` it is how long a quiet client waits for its echoes beside a flood from others; and, since one other
-//! program spoils that, for which part of the time the server was held up by others on its core.
-//! A wrong echo fails the run; a target that is missed does not, for machines differ. Linux only.
+//! latencies of an exchange, and what counts: the server's CPU time for each message, and its ratio to the floor's. In
+//! the settings named `tail` it is how long a quiet client waits for its echoes beside a flood from others; and, since
+//! one other program spoils that, for which part of the time the server was held up by others on its core. A wrong echo
+//! fails the run; a target that is missed does not, for machines differ. Linux only.
 //!
 //! ```text
 //! cargo bench --bench load                    everything: under four minutes
@@ -15,8 +15,8 @@
 //! cargo bench --bench load -- --peers=PATH peers
 //! ```
 //!
-//! The last of these has other WebSocket libraries beside ours, in a program that is built apart, with `cargo build --release` in
-//! `benches/peers`; PATH is `benches/peers/target/release/peers`.
+//! The last of these has other WebSocket libraries beside ours, in a program that is built apart, with
+//! `cargo build --release` in `benches/peers`; PATH is `benches/peers/target/release/peers`.
 //!
 //! On cores of their own, much of a lone message's cost is that of waking another core, which is the system's, and
 //! large on virtual machines. On one core it is a switch between processes, so that ratios are stricter.

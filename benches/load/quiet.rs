@@ -1,7 +1,7 @@
 //! How long a quiet client waits for its echoes, one at a time, while others flood the server.
 //!
-//! The quiet client and the flood have a thread each on the client's core. The flood's gives way, so that a late echo is
-//! late because of the server.
+//! The quiet client and the flood have a thread each on the client's core. The flood's gives way, so that a late echo
+//! is late because of the server.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -41,8 +41,8 @@ struct Outcome {
     latencies: Vec<f64>,
     /// How many units of the flood a second the server was given.
     offered: Vec<f64>,
-    /// The part of the time in which other programs had the server's core: with more of it than a few parts in a thousand
-    /// the latencies are theirs.
+    /// The part of the time in which other programs had the server's core: with more of it than a few parts in a
+    /// thousand the latencies are theirs.
     held_up: Vec<f64>,
 }
 

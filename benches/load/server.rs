@@ -1,5 +1,5 @@
-//! The server under load: endpoints that echo, broadcast, publish to a group and more, with the limits that would end a long run
-//! lifted.
+//! The server under load: endpoints that echo, broadcast, publish to a group and more, with the limits
+//! that would end a long run lifted.
 
 use std::io;
 use std::net::SocketAddr;

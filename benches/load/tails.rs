@@ -65,8 +65,8 @@ pub(crate) fn all() -> Vec<Setting> {
     settings
 }
 
-/// Quiet client and flood have the same kind of echo, and each kind is compared with the floor. That one moves as much at
-/// once as the server does, whatever the size: a larger share would hold up its own quiet client.
+/// Quiet client and flood have the same kind of echo, and each kind is compared with the floor. That one moves as much
+/// at once as the server does, whatever the size: a larger share would hold up its own quiet client.
 fn beside_echoes(name: &str, count: usize, size: usize, depth: usize, effort: Effort) -> io::Result<()> {
     let scene = |echo: Echo| {
         let child = echo.serve()?;

@@ -1,6 +1,6 @@
-//! The engine with clients that cost nothing: a socket takes all bytes and keeps none. So a bench of a million sessions
-//! measures the engine, its time and its heap, and not what stands for its clients. The calls of a turn are in the order of
-//! every driver.
+//! The engine with clients that cost nothing: a socket takes all bytes and keeps none. So a bench of a million
+//! sessions measures the engine, its time and its heap, and not what stands for its clients. The calls of a turn
+//! are in the order of every driver.
 
 use std::collections::HashSet;
 use std::time::Duration;

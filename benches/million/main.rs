@@ -1,13 +1,13 @@
-//! What grows with the number of sessions? The engine alone, with 10,000, 100,000 and 1,000,000 of them: WebSockets, streams,
-//! and sessions between two polls, a third each. Every figure is of one operation, and the last column says what it costs with
-//! the most sessions, in parts of what it costs with the fewest.
+//! What grows with the number of sessions? The engine alone, with 10,000, 100,000 and 1,000,000 of them: WebSockets,
+//! streams, and sessions between two polls, a third each. Every figure is of one operation, and the last column says
+//! what it costs with the most sessions, in parts of what it costs with the fewest.
 //!
-//! "Busy" operations go round a tenth of the sessions, in an order that is no order of memory, so that with a million of
-//! them hardly one is in the processor's caches; "few" operations go round the same 32 sessions among all others. A
+//! "Busy" operations go round a tenth of the sessions, in an order that is no order of memory, so that with a million
+//! of them hardly one is in the processor's caches; "few" operations go round the same 32 sessions among all others. A
 //! figure of the latter kind that grows is an algorithm's fault, and the bench fails.
 //!
-//! `cargo bench --bench million` does all of it; with `-- week` a simulated week of 10,000 sessions that come, talk, stall
-//! and go, with `-- 10000 100000` so many sessions.
+//! `cargo bench --bench million` does all of it; with `-- week` a simulated week of 10,000 sessions that come, talk,
+//! stall and go, with `-- 10000 100000` so many sessions.
 
 #[path = "../support/counting.rs"]
 mod counting;

@@ -1,5 +1,5 @@
-//! A simulated week of 10,000 guests that come, talk, stall and go, over all kinds of receivers: what the server holds, and the
-//! heap, are as large in the last day as in the second, and nothing is left when all have gone.
+//! A simulated week of 10,000 guests that come, talk, stall and go, over all kinds of receivers: what the server holds,
+//! and the heap, are as large in the last day as in the second, and nothing is left when all have gone.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};

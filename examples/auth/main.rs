@@ -1,9 +1,10 @@
-//! Shows a chat with login: tokens, a list of origins, refusals that the page can read, and the part that SockJS leaves to
-//! programs, which is to go on after a lost connection without a line lost or said twice.
+//! Shows a chat with login: tokens, a list of origins, refusals that the page can read, and the part that SockJS leaves
+//! to programs, which is to go on after a lost connection without a line lost or said twice.
 //!
-//! To see it: `cargo run --example auth [ADDRESS]`, open <http://127.0.0.1:8081/> in two tabs, log in as `ada` and as `charles` (the password is the
-//! name), and chat. Then let one of them lose its connection, and write in both: when it is back, after some seconds, each has
-//! what the other said. Start the program anew: the pages are told 4001, and ask for the password.
+//! To see it: `cargo run --example auth [ADDRESS]`, open <http://127.0.0.1:8081/> in two tabs, log in as `ada` and
+//! as `charles` (the password is the name), and chat. Then let one of them lose its connection, and write in both:
+//! when it is back, after some seconds, each has what the other said. Start the program anew: the pages are told
+//! 4001, and ask for the password.
 //!
 //! | what | sender | |
 //! |---|---|---|
@@ -15,8 +16,9 @@
 //! | `got NUMBER` | chat | the line has arrived |
 //! | `line NUMBER NAME TEXT` | chat | a line of the chat: 1, 2, 3, ... |
 //!
-//! Both sides number what they say and keep it for a while: the chat the last lines, the page those that are not confirmed. What
-//! a login has said and heard belongs to its token, not to its session: a session ends with each lost connection.
+//! Both sides number what they say and keep it for a while: the chat the last lines, the page those that
+//! are not confirmed. What a login has said and heard belongs to its token, not to its session: a session
+//! ends with each lost connection.
 
 #[path = "../client/mod.rs"]
 mod client;

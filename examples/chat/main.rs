@@ -1,5 +1,5 @@
-//! Shows state of a handler and of each session, and broadcasts: a chat in which everybody hears who joins, who says what, and
-//! who leaves. `handler.rs` is the chat, `page.html` its page.
+//! Shows state of a handler and of each session, and broadcasts: a chat in which everybody hears who joins, who says
+//! what, and who leaves. `handler.rs` is the chat, `page.html` its page.
 //!
 //! To see it: `cargo run --example chat [ADDRESS]`, and open <http://127.0.0.1:8081/> in two tabs.
 

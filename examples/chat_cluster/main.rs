@@ -1,8 +1,8 @@
-//! Shows how several processes are one service: a chat in which Redis carries every line from each process to the others. A
-//! guest is in one room, first the lobby, and goes to another with `/join ROOM`.
+//! Shows how several processes are one service: a chat in which Redis carries every line from each process to the
+//! others. A guest is in one room, first the lobby, and goes to another with `/join ROOM`.
 //!
-//! To see it, start Redis and two processes, and open <http://127.0.0.1:8081/> and <http://127.0.0.1:8082/>. (Behind a balancer
-//! they have one address: see the guide's chapter on several processes.)
+//! To see it, start Redis and two processes, and open <http://127.0.0.1:8081/> and <http://127.0.0.1:8082/>. (Behind a
+//! balancer they have one address: see the guide's chapter on several processes.)
 //!
 //! ```text
 //! redis-server &
@@ -11,8 +11,8 @@
 //! ```
 //!
 //! What is said goes to the guests of this process at once, and through Redis to those of the others: the chat lives on
-//! without Redis, in its own rooms in each process, and says so. A room is a group of the endpoint; the process hears in
-//! Redis the rooms in which it has guests, and no others. Two threads do the waiting, so that the server never does:
+//! without Redis, in its own rooms in each process, and says so. A room is a group of the endpoint; the process hears
+//! in Redis the rooms in which it has guests, and no others. Two threads do the waiting, so that the server never does:
 //!
 //! ```text
 //! handlers ──bounded channel──▶ publisher ──▶ Redis ──▶ subscriber ──Handle──▶ sessions
@@ -80,8 +80,8 @@ struct Guest {
 }
 
 impl Chat {
-    /// Says something in the guest's room, here and elsewhere. Never waits; what does not fit is lost to the others, whose
-    /// guests were told that they are on their own.
+    /// Says something in the guest's room, here and elsewhere. Never waits; what does not fit is lost to the others,
+    /// whose guests were told that they are on their own.
     fn say(&self, session: &mut Session<'_, Guest>, line: String) {
         let room = session.state().room.clone();
         session.publish(&room, &line);
@@ -135,8 +135,8 @@ impl Handler<Guest> for Chat {
         self.say(session, line);
     }
 
-    /// The first guest of a room: its lines from other processes are heard from now on. If the channel is full, the next beat
-    /// wakes the subscriber.
+    /// The first guest of a room: its lines from other processes are heard from now on. If the channel is full, the
+    /// next beat wakes the subscriber.
     fn on_group_start(&mut self, _: &mut Endpoint<'_, Guest>, _: &str) {
         let _ = self.jobs.try_send(Job::Beat);
     }

@@ -34,8 +34,8 @@ impl Client {
         Ok(Self { copy })
     }
 
-    /// A page in which `{{CLIENT}}` stands for the library. When that has loaded, or cannot be, the page's function `start` is
-    /// called.
+    /// A page in which `{{CLIENT}}` stands for the library. When that has loaded, or cannot be, the
+    /// page's function `start` is called.
     pub fn page(&self, html: &str) -> Arc<str> {
         let url = if self.copy.is_some() { PATH } else { CDN };
         html.replace("{{CLIENT}}", include_str!("client.html")).replace("{{CLIENT_URL}}", url).into()

@@ -12,8 +12,8 @@ use sockjs_server::{Layer, LayerError, LayerFactory, Received};
 /// What one connection holds at most: rustls' keys and handshake, and a record that is not complete.
 const MEMORY: usize = 96 << 10;
 
-/// Makes the layers of a listener. To change the certificate while the server runs, keep the `Arc` where both sides reach
-/// it: each connection takes the configuration that is there when it comes.
+/// Makes the layers of a listener. To change the certificate while the server runs, keep the `Arc` where both sides
+/// reach it: each connection takes the configuration that is there when it comes.
 pub struct Tls(Arc<ServerConfig>);
 
 impl Tls {

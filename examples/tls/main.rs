@@ -1,8 +1,8 @@
-//! Shows TLS in the process: `https://` and `wss://` on one port, and a second, plain listener beside it. `layer.rs` is all that
-//! is TLS.
+//! Shows TLS in the process: `https://` and `wss://` on one port, and a second, plain listener beside it.
+//! `layer.rs` is all that is TLS.
 //!
-//! To see it: `cargo run --example tls [ADDRESS [PLAIN_ADDRESS [CERTIFICATE KEY]]]`, and open <https://localhost:8443/>. The
-//! browser warns of a certificate that it does not know.
+//! To see it: `cargo run --example tls [ADDRESS [PLAIN_ADDRESS [CERTIFICATE KEY]]]`, and open
+//! <https://localhost:8443/>. The browser warns of a certificate that it does not know.
 //!
 //! CERTIFICATE and KEY are files in PEM. Without them a certificate for `localhost` is made on the spot, for a try; the
 //! plain listener hands it out:

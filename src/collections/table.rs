@@ -1,5 +1,6 @@
-//! A hash table through the values of a [`Slab`]: finds the element with given bytes as its key, in constant time on
-//! average, whatever bytes a client chooses. The chains are indexes and lie in the elements; the table has only their heads.
+//! A hash table through the values of a [`Slab`]: finds the element with given bytes as its key, in
+//! constant time on average, whatever bytes a client chooses. The chains are indexes and lie in the
+//! elements; the table has only their heads.
 //!
 //! The bytes come from the network, and an attacker that could foresee where they hash to would turn every lookup into
 //! a walk over all elements. So each table has a hasher with random keys of its own ([`RandomState`]).

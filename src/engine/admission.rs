@@ -6,7 +6,8 @@ use super::application::Response;
 use super::session::{Cause, Close};
 use crate::http::required_field;
 
-/// Why a request may not open a session, and what its client gets: the error of [`Handler::admit`](crate::Handler::admit).
+/// Why a request may not open a session, and what its client gets: the error of
+/// [`Handler::admit`](crate::Handler::admit).
 ///
 /// The handler hears nothing of a session that it refused. The observer hears
 /// [`Event::Refused`](crate::Event::Refused), and [`Refusals::not_admitted`](crate::Refusals::not_admitted) counts it.
@@ -56,34 +57,36 @@ pub(super) enum Answer {
 }
 
 impl Refusal {
-    /// The request is answered with this status, `400..=599`, and its customary words as the body. Any other status becomes
-    /// 403, and so do 401, 405, 407 and 426: they are invalid without a header field that a status alone cannot carry (RFC
-    /// 9110 §15.5).
+    /// The request is answered with this status, `400..=599`, and its customary words as the body. Any other status
+    /// becomes 403, and so do 401, 405, 407 and 426: they are invalid without a header field that a status alone
+    /// cannot carry (RFC 9110 §15.5).
     ///
-    /// `sockjs-client` takes it for a transport that does not work, tries the others, and closes with 2000 `All transports
-    /// failed`: it never tells a page a status. See [`Refusal::close`].
+    /// `sockjs-client` takes it for a transport that does not work, tries the others, and closes with 2000
+    /// `All transports failed`: it never tells a page a status. See [`Refusal::close`].
     pub fn status(status: u16) -> Self {
         let is_valid = (400..=599).contains(&status) && required_field(status).is_none();
         Self(Outcome::Answer(Answer::Status(if is_valid { status } else { 403 })))
     }
 
-    /// The request is answered with this response: 401 with `WWW-Authenticate`, 429 with `Retry-After`, a body of one's own.
+    /// The request is answered with this response: 401 with `WWW-Authenticate`, 429 with
+    /// `Retry-After`, a body of one's own.
     ///
-    /// A status that is none of `400..=599`, or lacks the header field without which it is invalid, becomes 403, as with
-    /// [`Response::new`]. Beside the fields that are the server's (see [`Response::header`]), `Cache-Control` and
-    /// `Access-Control-Allow-*` are the endpoint's where its answers have them: what the program says of them is left out.
-    /// Where the server has no room for the body, the client gets 503 in its place; counters and observer are told of this
-    /// response.
+    /// A status that is none of `400..=599`, or lacks the header field without which it is invalid, becomes 403, as
+    /// with [`Response::new`]. Beside the fields that are the server's (see [`Response::header`]), `Cache-Control`
+    /// and `Access-Control-Allow-*` are the endpoint's where its answers have them: what the program says of them
+    /// is left out. Where the server has no room for the body, the client gets 503 in its place; counters and
+    /// observer are told of this response.
     pub fn response(response: Response) -> Self {
         Self(Outcome::Answer(Answer::Response(response.into_refusal())))
     }
 
-    /// The session opens on the wire, and closes at once with this code and reason: `sockjs-client` tells them its page after
-    /// one attempt, as it tells every other close, and so does a browser's WebSocket. Codes and reasons are those of
-    /// [`Session::close`](crate::Session::close): programs use 4000 to 4999.
+    /// The session opens on the wire, and closes at once with this code and reason: `sockjs-client` tells them its page
+    /// after one attempt, as it tells every other close, and so does a browser's WebSocket. Codes and reasons are those
+    /// of [`Session::close`](crate::Session::close): programs use 4000 to 4999.
     ///
-    /// Until it is forgotten, which is `disconnect_delay` after its last request, such a session counts among the endpoint's
-    /// [`sessions`](crate::EndpointOptions::sessions), since over HTTP its client comes for the close with a second request.
+    /// Until it is forgotten, which is `disconnect_delay` after its last request, such a session counts among
+    /// the endpoint's [`sessions`](crate::EndpointOptions::sessions), since over HTTP its client comes for
+    /// the close with a second request.
     pub fn close(code: u16, reason: &str) -> Self {
         Self(Outcome::Close(Close::new(code, reason, Cause::Application)))
     }

@@ -21,8 +21,8 @@ pub(super) struct Exchange<'r> {
 }
 
 impl<'r> Exchange<'r> {
-    /// Behind a request for a WebSocket the client may send frames before it has the answer. Where the answer is another one,
-    /// these bytes must not be read as a request, so that the connection ends.
+    /// Behind a request for a WebSocket the client may send frames before it has the answer. Where the answer is
+    /// another one, these bytes must not be read as a request, so that the connection ends.
     pub(super) fn new(key: Key<Connection>, request: &'r http::Request<'r, 'r>, stage: Stage) -> Self {
         let goes_on = request.keep_alive() && !request.list_contains("upgrade", "websocket");
         Self { key, request, keep_alive: goes_on && stage != Stage::Stopping }
@@ -89,7 +89,8 @@ impl Label {
         upgrade: false,
     };
 
-    /// Whether a field of this name is the program's to set: two that say different things of one matter are worse than none.
+    /// Whether a field of this name is the program's to set: two that say different things of
+    /// one matter are worse than none.
     pub(super) fn leaves(self, name: &str) -> bool {
         let is_cache = name.eq_ignore_ascii_case("cache-control") && self.cache != Cache::Unsaid;
         let allows = name.get(..ALLOW.len()).is_some_and(|start| start.eq_ignore_ascii_case(ALLOW));
@@ -305,7 +306,8 @@ impl Engine {
     }
 }
 
-/// Whether a head begins as a HEAD request does: even if the rest of it is wrong, its answer has no content (RFC 9110 §9.3.2).
+/// Whether a head begins as a HEAD request does: even if the rest of it is wrong, its answer
+/// has no content (RFC 9110 §9.3.2).
 pub(super) fn names_head(head: &[u8]) -> bool {
     head.trim_ascii_start().starts_with(b"HEAD ")
 }

@@ -1,7 +1,7 @@
 //! The application's timers: as many as it likes for each session and each endpoint, told apart by a number of its own.
 //!
-//! They are on a wheel of their own: they run out on time, while the server's own judge clients, and wait until everything
-//! that had arrived was read.
+//! They are on a wheel of their own: they run out on time, while the server's own judge clients, and wait until
+//! everything that had arrived was read.
 
 use super::endpoint::EndpointNumber;
 use super::session::Session;

@@ -69,9 +69,9 @@ pub enum Event<'e> {
     Refused {
         /// From where; `None` on a Unix socket.
         peer: Option<SocketAddr>,
-        /// With which status; on a WebSocket, and where the handler refused with a close, the close code. It is 429 where a
-        /// client has [`connections_per_client`](crate::ServerOptions::connections_per_client), and then nothing was sent, or
-        /// [`sessions_per_client`](crate::ServerOptions::sessions_per_client).
+        /// With which status; on a WebSocket, and where the handler refused with a close, the close code. It is 429
+        /// where a client has [`connections_per_client`](crate::ServerOptions::connections_per_client), and then
+        /// nothing was sent, or [`sessions_per_client`](crate::ServerOptions::sessions_per_client).
         status: u16,
     },
     /// A session opened.
@@ -113,14 +113,14 @@ pub enum Event<'e> {
         /// Otherwise it is tried again.
         is_final: bool,
     },
-    /// A request whose answer was to [come later](crate::Reply::later) got none from the program: its client is gone, its time was
-    /// over, or the server has ended.
+    /// A request whose answer was to [come later](crate::Reply::later) got none from the program: its client is gone,
+    /// its time was over, or the server has ended.
     Unanswered {
         /// Its ticket.
         ticket: Ticket,
     },
-    /// A [reader](crate::Body::reader) failed, had fewer bytes than were announced, or had more: its client was cut off in the middle of
-    /// the body.
+    /// A [reader](crate::Body::reader) failed, had fewer bytes than were announced, or had more: its client was cut
+    /// off in the middle of the body.
     BodyFailed {
         /// The client's end of the connection; `None` on a Unix socket.
         peer: Option<SocketAddr>,
@@ -128,8 +128,8 @@ pub enum Event<'e> {
         /// [`InvalidData`](io::ErrorKind::InvalidData) for too many.
         error: &'e io::Error,
     },
-    /// The layer of a connection gave it up, and it is closed: the client does not speak what the layer does, its handshake
-    /// failed, or its bytes were changed on the way.
+    /// The layer of a connection gave it up, and it is closed: the client does not speak what the layer does, its
+    /// handshake failed, or its bytes were changed on the way.
     LayerFailed {
         /// From where; `None` on a Unix socket.
         peer: Option<SocketAddr>,
@@ -138,8 +138,8 @@ pub enum Event<'e> {
     },
     /// A handler panicked, a layer, or a reader.
     Panicked {
-        /// In the hands of which session's callback; that session is closed. `None` for a task of a handle, for instance, or a
-        /// layer, whose connection is closed.
+        /// In the hands of which session's callback; that session is closed. `None` for a task of a handle, for
+        /// instance, or a layer, whose connection is closed.
         session: Option<SessionId>,
     },
 }
@@ -185,8 +185,8 @@ impl<'r> Request<'r> {
 
     /// The value of the first query parameter of this name, decoded as a page encodes it: `encodeURIComponent` and
     /// `URLSearchParams` do. `%2B` is a plus sign then, and a plus sign a space; a percent sign without two hexadecimal
-    /// digits stands for itself. A parameter without a value is empty; one whose bytes are not UTF-8 is `None`, as one that is
-    /// not there. It may hold any character, line breaks too. [`Request::query`] has what was sent.
+    /// digits stands for itself. A parameter without a value is empty; one whose bytes are not UTF-8 is `None`, as one
+    /// that is not there. It may hold any character, line breaks too. [`Request::query`] has what was sent.
     ///
     /// ```
     /// # use sockjs_server::Request;
@@ -216,15 +216,15 @@ impl<'r> Request<'r> {
 
     /// The client's address: the other end of the connection, or whom trusted proxies name in `X-Forwarded-For`; see
     /// [`ServerOptions::trusted_proxies`](crate::ServerOptions::trusted_proxies). `None` on a Unix socket without one.
-    /// It is in canonical form, wherever it comes from: an IPv4 address within IPv6 (`::ffff:192.0.2.1`, RFC 4291 §2.5.5.2)
-    /// is given as the IPv4 address, so that it can be compared and counted.
+    /// It is in canonical form, wherever it comes from: an IPv4 address within IPv6 (`::ffff:192.0.2.1`, RFC 4291
+    /// §2.5.5.2) is given as the IPv4 address, so that it can be compared and counted.
     pub fn client(&self) -> Option<IpAddr> {
         self.forwarded().client
     }
 
-    /// Whether the client speaks HTTPS: to this server, through a [layer](crate::LayerFactory::is_https), or to a trusted proxy in
-    /// front. `X-Forwarded-Proto` says so, in the entry that belongs to the one of `X-Forwarded-For` from which
-    /// [`Request::client`] is; where a trusted proxy says nothing of it, its own connection counts.
+    /// Whether the client speaks HTTPS: to this server, through a [layer](crate::LayerFactory::is_https), or to a
+    /// trusted proxy in front. `X-Forwarded-Proto` says so, in the entry that belongs to the one of `X-Forwarded-For`
+    /// from which [`Request::client`] is; where a trusted proxy says nothing of it, its own connection counts.
     pub fn is_https(&self) -> bool {
         self.forwarded().is_https(self.http.header_values("x-forwarded-proto")).unwrap_or(self.is_https)
     }
@@ -234,8 +234,8 @@ impl<'r> Request<'r> {
         http::forwarded::Origin::trace(self.peer.map(|peer| peer.ip()), fields, &self.trusted)
     }
 
-    /// The other end of the connection, or whom a PROXY header named; `None` on a Unix socket. An IPv4 client of a listener
-    /// on `[::]` has its IPv4 address.
+    /// The other end of the connection, or whom a PROXY header named; `None` on a Unix socket. An IPv4 client of a
+    /// listener on `[::]` has its IPv4 address.
     pub fn peer(&self) -> Option<SocketAddr> {
         self.peer
     }
@@ -287,9 +287,9 @@ pub struct Response {
 impl Response {
     /// An empty answer with this status, `200..=599`; anything else becomes 500.
     ///
-    /// Some statuses are invalid without a header field (RFC 9110 §15). Where it is missing, 401 (`WWW-Authenticate`), 405
-    /// (`Allow`) and 407 (`Proxy-Authenticate`) go out as 403, and 206 (`Content-Range`) as 500. 426 goes out as 403 in any
-    /// case: its `Upgrade` would promise a protocol, and none but HTTP is spoken outside of endpoints.
+    /// Some statuses are invalid without a header field (RFC 9110 §15). Where it is missing, 401 (`WWW-Authenticate`),
+    /// 405 (`Allow`) and 407 (`Proxy-Authenticate`) go out as 403, and 206 (`Content-Range`) as 500. 426 goes out as
+    /// 403 in any case: its `Upgrade` would promise a protocol, and none but HTTP is spoken outside of endpoints.
     pub fn new(status: u16) -> Self {
         let status = if (200..=599).contains(&status) { status } else { 500 };
         Self { status, headers: Vec::new(), body: Body::default() }
@@ -303,8 +303,8 @@ impl Response {
         self
     }
 
-    /// Sets the body: bytes, text, or what [`Body`] can be made of besides. Its length is announced, if it is known; for HEAD it is
-    /// not sent. 204, 205 and 304 have none: it is dropped.
+    /// Sets the body: bytes, text, or what [`Body`] can be made of besides. Its length is announced, if it is known;
+    /// for HEAD it is not sent. 204, 205 and 304 have none: it is dropped.
     #[must_use]
     pub fn body(mut self, body: impl Into<Body>) -> Self {
         self.body = body.into();
@@ -331,8 +331,8 @@ impl Response {
         self.valid()
     }
 
-    /// The answer as it may be sent: with another status where a field is missing that this one must have, and without a
-    /// body that it must not have.
+    /// The answer as it may be sent: with another status where a field is missing that this one must have, and
+    /// without a body that it must not have.
     pub(super) fn valid(mut self) -> Self {
         match http::required_field(self.status) {
             Some(field) if !self.has(field) => {

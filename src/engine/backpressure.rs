@@ -1,5 +1,5 @@
-//! Whether a session may get one message more, and whether more bytes of a connection are read: not while its client does
-//! not read, and not while the whole server has no room.
+//! Whether a session may get one message more, and whether more bytes of a connection are read: not while its client
+//! does not read, and not while the whole server has no room.
 
 use crate::websocket::message::INCOMPLETE;
 
@@ -45,18 +45,19 @@ pub(super) struct Room {
 /// How much larger a transport can make a JSON string that it rewrites, with the buffer that grows meanwhile.
 pub(super) const REWRITTEN: usize = 3;
 
-/// Bytes that may wait for a client that reads before they should be flushed, where half of its queue's limit is not less.
+/// Bytes that may wait for a client that reads before they should be flushed, where half of
+/// its queue's limit is not less.
 pub(super) const PRESSING: usize = 64 << 10;
 
 impl Engine {
-    /// Whether a flush goes before all other work: queues of clients that read have grown only for want of one, or the turn is
-    /// over.
+    /// Whether a flush goes before all other work: queues of clients that read have grown only for
+    /// want of one, or the turn is over.
     pub(super) fn is_flush_due(&self) -> bool {
         self.turn.flush_due || self.memory.budget.has_grown()
     }
 
-    /// The same for work that goes on between the parts of a flush: of that a little does not wait for the next one, if that is due
-    /// for want of memory alone, of which there is enough until then.
+    /// The same for work that goes on between the parts of a flush: of that a little does not wait for the next one, if
+    /// that is due for want of memory alone, of which there is enough until then.
     pub(super) fn must_flush_first(&self) -> bool {
         match self.turn.flush {
             Flush::Writing if !self.turn.work.is_little_done() => self.turn.flush_due,
@@ -64,8 +65,8 @@ impl Engine {
         }
     }
 
-    /// Input of a connection was dealt with, or kept. What it and others brought about leaves before much more is dealt with: a
-    /// short answer must not wait for long messages of many other clients.
+    /// Input of a connection was dealt with, or kept. What it and others brought about leaves before much more is dealt
+    /// with: a short answer must not wait for long messages of many other clients.
     pub(super) fn flush_if_worth_while(&mut self) {
         let writes = self.queues.unsent.len() + self.queues.unflushed.len();
         self.turn.flush_due |= self.turn.work.is_flush_worth_while(writes);
@@ -175,8 +176,8 @@ impl Engine {
     }
 }
 
-/// Whether a connection's inbox holds more than one incomplete unit: whole units are dealt with when the outbox has left, and
-/// until then nothing is added to them.
+/// Whether a connection's inbox holds more than one incomplete unit: whole units are dealt with when the outbox has
+/// left, and until then nothing is added to them.
 pub(super) fn has_units_waiting(connection: &Connection) -> bool {
     match connection.reading() {
         Reading::First | Reading::Next => !connection.inbox.is_empty(),

@@ -1,5 +1,5 @@
-//! The body of an answer of the program's own: bytes that are copied, bytes that are referenced, or a reader that is asked for
-//! more when the client has taken what there was.
+//! The body of an answer of the program's own: bytes that are copied, bytes that are referenced, or a reader that is
+//! asked for more when the client has taken what there was.
 
 use std::fmt;
 use std::io::{self, ErrorKind, Read};
@@ -9,9 +9,9 @@ use crate::containment::{contain, discard};
 
 /// The body of a [`Response`](crate::Response).
 ///
-/// Bytes that are static, or shared by an `Arc`, are not copied for each client, and an owned `Vec` of 32 KiB or more is
-/// moved. A [reader](Body::reader) is asked for the next piece, 15 KiB at most, when the client has taken the one before:
-/// however large the body is, and however slowly its clients read it, each of them costs one piece.
+/// Bytes that are static, or shared by an `Arc`, are not copied for each client, and an owned `Vec` of 32 KiB or more
+/// is moved. A [reader](Body::reader) is asked for the next piece, 15 KiB at most, when the client has taken the one
+/// before: however large the body is, and however slowly its clients read it, each of them costs one piece.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -46,22 +46,23 @@ impl Body {
     /// A body of which the length is not known before its end. HTTP/1.1 sends each piece as a chunk (RFC 9112 §7.1); on
     /// HTTP/1.0 the body ends with the connection, and its client cannot tell an end from a failure.
     ///
-    /// The reader is called in the server's thread, with room for 15 KiB, and one that blocks holds up everybody: a file is fine,
-    /// a socket or a pipe is not. It ends with `Ok(0)`. [`Interrupted`](ErrorKind::Interrupted) is asked again in the next
-    /// turn; any other error, `WouldBlock` too, and a panic end the connection in the middle of the body, and the
-    /// observer is told ([`Event::BodyFailed`](crate::Event::BodyFailed), [`Event::Panicked`](crate::Event::Panicked)). Reads of
-    /// few bytes make small chunks: [`BufReader`](std::io::BufReader) gathers them.
+    /// The reader is called in the server's thread, with room for 15 KiB, and one that blocks holds up everybody: a
+    /// file is fine, a socket or a pipe is not. It ends with `Ok(0)`. [`Interrupted`](ErrorKind::Interrupted) is asked
+    /// again in the next turn; any other error, `WouldBlock` too, and a panic end the connection in the middle of the
+    /// body, and the observer is told ([`Event::BodyFailed`](crate::Event::BodyFailed),
+    /// [`Event::Panicked`](crate::Event::Panicked)). Reads of few bytes make small chunks:
+    /// [`BufReader`](std::io::BufReader) gathers them.
     ///
-    /// The reader is dropped at the end of the body, with the connection, and unread where no body is sent: for HEAD, 204, 205
-    /// and 304. The server counts its size among the bytes that it holds
+    /// The reader is dropped at the end of the body, with the connection, and unread where no body is sent: for HEAD,
+    /// 204, 205 and 304. The server counts its size among the bytes that it holds
     /// ([`ServerOptions::buffered_bytes`](crate::ServerOptions::buffered_bytes)), but not the heap that it owns.
     pub fn reader(reader: impl Read + Send + 'static) -> Self {
         Self(Content::Read(Reader { reader: Some(Box::new(reader)), length: None }))
     }
 
-    /// The same for a body of exactly so many bytes, which is announced in `Content-Length`. A reader that has fewer of them,
-    /// or more, ends the connection: a client must not take a wrong body for a whole one. For a file that may grow while it is
-    /// sent, [`Read::take`] cuts off the rest.
+    /// The same for a body of exactly so many bytes, which is announced in `Content-Length`. A reader that has fewer of
+    /// them, or more, ends the connection: a client must not take a wrong body for a whole one. For a file that may
+    /// grow while it is sent, [`Read::take`] cuts off the rest.
     pub fn sized_reader(reader: impl Read + Send + 'static, length: u64) -> Self {
         Self(Content::Read(Reader { reader: Some(Box::new(reader)), length: Some(length) }))
     }

@@ -1,8 +1,9 @@
 //! The account of memory: how much is in use, for what, and whether more may be stored. All limits stand here.
 //!
-//! Each connection and each session can say its footprint: what it holds with capacities, list entries and boxes. After
-//! it was touched the difference to what is booked for it is booked. Bytes that several hold are counted once, when they
-//! are made, until the last of them lets go. Before anything that a client causes is stored, [`Budget::admit`] is asked.
+//! Each connection and each session can say its footprint: what it holds with capacities, list entries and
+//! boxes. After it was touched the difference to what is booked for it is booked. Bytes that several hold are
+//! counted once, when they are made, until the last of them lets go. Before anything that a client causes is
+//! stored, [`Budget::admit`] is asked.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -31,8 +32,8 @@ impl Footprint {
 pub(super) enum Purpose {
     /// The first part of a request or message.
     UnfinishedInput,
-    /// Requests and messages that came whole, and wait for their turn. Where they may not wait they are dealt with at once:
-    /// memory comes before fairness.
+    /// Requests and messages that came whole, and wait for their turn. Where they may not wait they are dealt with at
+    /// once: memory comes before fairness.
     WholeInput,
     /// A message for a client that has something waiting already.
     Queued,
@@ -53,7 +54,8 @@ pub(super) struct Budget {
     input: usize,
     output: usize,
     shared: Arc<AtomicUsize>,
-    /// What is shared of the program's own, by its address: each of them counts once. An entry may be of bytes that are gone.
+    /// What is shared of the program's own, by its address: each of them counts once. An entry
+    /// may be of bytes that are gone.
     programs: HashMap<usize, Weak<SharedBytes>>,
     /// The least that was in use for clients since the last flush began.
     least: usize,
@@ -138,7 +140,8 @@ impl Budget {
             // A quarter of the room is for clients that have nothing waiting: they are those that read.
             Purpose::Queued => held <= limit / 4 * 3,
             Purpose::Page => held <= limit / 2,
-            // The last eighth is for what clients send, unless nothing else waits: then a message may be as large as all.
+            // The last eighth is for what clients send, unless nothing else waits: then a
+            // message may be as large as all.
             Purpose::Prompt => {
                 let output = self.output();
                 (output == 0 || output.saturating_add(bytes) <= limit - limit / 8) && held <= limit
@@ -197,7 +200,8 @@ impl Shared {
 }
 
 impl SharedBytes {
-    /// What bytes of the program cost beside themselves: this, its counts, and an entry in a table that may be half empty.
+    /// What bytes of the program cost beside themselves: this, its counts, and an entry in
+    /// a table that may be half empty.
     const OVERHEAD: usize = size_of::<Self>() + 4 * size_of::<(usize, Weak<Self>)>();
 
     fn new(bytes: Bytes, account: Arc<AtomicUsize>) -> Self {

@@ -1,8 +1,8 @@
 //! A queue of bytes on their way out: small pieces are copied into one owned tail, large shared ones are referenced.
 //!
-//! A connection's outbox (wire bytes) is such a queue, and so is a session's queue (messages for the next frame, as comma-joined
-//! JSON strings). In the steady state a queue is its tail alone, one pooled buffer; the list of pieces exists only while a
-//! large broadcast waits.
+//! A connection's outbox (wire bytes) is such a queue, and so is a session's queue (messages for the next frame, as
+//! comma-joined JSON strings). In the steady state a queue is its tail alone, one pooled buffer; the list of pieces
+//! exists only while a large broadcast waits.
 
 use std::collections::VecDeque;
 
@@ -205,8 +205,8 @@ impl ByteQueue {
         }
     }
 
-    /// Forgets the bytes of the tail that have left. Those behind them are moved, which for the rest of a long message costs as
-    /// much as to write it anew: only where something is gained by it.
+    /// Forgets the bytes of the tail that have left. Those behind them are moved, which for the rest of a long message
+    /// costs as much as to write it anew: only where something is gained by it.
     fn forget_taken(&mut self) {
         let taken = self.taken_of_tail();
         self.tail.drain(..taken);

@@ -1,7 +1,8 @@
-//! How many connections and sessions each client has, where that is limited. A client is an IPv4 address, or an IPv6 network
-//! of 64 bits: a host that has one address of it has them all (RFC 4291 §2.5.1).
+//! How many connections and sessions each client has, where that is limited. A client is an IPv4 address, or an IPv6
+//! network of 64 bits: a host that has one address of it has them all (RFC 4291 §2.5.1).
 //!
-//! Only clients that are there have an entry, so that no table is larger than the connections, or the sessions, are many.
+//! Only clients that are there have an entry, so that no table is larger than the
+//! connections, or the sessions, are many.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -17,8 +18,8 @@ pub(super) struct Clients {
     trusted: Arc<[Network]>,
     connections: Counts,
     sessions: Counts,
-    /// The clients of sessions that count, by the numbers of the sessions' slots. (A session has no room for its client: it is
-    /// small, and mostly there is no limit.)
+    /// The clients of sessions that count, by the numbers of the sessions' slots. (A session has no room for its
+    /// client: it is small, and mostly there is no limit.)
     owners: Vec<Option<Client>>,
 }
 
@@ -40,12 +41,12 @@ enum Client {
 const KEPT: usize = 64;
 
 impl Clients {
-    /// Bytes of memory for each client at most: an entry and its byte of control, in a table that grows when it is seven
-    /// eighths full, to twice as much, while the one before is still there.
+    /// Bytes of memory for each client at most: an entry and its byte of control, in a table that grows when it is
+    /// seven eighths full, to twice as much, while the one before is still there.
     pub(super) const ENTRY: usize = 4 * (size_of::<(Client, u32)>() + 1);
 
-    /// Bytes of memory for each session at most: its client's entry, and its place in a list, with that in the one before
-    /// while the list grows.
+    /// Bytes of memory for each session at most: its client's entry, and its place in a list, with that in the
+    /// one before while the list grows.
     pub(super) const OWNED: usize = Self::ENTRY + 3 * size_of::<Option<Client>>();
 
     pub(super) fn new(options: &ServerOptions) -> Self {

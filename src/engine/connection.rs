@@ -1,7 +1,8 @@
 //! One connection: a reading half and a writing half, and the rules that couple them.
 //!
-//! The reading half says what the next bytes of the client are, the writing half what goes out and what follows its last byte
-//! (h11's idea: the state of one side never stands in for that of the other). The halves are changed here and nowhere else:
+//! The reading half says what the next bytes of the client are, the writing half what goes out and what follows
+//! its last byte (h11's idea: the state of one side never stands in for that of the other). The halves are
+//! changed here and nowhere else:
 //!
 //! ```text
 //! reading  [Proxied ─►] First ─► Head ─► Body ─► Next ─► Head …           requests
@@ -40,9 +41,9 @@ use crate::websocket::message::Decoder;
 pub struct Connection {
     reading: Reading,
     writing: Writing,
-    /// When the wait of this state began: for the first byte, a head, a body, a handshake. On a WebSocket: when the client was
-    /// heard last, or the ping has left. On a stream: when the client made its last request for the session, since nothing else
-    /// shows that it is there.
+    /// When the wait of this state began: for the first byte, a head, a body, a handshake. On a WebSocket: when the
+    /// client was heard last, or the ping has left. On a stream: when the client made its last request for the session,
+    /// since nothing else shows that it is there.
     pub(super) since: Millis,
     /// A unit that is not complete, or units that must wait for something.
     pub(super) inbox: Vec<u8>,
@@ -84,7 +85,8 @@ pub(super) enum Unit {
     Frame,
     /// A part of the closing handshake.
     Discarded,
-    /// A request behind a response under way: a client that has not had its last frame cannot know what to ask for next.
+    /// A request behind a response under way: a client that has not had its last frame
+    /// cannot know what to ask for next.
     Later,
     /// Bytes that nothing will read.
     Ignored,
@@ -206,8 +208,8 @@ impl Connection {
         }
     }
 
-    /// Whether what the client sent goes on when the outbox has become empty: units that waited for that, or the end of the
-    /// stream behind a response.
+    /// Whether what the client sent goes on when the outbox has become empty: units that waited for that, or the end
+    /// of the stream behind a response.
     pub(super) fn has_input_behind_output(&self) -> bool {
         match &self.writing {
             Writing::Idle => !self.inbox.is_empty(),
@@ -245,8 +247,8 @@ impl Connection {
         }
     }
 
-    /// Whether the end of the stream, which has been read, is behind something that must come first. (Whether all of an answer
-    /// arrives is known when it has left.)
+    /// Whether the end of the stream, which has been read, is behind something that must come first. (Whether all of an
+    /// answer arrives is known when it has left.)
     pub(super) fn end_must_wait(&self, is_backed_up: bool) -> bool {
         match &self.writing {
             Writing::Owed(_) | Writing::Abandoned | Writing::Last { .. } => true,
@@ -279,8 +281,8 @@ impl Connection {
         (self.reading, self.writing) = (Reading::Ignored, Writing::Closing);
     }
 
-    /// The connection ends here and now. `false`: it has ended already; or the messages of its last request are still being told,
-    /// and then it ends behind the last of them.
+    /// The connection ends here and now. `false`: it has ended already; or the messages of its last request are still
+    /// being told, and then it ends behind the last of them.
     pub(super) fn fail(&mut self, is_delivering: bool) -> bool {
         if let Writing::Gone = self.writing {
             return false;
@@ -309,8 +311,9 @@ impl Connection {
         self.reading = Reading::First;
     }
 
-    /// Bytes arrive. Where they begin a request, no part of an answer is here any more: HTTP clients ask for the next when they
-    /// have read the one before, and nothing is on its way. (Those that pipeline do not, and browsers do not pipeline.)
+    /// Bytes arrive. Where they begin a request, no part of an answer is here any more: HTTP clients ask for
+    /// the next when they have read the one before, and nothing is on its way. (Those that pipeline do not,
+    /// and browsers do not pipeline.)
     pub(super) fn note_arrival(&mut self) {
         let begins = self.inbox.is_empty() && self.outbox.is_empty();
         if let (true, Reading::First | Reading::Next, Writing::Idle) = (begins, &self.reading, &self.writing)
@@ -319,8 +322,8 @@ impl Connection {
         }
     }
 
-    /// Takes out how far the request at the front of the inbox was read; its time begins with its first byte, but that of the
-    /// first request with the connection.
+    /// Takes out how far the request at the front of the inbox was read; its time begins with its first byte, but that
+    /// of the first request with the connection.
     pub(super) fn take_partial(&mut self, now: Millis) -> Option<Partial> {
         match std::mem::replace(&mut self.reading, Reading::Next) {
             Reading::First => Some(Partial::Head(HeadScanner::default())),

@@ -17,7 +17,8 @@ use super::{Engine, Stage};
 use crate::collections::Key;
 use crate::websocket::close;
 
-/// The answer where a client has one session too many (RFC 6585 §4). Of a connection too many a log sees it, and it is not sent.
+/// The answer where a client has one session too many (RFC 6585 §4). Of a connection too many a
+/// log sees it, and it is not sent.
 pub(super) const TOO_MANY: u16 = 429;
 
 /// The status under which a log sees a connection that the server has no room for. It is not sent.
@@ -81,8 +82,9 @@ impl Engine {
         self.connections.get(key).and_then(Connection::peer)
     }
 
-    /// The driver holds so many bytes between the outbox of a connection and its socket, which takes none at present. Where the
-    /// server has no room for them the connection ends: bytes that a layer has made cannot be given back to it.
+    /// The driver holds so many bytes between the outbox of a connection and its socket, which takes
+    /// none at present. Where the server has no room for them the connection ends: bytes that a layer
+    /// has made cannot be given back to it.
     pub fn hold_in_layer(&mut self, key: Key<Connection>, bytes: usize) {
         let Some(connection) = self.connections.get_mut(key) else { return };
         if connection.is_gone() {
@@ -102,8 +104,8 @@ impl Engine {
         }
     }
 
-    /// It is known which client a connection is of: it counts as one of that client's, or ends where they are as many as
-    /// there may be. Unix sockets have no client, and a trusted proxy stands for many.
+    /// It is known which client a connection is of: it counts as one of that client's, or ends where they are as many
+    /// as there may be. Unix sockets have no client, and a trusted proxy stands for many.
     pub(super) fn count_client(&mut self, key: Key<Connection>) {
         let Some(connection) = self.connections.get_mut(key) else { return };
         let Some(client) = connection.peer().map(|peer| peer.ip()) else { return };
@@ -200,7 +202,8 @@ impl Engine {
         self.book_connection(key);
     }
 
-    /// Ends a connection behind the bytes of its outbox: the client has hung up. For its session the receiver has broken off.
+    /// Ends a connection behind the bytes of its outbox: the client has hung up. For its
+    /// session the receiver has broken off.
     pub(super) fn end_behind_output(&mut self, key: Key<Connection>) {
         if let Some(session) = self.connections.get(key).and_then(Connection::session) {
             self.receiver_broke_off(session, key);
@@ -215,8 +218,8 @@ impl Engine {
         self.send_later(key);
     }
 
-    /// Whether so many bytes more may be stored. Where they may not, connections whose sockets take nothing are dropped,
-    /// largest outbox first, until there is room.
+    /// Whether so many bytes more may be stored. Where they may not, connections whose sockets take nothing are
+    /// dropped, largest outbox first, until there is room.
     pub(super) fn make_room(&mut self, purpose: Purpose, bytes: usize) -> bool {
         if self.memory.budget.admit(purpose, bytes) {
             return true;
@@ -245,8 +248,8 @@ impl Engine {
         self.memory.budget.admit(purpose, bytes)
     }
 
-    /// Whether an answer with so many bytes behind its head may be stored. If not, the connection ends: an answer that says so
-    /// would have no room either.
+    /// Whether an answer with so many bytes behind its head may be stored. If not, the connection ends: an answer that
+    /// says so would have no room either.
     pub(super) fn can_answer(&mut self, key: Key<Connection>, bytes: usize) -> bool {
         let has_room = self.make_room(Purpose::Answer, bytes.saturating_add(HEAD));
         if !has_room {
@@ -256,9 +259,9 @@ impl Engine {
         self.connections.get(key).is_some_and(|connection| !connection.is_gone())
     }
 
-    /// Ends a connection here and now. For its session the receiver has broken off. Where the messages of a request are being
-    /// told, their session lives on and gets them all, and the answer is dropped. Messages of a WebSocket that the application
-    /// has not heard are lost with it, like bytes that are still in the socket.
+    /// Ends a connection here and now. For its session the receiver has broken off. Where the messages of a request are
+    /// being told, their session lives on and gets them all, and the answer is dropped. Messages of a WebSocket that
+    /// the application has not heard are lost with it, like bytes that are still in the socket.
     pub(super) fn drop_connection(&mut self, key: Key<Connection>) {
         self.abandon_request(key);
         let reader = self.connections.get_mut(key).and_then(Connection::take_reader);

@@ -41,7 +41,8 @@ pub struct Counters {
     pub messages_in: u64,
     /// Messages to clients, a broadcast counted once for each recipient.
     pub messages_out: u64,
-    /// Messages that were skipped for sessions whose clients do not read; see [`Overflow::Skip`](crate::Overflow::Skip).
+    /// Messages that were skipped for sessions whose clients do not read; see
+    /// [`Overflow::Skip`](crate::Overflow::Skip).
     pub skipped: u64,
     /// Bytes read.
     pub bytes_in: u64,
@@ -75,8 +76,8 @@ pub struct Refusals {
     pub not_admitted: u64,
     /// The server, or the endpoint, was full, or new sessions are refused.
     pub overloaded: u64,
-    /// A connection whose client had [`connections_per_client`](crate::ServerOptions::connections_per_client), or a session
-    /// whose client had [`sessions_per_client`](crate::ServerOptions::sessions_per_client).
+    /// A connection whose client had [`connections_per_client`](crate::ServerOptions::connections_per_client), or a
+    /// session whose client had [`sessions_per_client`](crate::ServerOptions::sessions_per_client).
     pub too_many: u64,
 }
 
@@ -110,9 +111,9 @@ impl Engine {
         }
     }
 
-    /// Bytes of memory that the options let the engine use at most: what may be buffered, twice since a buffer that grows is
-    /// there twice for a moment; a message while it is dealt with; spare buffers; endpoints; and all connections and sessions
-    /// there may be.
+    /// Bytes of memory that the options let the engine use at most: what may be buffered, twice since a buffer that
+    /// grows is there twice for a moment; a message while it is dealt with; spare buffers; endpoints; and all
+    /// connections and sessions there may be.
     pub fn memory_ceiling(&self) -> usize {
         let each = size_of::<Connection>() + size_of::<Assembly>() + OVERHEAD;
         let client = self.options.connections_per_client.map_or(0, |_| Clients::ENTRY);

@@ -1,8 +1,8 @@
 //! The only door to the application: what it is asked, told and given, and how much of it in one turn.
 //!
 //! A packet may cause much: thousands of messages, and each of them is for thousands. So each connection has a share of
-//! the turn. The rest of its input goes on in the next turn, with a flush and the shares of all others between;
-//! until then nothing more is read from that connection, and a request is not answered before its last message was told.
+//! the turn. The rest of its input goes on in the next turn, with a flush and the shares of all others between; until
+//! then nothing more is read from that connection, and a request is not answered before its last message was told.
 
 use super::admission::{Admitted, Answer, Outcome};
 use super::answers::Exchange;
@@ -104,7 +104,8 @@ impl Engine {
         self.end_delivery(key);
     }
 
-    /// A client whose messages are being told is not read meanwhile, nor missed: neither its pong nor its next receiver.
+    /// A client whose messages are being told is not read meanwhile, nor missed: neither
+    /// its pong nor its next receiver.
     pub(super) fn note_heard(&mut self, key: Key<Connection>, session: Key<Session>) {
         if let Some(connection) = self.connections.get_mut(key) {
             connection.note_heard(self.time.now());
@@ -163,8 +164,8 @@ impl Engine {
         Ok(Admitted { refused, client })
     }
 
-    /// Sends the open frame through the first receiver, and tells the application. A session that was refused closes behind
-    /// that frame, and the application does not hear of it.
+    /// Sends the open frame through the first receiver, and tells the application. A session that was refused closes
+    /// behind that frame, and the application does not hear of it.
     pub(super) fn open_session(
         &mut self,
         key: Key<Session>,
@@ -215,8 +216,8 @@ impl Engine {
         application.observe(&Event::Request(&self.show(exchange, path, None)));
     }
 
-    /// Tells the application what its calls, and the last unit of input, brought about: mostly nothing. What is caused by
-    /// that may be much too: where a flush is due, the rest is told behind it.
+    /// Tells the application what its calls, and the last unit of input, brought about: mostly nothing. What is caused
+    /// by that may be much too: where a flush is due, the rest is told behind it.
     #[inline]
     pub(super) fn notify(&mut self, application: &mut dyn Application) {
         if !self.queues.notices.is_empty() {
@@ -246,8 +247,8 @@ impl Engine {
     pub(super) fn notify_closed(&mut self, key: Key<Session>, application: &mut dyn Application) {
         let Some(close) = self.sessions.get(key).and_then(Session::closed_with) else { return };
         application.closed(self, key, &close);
-        // Behind the call: the handler may have ended the last receiver, and the slot must not be free before the state and the
-        // groups of this session are gone, since the next session in the slot would find them.
+        // Behind the call: the handler may have ended the last receiver, and the slot must not be free before the state
+        // and the groups of this session are gone, since the next session in the slot would find them.
         if let Some(session) = self.sessions.get_mut(key) {
             session.note_told();
         }
@@ -295,8 +296,8 @@ impl Engine {
         }
     }
 
-    /// Calls the application for every timer of its own that is due; but where a flush is due too, for one, and for the rest
-    /// of them in the next turn.
+    /// Calls the application for every timer of its own that is due; but where a flush is due too, for one, and for the
+    /// rest of them in the next turn.
     pub(super) fn notify_app_timers(&mut self, application: &mut dyn Application) {
         // Not read again meanwhile: a timer that sets itself anew while others are told is for the next turn.
         let now = self.time.now();

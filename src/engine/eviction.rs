@@ -1,8 +1,9 @@
 //! Sessions that make room for others, where an endpoint has as many as it may (contract, rule 7.1).
 //!
-//! Which of them may go is judged by the time up to which everything that had arrived was handed over, as every silence is
-//! (rule 12.12): the next poll of a client may lie unread in a socket. A server to which nothing happens would not know in
-//! time that clients are away; so a full endpoint has a timer (`waits`) that does nothing but end the server's sleep.
+//! Which of them may go is judged by the time up to which everything that had arrived was handed over, as every
+//! silence is (rule 12.12): the next poll of a client may lie unread in a socket. A server to which nothing
+//! happens would not know in time that clients are away; so a full endpoint has a timer (`waits`) that does
+//! nothing but end the server's sleep.
 
 use super::Engine;
 use super::endpoint::{Endpoint, EndpointNumber};
@@ -15,7 +16,8 @@ impl Engine {
     /// Whether one more session may open: the endpoint has room, or a session that can make room.
     pub(super) fn has_place(&mut self, number: EndpointNumber) -> bool {
         let Some(endpoint) = self.endpoints.of(number) else { return false };
-        // Sessions that have made room, or expired, and whose handlers are yet to be told, have their memory until then.
+        // Sessions that have made room, or expired, and whose handlers are yet to be told,
+        // have their memory until then.
         endpoint.sessions < endpoint.options.most_sessions()
             && (!endpoint.is_full() || self.next_to_evict(number).is_some())
     }
@@ -31,9 +33,9 @@ impl Engine {
         }
     }
 
-    /// The session that has been without a receiver for longest, if that is long enough. A client that must first read what was
-    /// written to it is not away until then: it goes to the end of the list. When it is away after all, the list is not quite in
-    /// order, so that one that is too young does not end the search.
+    /// The session that has been without a receiver for longest, if that is long enough. A client that must first read
+    /// what was written to it is not away until then: it goes to the end of the list. When it is away after all, the
+    /// list is not quite in order, so that one that is too young does not end the search.
     fn next_to_evict(&mut self, number: EndpointNumber) -> Option<Key<Session>> {
         let (now, heard) = (self.time.now(), self.time.heard);
         let endpoint = self.endpoints.of_mut(number)?;

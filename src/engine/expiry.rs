@@ -64,7 +64,8 @@ impl Engine {
                 self.drop_connection(receiver);
             }
             Some(receiver) if connection.is_some_and(|it| matches!(it.writing(), Writing::Last { .. })) => {
-                // The end of the response is still in the outbox, and the client has not taken a byte of it for too long.
+                // The end of the response is still in the outbox, and the client has not taken a
+                // byte of it for too long.
                 self.close_session(key, Close::new(1002, "Connection interrupted", Cause::Unresponsive));
                 self.drop_connection(receiver);
             }
@@ -78,9 +79,9 @@ impl Engine {
         }
     }
 
-    /// Pings a client that speaks all the time, if much is on its way to it. No heartbeat asks such a client whether it is there,
-    /// so that nothing shows how much it has read. If a slow client would need longer for that than for a pong, the ping
-    /// asks: otherwise the server would notice long after the client has gone.
+    /// Pings a client that speaks all the time, if much is on its way to it. No heartbeat asks such a client whether it
+    /// is there, so that nothing shows how much it has read. If a slow client would need longer for that than for a
+    /// pong, the ping asks: otherwise the server would notice long after the client has gone.
     fn ask_how_far(&mut self, receiver: Key<Connection>, pong_timeout: Millis) {
         let now = self.time.now();
         let Some(connection) = self.connections.get_mut(receiver) else { return };
@@ -91,8 +92,8 @@ impl Engine {
         }
     }
 
-    /// Ends a stream whose client has made no request for long: a client that is there opens the next stream at once, and
-    /// without one the session expires.
+    /// Ends a stream whose client has made no request for long: a client that is there opens the next stream at once,
+    /// and without one the session expires.
     fn end_silent_stream(&mut self, key: Key<Session>, receiver: Key<Connection>, until: Millis) {
         let Some(session) = self.sessions.get(key) else { return };
         let Some(endpoint) = self.endpoints.of(session.endpoint) else { return };
@@ -127,8 +128,8 @@ impl Engine {
         self.send_later(receiver);
     }
 
-    /// Sends a heartbeat through a receiver that got nothing after `since`: proxies close silent connections, and clients
-    /// expect a frame.
+    /// Sends a heartbeat through a receiver that got nothing after `since`: proxies close silent
+    /// connections, and clients expect a frame.
     pub(super) fn beat(&mut self, key: Key<Session>, receiver: Key<Connection>, since: Millis) {
         let Some(session) = self.sessions.get_mut(key) else { return };
         if session.since > since {

@@ -3,10 +3,10 @@
 //! In go names and the numbers of sessions; out come members, in the order in which they joined, and the groups of
 //! which the handler is to be told. Nothing here knows an engine, sends or calls.
 //!
-//! A membership stands in two lists and a table: the members of its group, the groups of its session, and the memberships
-//! by both. So a session joins, leaves and is found in constant time, in however many groups it is and however many
-//! members they have. A membership is 32 bytes in its slab and its place in a table; a session that is in no group has
-//! nothing here.
+//! A membership stands in two lists and a table: the members of its group, the groups of its session, and the
+//! memberships by both. So a session joins, leaves and is found in constant time, in however many groups it is and
+//! however many members they have. A membership is 32 bytes in its slab and its place in a table; a session that
+//! is in no group has nothing here.
 //!
 //! A session that closes is no member any more at once; its list of groups stays until its close was told, so that the
 //! handler can ask for it then.
@@ -416,8 +416,8 @@ pub(super) fn most_memory(options: &EndpointOptions) -> usize {
 /// Bytes of a name beside its text: two counters, and a length that is rounded up.
 const NAME: usize = 32;
 
-/// Bytes of an entry beside itself: its slot's generation, its part of a row of slots, and a place in a table whose vector
-/// may be twice as large as it must be, and is there twice while it grows.
+/// Bytes of an entry beside itself: its slot's generation, its part of a row of slots, and a place in a table whose
+/// vector may be twice as large as it must be, and is there twice while it grows.
 const PLACE: usize = 32;
 
 /// Bytes of a notice in a queue that may be twice as large as it must be, and is there twice while it grows.

@@ -1,5 +1,5 @@
-//! What the engine knows of a layer between a connection and its socket, in one byte: idle connections are many, and most have
-//! none.
+//! What the engine knows of a layer between a connection and its socket, in one byte: idle
+//! connections are many, and most have none.
 
 /// Whether clients name the connection `https`, and how much memory waits between its outbox and its socket.
 #[derive(Clone, Copy, Default)]

@@ -1,5 +1,5 @@
-//! Sessions join groups and leave them. Nothing here calls the application: that a group got its first member, or lost its
-//! last one, is noted, and told from `dispatch`.
+//! Sessions join groups and leave them. Nothing here calls the application: that a group got its first member, or lost
+//! its last one, is noted, and told from `dispatch`.
 
 use std::sync::Arc;
 

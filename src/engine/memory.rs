@@ -38,8 +38,8 @@ impl Memory {
         self.budget.book(&mut connection.booked, Footprint::default());
     }
 
-    /// A close as it can be kept for its session: a program's reason that is longer than a WebSocket carries (RFC 6455 §5.5) is
-    /// cut to that where there is no room for it.
+    /// A close as it can be kept for its session: a program's reason that is longer than a WebSocket carries (RFC 6455
+    /// §5.5) is cut to that where there is no room for it.
     pub(super) fn fitting(&self, mut close: Close) -> Close {
         let length = close.reason.len();
         if length > REASON_LIMIT && !self.budget.admit(Purpose::Queued, length) {
@@ -84,8 +84,8 @@ impl Engine {
         Ok(())
     }
 
-    /// For tests: compares what is booked with what connections and sessions hold, and groups with open sessions, and says
-    /// where both differ.
+    /// For tests: compares what is booked with what connections and sessions hold, and groups with open
+    /// sessions, and says where both differ.
     ///
     /// # Errors
     /// The first difference, in words.

@@ -7,11 +7,11 @@
 //!
 //! 1. [`Engine::begin_turn`]: the application hears of events that the last turn left over.
 //! 2. [`Engine::go_on`]: input that was put off in the last turn goes on, one connection after the other.
-//! 3. [`Engine::accept`], [`Engine::receive`], [`Engine::writable`]: connections and bytes arrive. Each unit of input (a
-//!    request, a frame) is dealt with whole; what the handlers send is queued.
+//! 3. [`Engine::accept`], [`Engine::receive`], [`Engine::writable`]: connections and bytes arrive. Each unit of input
+//!    (a request, a frame) is dealt with whole; what the handlers send is queued.
 //! 4. [`Engine::advance`]: timers that are over run out.
-//! 5. [`Engine::next_order`]: the flush. Queues become frames, frames become writes, and [`Engine::sent`] says what left. One
-//!    of many writes goes on in the next turns, in parts, with arrivals between.
+//! 5. [`Engine::next_order`]: the flush. Queues become frames, frames become writes, and [`Engine::sent`] says what
+//!    left. One of many writes goes on in the next turns, in parts, with arrivals between.
 //!
 //! # The files
 //!
@@ -48,8 +48,9 @@
 //!
 //! # Re-entrancy
 //!
-//! Two rules make it simple. A call from a handler only changes state and queues, and never calls a handler. Closes that such a
-//! call causes are told from `Engine::notify`, behind each unit of input; the slot of a session is freed behind its close.
+//! Two rules make it simple. A call from a handler only changes state and queues, and never calls a handler.
+//! Closes that such a call causes are told from `Engine::notify`, behind each unit of input; the slot of a
+//! session is freed behind its close.
 
 mod admission;
 mod answers;

@@ -38,60 +38,62 @@ pub struct ServerOptions {
     pub head_timeout: Duration,
     /// How long a request's body may take, from the end of the head; default 30 s. Then: 408.
     pub body_timeout: Duration,
-    /// How long the program may take for an answer that [comes later](crate::Reply::later), from when its fallback has returned;
-    /// default 60 s, and half a second at most while the server stops. Then: 503.
+    /// How long the program may take for an answer that [comes later](crate::Reply::later), from when its fallback has
+    /// returned; default 60 s, and half a second at most while the server stops. Then: 503.
     pub answer_timeout: Duration,
     /// How long a connection may idle between two requests; default 75 s. Then it is closed.
     pub keep_alive: Duration,
-    /// How long a client may take no byte of what waits for it; default 30 s, and 1 s at most while the server stops. Then
-    /// the connection is aborted.
+    /// How long a client may take no byte of what waits for it; default 30 s, and 1 s at most while the server stops.
+    /// Then the connection is aborted.
     pub write_stall: Duration,
-    /// The slowest client that is still waited for, in bytes that it reads in a second; default 16 KiB. What was written to a
-    /// client may be in the buffers of operating systems and proxies for long, so the waits for its next poll, its pong, the
-    /// next byte that it takes and its part of a closing handshake begin when a client that reads at this rate has read all
-    /// of it, or 10 MiB of it, since more is not on its way.
+    /// The slowest client that is still waited for, in bytes that it reads in a second; default 16 KiB. What was
+    /// written to a client may be in the buffers of operating systems and proxies for long, so the waits for its next
+    /// poll, its pong, the next byte that it takes and its part of a closing handshake begin when a client that reads
+    /// at this rate has read all of it, or 10 MiB of it, since more is not on its way.
     pub slowest_client: usize,
     /// How long a closing handshake may take: the client's close frame, or its end of the stream; default 5 s.
     pub close_timeout: Duration,
     /// The most connections at once; default 65,536. Beyond it accepting pauses until one ends.
     pub connections: usize,
-    /// The most connections at once of one client; default `None`, no limit. One more is closed as it is accepted, without
-    /// a word, counted in [`Refusals::too_many`](crate::Refusals::too_many), and told to the observer.
+    /// The most connections at once of one client; default `None`, no limit. One more is closed as it is accepted,
+    /// without a word, counted in [`Refusals::too_many`](crate::Refusals::too_many), and told to the observer.
     ///
     /// A client is an IPv4 address, or an IPv6 network of 64 bits, since one customer has at least that. A page of
     /// `sockjs-client` has two connections at most, but thousands of customers may share an IPv4 address (carrier-grade
     /// NAT), and an office does: a sensible value is several hundred, or a hundredth of
     /// [`connections`](Self::connections), so that one address cannot take them all.
     ///
-    /// On a listener for [`Preamble::Proxy`](crate::Preamble::Proxy) it is the client that the header names. Connections of
-    /// the [`trusted_proxies`](Self::trusted_proxies) do not count, since each of them carries requests of many clients: the
-    /// proxy must limit those. Neither do Unix sockets.
+    /// On a listener for [`Preamble::Proxy`](crate::Preamble::Proxy) it is the client that the header names.
+    /// Connections of the [`trusted_proxies`](Self::trusted_proxies) do not count, since each of them carries requests
+    /// of many clients: the proxy must limit those. Neither do Unix sockets.
     pub connections_per_client: Option<usize>,
-    /// The most sessions at once of one client, over all endpoints; default `None`, no limit, at most 16,777,216. One more is
-    /// answered with 429 (RFC 6585 §4), counted in [`Refusals::too_many`](crate::Refusals::too_many), and told to the observer. A
-    /// closed session counts until no request finds it any more, `disconnect_delay` after its last one.
+    /// The most sessions at once of one client, over all endpoints; default `None`, no limit, at most
+    /// 16,777,216. One more is answered with 429 (RFC 6585 §4), counted in
+    /// [`Refusals::too_many`](crate::Refusals::too_many), and told to the observer. A closed session counts
+    /// until no request finds it any more, `disconnect_delay` after its last one.
     ///
     /// A client is what it is for [`connections_per_client`](Self::connections_per_client), but by the address of
-    /// [`Request::client`](crate::Request::client): behind trusted proxies too each client is told from the others, where
-    /// connections are not its own. A session over HTTP needs no connection between two requests, so that one connection may open
-    /// any number of them; and a page that was left without a close lingers. So this is a limit of its own, and larger: a sensible
-    /// value is twice the pages that one address can have open.
+    /// [`Request::client`](crate::Request::client): behind trusted proxies too each client is told from the others,
+    /// where connections are not its own. A session over HTTP needs no connection between two requests, so that one
+    /// connection may open any number of them; and a page that was left without a close lingers. So this is a limit of
+    /// its own, and larger: a sensible value is twice the pages that one address can have open.
     pub sessions_per_client: Option<usize>,
-    /// Bytes that the whole server may buffer; default 256 MiB, at least 1 MiB. Clients that have something waiting may get
-    /// more while three quarters of it are not in use, pages of the program's own while half of it is not, and an eighth is
-    /// for clients that read; then `send` says [`SendError::Full`](crate::SendError::Full), and an answer is 503. Where a client
-    /// that reads would get nothing, connections whose clients take nothing are dropped for it, those that hold most first.
-    /// Unfinished requests and messages have the last eighth, and may have half of it all where it is free; then 503, or close
-    /// code 1013. Counted is the memory of the buffers, what several clients get once.
+    /// Bytes that the whole server may buffer; default 256 MiB, at least 1 MiB. Clients that have something waiting
+    /// may get more while three quarters of it are not in use, pages of the program's own while half of it is not,
+    /// and an eighth is for clients that read; then `send` says [`SendError::Full`](crate::SendError::Full), and an
+    /// answer is 503. Where a client that reads would get nothing, connections whose clients take nothing are
+    /// dropped for it, those that hold most first. Unfinished requests and messages have the last eighth, and may
+    /// have half of it all where it is free; then 503, or close code 1013. Counted is the memory of the buffers,
+    /// what several clients get once.
     pub buffered_bytes: usize,
-    /// Bytes that the commands of [`Handle`](crate::Handle)s may hold while they wait for the server, each with about 80 bytes
-    /// beside its text; default 16 MiB, 4 KiB to 1 GiB. Beyond it a handle says
+    /// Bytes that the commands of [`Handle`](crate::Handle)s may hold while they wait for the server, each with about
+    /// 80 bytes beside its text; default 16 MiB, 4 KiB to 1 GiB. Beyond it a handle says
     /// [`HandleError::Busy`](crate::HandleError::Busy).
     pub mailbox_bytes: usize,
     /// How long shutting down may take; default 10 s. What is left then is cut and counted.
     pub shutdown_grace: Duration,
-    /// The proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed; default none. What comes through a Unix
-    /// socket is believed always.
+    /// The proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed; default none. What comes through a
+    /// Unix socket is believed always.
     pub trusted_proxies: Vec<Network>,
     /// The largest body of a request outside of every endpoint, in bytes; default 1 MiB. Beyond it: 413.
     pub body_size: usize,
@@ -155,9 +157,9 @@ impl ServerOptions {
     }
 }
 
-/// The policy for a session whose client does not read, when there is no room for a message that was broadcast, published,
-/// sent to many, or sent by a [`Handle`](crate::Handle): the sender is not told [`SendError::Full`](crate::SendError::Full),
-/// as the caller of `send` is. Either way a gap is not silent.
+/// The policy for a session whose client does not read, when there is no room for a message that was broadcast,
+/// published, sent to many, or sent by a [`Handle`](crate::Handle): the sender is not told
+/// [`SendError::Full`](crate::SendError::Full), as the caller of `send` is. Either way a gap is not silent.
 ///
 /// ```
 /// use sockjs_server::{EndpointOptions, Handler, Overflow, Session};
@@ -184,10 +186,11 @@ pub enum Overflow {
     /// The session closes with 1013 `Send queue full` behind its queue.
     #[default]
     Close,
-    /// The session does not get the message, nor those that follow, until everything that waits for its client has left:
-    /// the gap is one. Then [`Handler::on_drain`](crate::Handler::on_drain) says how many messages were skipped, and
-    /// messages are taken again from then on; where the session closes first, [`Close::skipped`](crate::Close::skipped)
-    /// says it. Messages that were taken and messages that were skipped are together those that were sent.
+    /// The session does not get the message, nor those that follow, until everything that waits for its client has
+    /// left: the gap is one. Then [`Handler::on_drain`](crate::Handler::on_drain) says how many messages were skipped,
+    /// and messages are taken again from then on; where the session closes first,
+    /// [`Close::skipped`](crate::Close::skipped) says it. Messages that were taken and messages that were skipped are
+    /// together those that were sent.
     Skip,
 }
 
@@ -206,8 +209,8 @@ pub enum Overflow {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct EndpointOptions {
-    /// Nothing was sent for this long: an `h` frame goes out, on a WebSocket also a ping; default 25 s. While jsonp-polling
-    /// is on it must be under 35 s, when the client of that transport gives up.
+    /// Nothing was sent for this long: an `h` frame goes out, on a WebSocket also a ping; default 25 s. While
+    /// jsonp-polling is on it must be under 35 s, when the client of that transport gives up.
     pub heartbeat_delay: Duration,
     /// How long the answer to a ping may take, from when the ping has left; default 10 s. Then the session closes.
     pub pong_timeout: Duration,
@@ -219,11 +222,11 @@ pub struct EndpointOptions {
     pub transports: Transports,
     /// The URL of `sockjs-client` for the iframe page, absolute or relative to it; default jsDelivr's.
     pub client_url: String,
-    /// `base_url` of `/info`: where the client goes for everything else; default none. The client appends paths to it, so
-    /// that it is absolute (`https://node-1.example/echo`) and has no trailing slash, query or fragment.
+    /// `base_url` of `/info`: where the client goes for everything else; default none. The client appends paths to it,
+    /// so that it is absolute (`https://node-1.example/echo`) and has no trailing slash, query or fragment.
     pub base_url: Option<String>,
-    /// Sets `JSESSIONID` for load balancers that stick by cookie; default off. The text goes behind `path=/` as
-    /// further attributes: `Some("Secure; SameSite=None".into())`, or empty for none. `SameSite=None` without `Secure` is
+    /// Sets `JSESSIONID` for load balancers that stick by cookie; default off. The text goes behind `path=/` as further
+    /// attributes: `Some("Secure; SameSite=None".into())`, or empty for none. `SameSite=None` without `Secure` is
     /// refused: browsers drop such a cookie.
     pub jsessionid: Option<String>,
     /// Answers cross-origin requests with the headers that allow them; default on.
@@ -234,45 +237,47 @@ pub struct EndpointOptions {
     ///
     /// The page of a request is its `Origin`, else the origin of its `Referer`, else its `Host` where the browser says
     /// that the page is of the same origin. The server's own origin must be listed like any other, also for the iframe
-    /// transports, whose requests come from the iframe page; only listed pages can frame that page. A request that names
-    /// no page passes, since it is a program's, but not by a transport that a page can load as a script, a form or a
-    /// frame (jsonp-polling, htmlfile), and not by eventsource if a browser sent it.
+    /// transports, whose requests come from the iframe page; only listed pages can frame that page. A request that
+    /// names no page passes, since it is a program's, but not by a transport that a page can load as a script, a form
+    /// or a frame (jsonp-polling, htmlfile), and not by eventsource if a browser sent it.
     pub origins: Vec<String>,
     /// Serves the page that `sockjs-client` loads into an iframe for its iframe transports; default on. It exists only
     /// while xhr-polling, eventsource or htmlfile is offered, since they alone use it.
     pub iframe: bool,
-    /// Subprotocols that the raw WebSocket speaks, best first, at most 255; default none. The first one that the client offers
-    /// too is chosen (RFC 6455 §4.2.2).
+    /// Subprotocols that the raw WebSocket speaks, best first, at most 255; default none. The first one that the client
+    /// offers too is chosen (RFC 6455 §4.2.2).
     pub subprotocols: Vec<String>,
-    /// Refuses the upgrade of a raw WebSocket that offers none of `subprotocols`, with 400; default off: then the session opens
-    /// without one. (A browser that offered some fails the connection in either case.)
+    /// Refuses the upgrade of a raw WebSocket that offers none of `subprotocols`, with 400; default off: then the
+    /// session opens without one. (A browser that offered some fails the connection in either case.)
     pub subprotocol_required: bool,
     /// The largest message in bytes, as it arrives; default 1 MiB. A SockJS payload, on a WebSocket or as the body of a
     /// send request, may be 16 bytes larger, for the array around a message. Beyond it: close code 1009 on WebSocket,
     /// 413 on HTTP.
     pub message_size: usize,
     /// Bytes that may wait for one session's client; default 1 MiB. Beyond it `send` says
-    /// [`SendError::Full`](crate::SendError::Full), and what a broadcast does is said by [`EndpointOptions::overflow`]. An
-    /// empty queue takes any message. A message to many is also taken for a client that reads: until the flush, only
-    /// [`buffered_bytes`](crate::ServerOptions::buffered_bytes) bounds those of one callback. On SockJS over WebSocket it is also the
-    /// most that is packed into one frame, unless a single message is larger: clients have limits of their own for a frame.
+    /// [`SendError::Full`](crate::SendError::Full), and what a broadcast does is said by
+    /// [`EndpointOptions::overflow`]. An empty queue takes any message. A message to many is also taken for a client
+    /// that reads: until the flush, only [`buffered_bytes`](crate::ServerOptions::buffered_bytes) bounds those of one
+    /// callback. On SockJS over WebSocket it is also the most that is packed into one frame, unless a single message
+    /// is larger: clients have limits of their own for a frame.
     pub send_queue: usize,
-    /// The policy for a message to many, or from a [`Handle`](crate::Handle), that finds no room for a session; default: the
-    /// session is closed.
+    /// The policy for a message to many, or from a [`Handle`](crate::Handle), that finds no room for a session;
+    /// default: the session is closed.
     pub overflow: Overflow,
     /// The longest session id in bytes; default 128. Beyond it: 404.
     pub session_id_length: usize,
-    /// The most sessions of this endpoint; default 65,536. One more takes the place of the session that has been without a
-    /// receiver for longest, if that is a second or more: then that one closes with [`Cause::Evicted`](crate::Cause::Evicted), and
-    /// its client's next request opens a new one. So many sessions that only come cost each other their places, and not clients
-    /// that poll. Where no session has been without a receiver for so long: 503.
+    /// The most sessions of this endpoint; default 65,536. One more takes the place of the session that has been
+    /// without a receiver for longest, if that is a second or more: then that one closes with
+    /// [`Cause::Evicted`](crate::Cause::Evicted), and its client's next request opens a new one. So many
+    /// sessions that only come cost each other their places, and not clients that poll. Where no session has
+    /// been without a receiver for so long: 503.
     pub sessions: usize,
     /// The most groups of this endpoint; default 65,536. Beyond it a session that would begin one more is told
     /// [`JoinError::TooManyGroups`](crate::JoinError::TooManyGroups).
     pub groups: usize,
     /// The most groups that one session is in; default 32. Beyond it:
-    /// [`JoinError::TooManyOfSession`](crate::JoinError::TooManyOfSession). Each membership there may be, of all sessions, is
-    /// in the [memory ceiling](crate::Server::memory_ceiling) with 60 bytes.
+    /// [`JoinError::TooManyOfSession`](crate::JoinError::TooManyOfSession). Each membership there may be, of all
+    /// sessions, is in the [memory ceiling](crate::Server::memory_ceiling) with 60 bytes.
     pub groups_per_session: usize,
     /// The longest name of a group in bytes; default 128. Beyond it:
     /// [`JoinError::NameTooLong`](crate::JoinError::NameTooLong).
@@ -307,8 +312,8 @@ impl Default for EndpointOptions {
     }
 }
 
-/// Sessions that an endpoint may have beyond its limit: those that no request finds any more, and whose handlers are yet to be
-/// told. So memory has a bound however late the notices are.
+/// Sessions that an endpoint may have beyond its limit: those that no request finds any more, and whose handlers are
+/// yet to be told. So memory has a bound however late the notices are.
 const MOST_FORGOTTEN: usize = 1024;
 
 impl EndpointOptions {

@@ -163,9 +163,9 @@ impl Engine {
         since
     }
 
-    /// The end of a response is in the outbox, and its client takes nothing now: the session waits for as long as a client
-    /// needs that reads at the slowest rate, from the last byte that it took. (A stall may last longer, but the session must
-    /// not depend on whether the server or the operating system holds the bytes.)
+    /// The end of a response is in the outbox, and its client takes nothing now: the session waits for as long as a
+    /// client needs that reads at the slowest rate, from the last byte that it took. (A stall may last longer, but the
+    /// session must not depend on whether the server or the operating system holds the bytes.)
     pub(super) fn await_reader(&mut self, key: Key<Connection>) {
         let Some(connection) = self.connections.get_mut(key) else { return };
         if let (Writing::Last { session: Some(session), .. }, Flow::Stalled(_)) =

@@ -1,8 +1,8 @@
-//! How fast a client reads, as far as a server can know: whether its socket takes bytes, and when a client that reads at the
-//! slowest rate would have read what was written to it.
+//! How fast a client reads, as far as a server can know: whether its socket takes bytes, and when a client that reads
+//! at the slowest rate would have read what was written to it.
 //!
-//! What was written is on its way for a while: in the buffers of two operating systems, which tell nothing. A wait for an
-//! answer of the client must not begin before the client can have read what it is to answer (contract, rule 12.11).
+//! What was written is on its way for a while: in the buffers of two operating systems, which tell nothing. A wait for
+//! an answer of the client must not begin before the client can have read what it is to answer (contract, rule 12.11).
 
 use std::num::NonZeroU64;
 

@@ -1,7 +1,7 @@
 //! Answers of the program's own, and bodies that are read piece by piece as their clients take them.
 //!
-//! A download costs one piece, which is read when the one before has left; the reader is asked once in a turn, within the budget
-//! of its work. Where the server has no room for a piece the download waits until it has.
+//! A download costs one piece, which is read when the one before has left; the reader is asked once in a turn, within
+//! the budget of its work. Where the server has no room for a piece the download waits until it has.
 
 use super::admission::Answer;
 use super::answers::{Exchange, Label, PLAIN_TEXT, connection_field};
@@ -216,12 +216,13 @@ impl Engine {
     fn take_piece(&mut self, key: Key<Connection>, bytes: &[u8]) {
         let Some(connection) = self.connections.get_mut(key) else { return };
         connection.write_piece(bytes, &mut self.memory.pool);
-        // Where the outbox is empty, since the read was interrupted, or the body has ended, what follows the last byte is due.
+        // Where the outbox is empty, since the read was interrupted, or the body has ended,
+        // what follows the last byte is due.
         self.send_later(key);
     }
 
-    /// Whether a download has memory for its next piece. One that has waited for it may take what is kept for clients that read,
-    /// and connections whose clients take nothing make room: these must not keep it from its end.
+    /// Whether a download has memory for its next piece. One that has waited for it may take what is kept for clients
+    /// that read, and connections whose clients take nothing make room: these must not keep it from its end.
     fn has_room_for_piece(&mut self, key: Key<Connection>) -> bool {
         let Some(download) = self.connections.get_mut(key).and_then(Connection::download_mut) else {
             return false;

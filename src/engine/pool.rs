@@ -1,7 +1,7 @@
 //! Spare byte buffers, so that the steady state allocates nothing.
 //!
-//! An idle connection owns no buffer: it takes one here when there is something to keep or to send, and gives it back when the
-//! bytes have left. The memory that is retained is bounded.
+//! An idle connection owns no buffer: it takes one here when there is something to keep or to send, and gives it back
+//! when the bytes have left. The memory that is retained is bounded.
 
 use super::ServerOptions;
 use crate::websocket::message::Assembly;
@@ -10,16 +10,16 @@ use crate::websocket::message::Assembly;
 pub(super) const RETAINED: usize = 3 << 20;
 
 /// Buffers are kept apart by how large they are at most, since one in use counts with all of its capacity: a few bytes
-/// must not take the room of many. Larger ones are not worth keeping. Of each size the same share is kept, so that plenty of one
-/// size does not keep the others out.
+/// must not take the room of many. Larger ones are not worth keeping. Of each size the same share is kept, so that
+/// plenty of one size does not keep the others out.
 const SIZES: [usize; 3] = [4 << 10, 16 << 10, 64 << 10];
 
-/// Room in a buffer beside the message: for an answer's head, headers, quotes, a few escapes. A buffer that grows for want of it
-/// comes back as a larger one than was asked for, and is not found again.
+/// Room in a buffer beside the message: for an answer's head, headers, quotes, a few escapes. A buffer that grows for
+/// want of it comes back as a larger one than was asked for, and is not found again.
 const BESIDE: usize = 512;
 
-/// Capacity that is kept for messages that arrive in parts, at most. It may go to one that needs little of it, and counts
-/// whole then, so that it is also a small part of what the server may hold.
+/// Capacity that is kept for messages that arrive in parts, at most. It may go to one that needs little of it, and
+/// counts whole then, so that it is also a small part of what the server may hold.
 pub(super) const ASSEMBLY_KEPT: usize = 2 << 20;
 
 /// Capacity that is kept for messages that arrive in parts.

@@ -17,13 +17,13 @@ use crate::collections::{Key, List};
 pub(super) struct Queues {
     /// Events of which the application is told behind the unit of input at hand.
     pub(super) notices: VecDeque<Notice>,
-    /// Groups of which the application is told in the next turn, since a callback that told it of a group has caused it:
-    /// one that ends what it begins does not hold this turn.
+    /// Groups of which the application is told in the next turn, since a callback that told it of a group has caused
+    /// it: one that ends what it begins does not hold this turn.
     pub(super) next_notices: VecDeque<Notice>,
     /// Sessions with something to frame in the flush.
     pub(super) unflushed: List<Unflushed>,
-    /// Receivers that came while their session had another one: which of both the session keeps is decided in the flush,
-    /// when the driver has looked at the socket of the first.
+    /// Receivers that came while their session had another one: which of both the session keeps is decided in the
+    /// flush, when the driver has looked at the socket of the first.
     pub(super) second_receivers: VecDeque<Key<Connection>>,
     /// How many of them the driver has looked at.
     pub(super) probed: usize,
@@ -33,8 +33,8 @@ pub(super) struct Queues {
     pub(super) orders: VecDeque<Order>,
     /// Connections whose inbox goes on in the next turn.
     pub(super) postponed: VecDeque<Key<Connection>>,
-    /// Sessions whose queue has drained. Their handlers are told in the next turn, so that one that fills its queue again does
-    /// not hold this turn.
+    /// Sessions whose queue has drained. Their handlers are told in the next turn, so that one that fills its queue
+    /// again does not hold this turn.
     pub(super) drained: VecDeque<Key<Session>>,
     /// Downloads that have no memory for their next piece.
     pub(super) waiting_downloads: VecDeque<Key<Connection>>,

@@ -109,8 +109,8 @@ impl Engine {
         self.emit_all(key);
     }
 
-    /// While a flush is left over, the answer to what has just arrived on a connection does not wait for the rest of it. (Other
-    /// connections for which it caused something do.)
+    /// While a flush is left over, the answer to what has just arrived on a connection does not wait for the rest of
+    /// it. (Other connections for which it caused something do.)
     pub(super) fn answer_ahead(&mut self, key: Key<Connection>) {
         if self.turn.flush != Flush::Writing || self.turn.ahead.is_some() {
             return;
@@ -126,8 +126,8 @@ impl Engine {
         }
     }
 
-    /// The same whether or not the socket takes it now: all queued messages in one frame, and the close frame of a closed
-    /// session.
+    /// The same whether or not the socket takes it now: all queued messages in one frame, and the
+    /// close frame of a closed session.
     pub(super) fn emit_all(&mut self, key: Key<Session>) {
         let Some(session) = self.sessions.get_mut(key) else { return };
         let Some(receiver) = session.receiver else { return };
@@ -143,8 +143,8 @@ impl Engine {
         }
     }
 
-    /// The close frame of a closed session, and the end of the receiver that carries it. (A polling receiver that had to
-    /// carry messages has ended with them, and so has a streaming one at its limit: then the next one gets it.)
+    /// The close frame of a closed session, and the end of the receiver that carries it. (A polling receiver that had
+    /// to carry messages has ended with them, and so has a streaming one at its limit: then the next one gets it.)
     fn send_close(&mut self, receiver: Key<Connection>, key: Key<Session>, close: &Close) {
         let Some(session) = self.sessions.get(key) else { return };
         let is_raw = session.transport == Transport::RawWebSocket;
@@ -190,8 +190,9 @@ impl Engine {
 }
 
 impl Engine {
-    /// Another receiver for a session that is there. Whether it is the only one is known when the driver has looked at the socket
-    /// of the first: a client that hung up before it came back must not be refused because of its own first receiver.
+    /// Another receiver for a session that is there. Whether it is the only one is known when the driver has
+    /// looked at the socket of the first: a client that hung up before it came back must not be refused
+    /// because of its own first receiver.
     pub(super) fn attach_or_wait(&mut self, key: Key<Connection>, session: Key<Session>) {
         self.note_request(session);
         match self.sessions.get(session).and_then(|session| session.receiver) {
@@ -234,8 +235,8 @@ impl Engine {
         }
     }
 
-    /// Gives up a first receiver whose client has hung up, and is here with a second one: the client cannot have read bytes
-    /// that have not left.
+    /// Gives up a first receiver whose client has hung up, and is here with a second one: the client cannot have
+    /// read bytes that have not left.
     pub(super) fn give_up_first_receiver(&mut self, session: Key<Session>, second: Key<Connection>) {
         let Some(first) = self.sessions.get(session).and_then(|session| session.receiver) else { return };
         if first == second || !self.connections.get(first).is_some_and(|it| it.source.has_ended()) {
@@ -247,8 +248,8 @@ impl Engine {
         }
     }
 
-    /// Whether a connection is a receiver of this session. One that ended for want of memory carries nothing: then the session
-    /// waits for the next one.
+    /// Whether a connection is a receiver of this session. One that ended for want of memory carries nothing: then the
+    /// session waits for the next one.
     pub(super) fn carries(&self, key: Key<Connection>, session: Key<Session>) -> bool {
         self.connections.get(key).and_then(Connection::session) == Some(session)
     }
@@ -264,8 +265,9 @@ impl Engine {
         self.arm_session(session);
     }
 
-    /// The client of a receiver has hung up. How packets and turns were cut must not matter: messages that the session has by now
-    /// may end the response as they should; and whether the session takes this receiver may be open until the flush.
+    /// The client of a receiver has hung up. How packets and turns were cut must not matter: messages that
+    /// the session has by now may end the response as they should; and whether the session takes this
+    /// receiver may be open until the flush.
     pub(super) fn end_receiver(&mut self, key: Key<Connection>) {
         let Some(session) = self.connections.get(key).and_then(Connection::session) else { return };
         let is_settled = self.sessions.get(session).is_some_and(|session| session.receiver == Some(key));
@@ -274,14 +276,15 @@ impl Engine {
         }
         let has_last =
             self.connections.get(key).is_some_and(|it| matches!(it.writing(), Writing::Last { .. }));
-        // The end of the stream stays in the inbox until the last byte has left, or it is known which receiver the session keeps.
+        // The end of the stream stays in the inbox until the last byte has left, or it is known
+        // which receiver the session keeps.
         if is_settled && !has_last {
             self.end_behind_output(key);
         }
     }
 
-    /// The same where the end stands behind bytes that are not welcome now: a response that is under way cannot reach its client
-    /// any more. For all other connections the end is dealt with behind those bytes.
+    /// The same where the end stands behind bytes that are not welcome now: a response that is under way cannot reach
+    /// its client any more. For all other connections the end is dealt with behind those bytes.
     pub(super) fn end_behind_unread(&mut self, key: Key<Connection>) {
         match self.connections.get(key).map(Connection::writing) {
             Some(writing) if writing.is_http_receiver() => self.end_receiver(key),
@@ -299,8 +302,8 @@ impl Engine {
     ) {
         let session = self.connections.get(key).and_then(Connection::session);
         if let Some(session) = session {
-            // Messages that were sent before the close leave before it, even if the client does not read just now: how frames were
-            // cut into packets must not matter.
+            // Messages that were sent before the close leave before it, even if the client does not read just now: how
+            // frames were cut into packets must not matter.
             self.emit_all(session);
         }
         let Some(connection) = self.connections.get_mut(key) else { return };
@@ -315,7 +318,8 @@ impl Engine {
         }
     }
 
-    /// Fails a WebSocket whose client broke a rule: sends a close frame with the code, and reads no more (RFC 6455 §7.1.7).
+    /// Fails a WebSocket whose client broke a rule: sends a close frame with the code, and
+    /// reads no more (RFC 6455 §7.1.7).
     pub(super) fn fail_websocket(&mut self, key: Key<Connection>, code: u16, reason: &str) {
         self.note_refusal(key, code);
         self.end_websocket(key, Some(code), reason, Close::new(code, reason, Cause::Protocol));

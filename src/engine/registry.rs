@@ -134,8 +134,8 @@ impl Engine {
         key
     }
 
-    /// The client of a session made a request for it. Where a streaming response is under way, nothing else shows that its
-    /// client is still there: unread bytes fit into the buffers of operating systems for long.
+    /// The client of a session made a request for it. Where a streaming response is under way, nothing else shows that
+    /// its client is still there: unread bytes fit into the buffers of operating systems for long.
     pub(super) fn note_request(&mut self, key: Key<Session>) {
         let Some(receiver) = self.sessions.get(key).and_then(|session| session.receiver) else { return };
         if let Some(receiver) = self.connections.get_mut(receiver) {
@@ -148,8 +148,8 @@ impl Engine {
         self.close_session(key, Close::new(code, reason, Cause::Application))
     }
 
-    /// Ends a session. Its queue goes out, then the close frame; the application hears of it once. `false`: it was closed
-    /// already.
+    /// Ends a session. Its queue goes out, then the close frame; the application hears of it once.
+    /// `false`: it was closed already.
     pub fn close_session(&mut self, key: Key<Session>, close: Close) -> bool {
         let close = self.memory.fitting(close);
         let Some(session) = self.sessions.get_mut(key) else { return false };

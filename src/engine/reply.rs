@@ -6,8 +6,8 @@ use super::Connection;
 use super::application::{Request, Response};
 use crate::collections::Key;
 
-/// What a [fallback](crate::Server::fallback) returns: a [`Response`], of which it is made by `into`, or that the answer comes
-/// [later](Reply::later).
+/// What a [fallback](crate::Server::fallback) returns: a [`Response`], of which it is made by `into`, or that the
+/// answer comes [later](Reply::later).
 ///
 /// ```
 /// # fn main() -> std::io::Result<()> {
@@ -58,16 +58,17 @@ pub(super) enum When {
 impl Reply {
     /// The answer to this request comes later, by its [`Ticket`]: from any callback
     /// ([`Session::answer`](crate::Session::answer), [`Endpoint::answer`](crate::Endpoint::answer),
-    /// [`Context::answer`](crate::Context::answer)), or from another thread ([`Handle::answer`](crate::Handle::answer)).
+    /// [`Context::answer`](crate::Context::answer)), or from another thread
+    /// ([`Handle::answer`](crate::Handle::answer)).
     ///
-    /// The ticket can be used when the fallback has returned this reply. Requests that the client sends meanwhile wait for their
-    /// turn. One that waits costs no memory beside its connection; it ends without an answer
+    /// The ticket can be used when the fallback has returned this reply. Requests that the client sends meanwhile wait
+    /// for their turn. One that waits costs no memory beside its connection; it ends without an answer
     ///
-    /// - after [`ServerOptions::answer_timeout`](crate::ServerOptions::answer_timeout), 60 s by default: then its client gets
-    ///   503, and the connection goes on;
+    /// - after [`ServerOptions::answer_timeout`](crate::ServerOptions::answer_timeout), 60 s by default: then its
+    ///   client gets 503, and the connection goes on;
     /// - when its client hangs up, though it may have shut its sending side alone;
-    /// - when the server stops: half a second after the begin of a shutdown the client gets 503, and while sessions are drained
-    ///   it goes on waiting.
+    /// - when the server stops: half a second after the begin of a shutdown the client gets 503, and while sessions
+    ///   are drained it goes on waiting.
     ///
     /// The ticket says then that it is [gone](AnswerError::Gone), and the observer hears
     /// [`Event::Unanswered`](crate::Event::Unanswered).
@@ -84,13 +85,13 @@ impl From<Response> for Reply {
     }
 }
 
-/// Names a request that is answered later: see [`Reply::later`]. It names nothing in another server, and each request has
-/// one of its own, so that a ticket that is gone stays so.
+/// Names a request that is answered later: see [`Reply::later`]. It names nothing in another server, and each request
+/// has one of its own, so that a ticket that is gone stays so.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Ticket {
     pub(super) connection: Key<Connection>,
-    /// Of the requests of the server, counted in 32 bits: another one of the same connection has the same number no sooner than
-    /// after four billion of them.
+    /// Of the requests of the server, counted in 32 bits: another one of the same connection has the same number no
+    /// sooner than after four billion of them.
     pub(super) number: u32,
 }
 
@@ -104,8 +105,8 @@ impl fmt::Debug for Ticket {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AnswerError {
-    /// The request does not wait for an answer: it has one, it was too late for one, its client is gone, or its fallback has
-    /// not returned yet.
+    /// The request does not wait for an answer: it has one, it was too late for one, its client is gone, or its
+    /// fallback has not returned yet.
     Gone,
 }
 

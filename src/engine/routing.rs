@@ -218,7 +218,8 @@ impl Engine {
                 self.begin_receiver(exchange, session, transport, label, callback);
                 self.attach_or_wait(exchange.key, session);
             }
-            // Whether it can be answered at all is known before the application makes its state, or another session its room.
+            // Whether it can be answered at all is known before the application makes its
+            // state, or another session its room.
             None if !self.can_begin_receiver(exchange.key) => {}
             None => match self.admit(exchange, number, transport, application) {
                 Ok(admitted) => {

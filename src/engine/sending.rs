@@ -39,8 +39,8 @@ impl Engine {
         Ok(())
     }
 
-    /// Queues a message for one client, from a sender that cannot be told `Full`: where there is no room, the endpoint's
-    /// policy says what happens.
+    /// Queues a message for one client, from a sender that cannot be told `Full`: where there is no room, the
+    /// endpoint's policy says what happens.
     pub fn send_or_overflow(&mut self, key: Key<Session>, message: Message<'_>) {
         let Ok(length) = self.length_for(key, message) else { return };
         let Ok(room) = self.room_or_make_it(key, length, length) else { return };
@@ -73,8 +73,8 @@ impl Engine {
         }
     }
 
-    /// How long a text is as a JSON string. Its escapes are counted where they may matter: not while there is room for the
-    /// message even if every byte of it is escaped.
+    /// How long a text is as a JSON string. Its escapes are counted where they may matter: not while there is room for
+    /// the message even if every byte of it is escaped.
     fn encoded_length(&self, text: &str) -> usize {
         let most = text.len().saturating_mul(LONGEST_ESCAPE);
         let is_roomy = self.memory.budget.admit(Purpose::Queued, most.saturating_mul(REWRITTEN));
@@ -121,9 +121,10 @@ impl Engine {
         self.note_queued();
     }
 
-    /// Where one message more would make a WebSocket's next frame larger than a queue may be, the messages that wait become a
-    /// frame now. Only a client that reads gets more than a queue in one turn, and clients have limits for one message (64 MiB
-    /// in Node): they fail a connection that goes beyond. Over HTTP a response has no such limit, and ends with its first frame.
+    /// Where one message more would make a WebSocket's next frame larger than a queue may be, the messages that wait
+    /// become a frame now. Only a client that reads gets more than a queue in one turn, and clients have limits for
+    /// one message (64 MiB in Node): they fail a connection that goes beyond. Over HTTP a response has no such limit,
+    /// and ends with its first frame.
     fn end_frame(&mut self, key: Key<Session>, length: usize) {
         let Some(session) = self.sessions.get_mut(key) else { return };
         if session.queue.is_empty() {
@@ -145,8 +146,8 @@ impl Engine {
         self.send_later(receiver);
     }
 
-    /// Whether a message to many, or from afar, is not for this session: it has no room, or others were skipped before. Then
-    /// the endpoint's policy is carried out.
+    /// Whether a message to many, or from afar, is not for this session: it has no room, or others were skipped before.
+    /// Then the endpoint's policy is carried out.
     fn overflows(&mut self, key: Key<Session>, room: &Room) -> bool {
         let Some(Session { state: State::Open { skipped, .. }, endpoint, .. }) = self.sessions.get_mut(key)
         else {
@@ -175,8 +176,8 @@ impl Engine {
         true
     }
 
-    /// The handler is about to be told that all of a session's messages have left, and of so many that were skipped: from
-    /// here on it gets messages again. `None`: it is closed, or has filled again meanwhile and is told later.
+    /// The handler is about to be told that all of a session's messages have left, and of so many that were skipped:
+    /// from here on it gets messages again. `None`: it is closed, or has filled again meanwhile and is told later.
     pub(super) fn end_gap(&mut self, key: Key<Session>) -> Option<u64> {
         match self.sessions.get_mut(key)? {
             Session { state: State::Open { skipped, awaited }, .. }
@@ -232,8 +233,8 @@ impl Engine {
         self.spread(Audience::Named(number, sessions), Message::Text(text), None)
     }
 
-    /// Sends a message to all of an audience but one; says to how many. It is encoded once for each wire format. Where a
-    /// session does not read, and has no room for it, the endpoint's policy says what happens: a gap is never silent.
+    /// Sends a message to all of an audience but one; says to how many. It is encoded once for each wire format. Where
+    /// a session does not read, and has no room for it, the endpoint's policy says what happens: a gap is never silent.
     fn spread(
         &mut self,
         mut audience: Audience<'_>,
@@ -295,8 +296,8 @@ impl Engine {
         }
     }
 
-    /// The room of a session; where a client that reads and has nothing waiting would get nothing for want of memory, those
-    /// that do not read make room.
+    /// The room of a session; where a client that reads and has nothing waiting would get nothing for want of memory,
+    /// those that do not read make room.
     fn room_or_make_it(&mut self, key: Key<Session>, framed: usize, added: usize) -> Result<Room, SendError> {
         let room = self.room(key, framed, added)?;
         if room.is_full && room.is_empty && self.make_room(Purpose::Prompt, room.wanted) {
@@ -305,8 +306,8 @@ impl Engine {
         Ok(room)
     }
 
-    /// Sessions that were told `Full` for want of memory, and would get now what they wanted, are drained. (A session that
-    /// wants much does not keep the others waiting.)
+    /// Sessions that were told `Full` for want of memory, and would get now what they wanted, are drained. (A session
+    /// that wants much does not keep the others waiting.)
     pub(super) fn settle_waiting_for_memory(&mut self) {
         for _ in 0..self.queues.waiting_for_memory.len() {
             if self.is_short_of_memory(0) {

@@ -131,8 +131,8 @@ pub(super) enum Origin {
     Socket(RoundTrip),
 }
 
-/// How long a WebSocket's client takes to answer a ping, in milliseconds. Two numbers that are small for every session; times
-/// begin anew after 49 days.
+/// How long a WebSocket's client takes to answer a ping, in milliseconds. Two numbers that are small for every session;
+/// times begin anew after 49 days.
 #[derive(Clone, Copy)]
 pub(super) struct RoundTrip {
     /// When the ping left that is not answered yet.
@@ -159,8 +159,9 @@ impl RoundTrip {
         self.begun = Self::shortened(now);
     }
 
-    /// A pong has come. One that answers no ping (RFC 6455 §5.5.3) says nothing, and neither does one that took longer than
-    /// `most`: its client speaks all the time, and may have kept the pong for hours, or lost it and sent one of its own accord.
+    /// A pong has come. One that answers no ping (RFC 6455 §5.5.3) says nothing, and neither does one that
+    /// took longer than `most`: its client speaks all the time, and may have kept the pong for hours, or lost
+    /// it and sent one of its own accord.
     pub(super) fn note_pong_received(&mut self, now: Millis, most: Millis) {
         let begun = std::mem::replace(&mut self.begun, NO_TIME);
         if begun == NO_TIME {
@@ -181,8 +182,8 @@ impl RoundTrip {
 
 /// The life of a session has one turning point.
 pub(super) enum State {
-    /// The application may send, and hears messages. So many messages were skipped for it since `on_drain` was told last:
-    /// while there are any, all are.
+    /// The application may send, and hears messages. So many messages were skipped for it since `on_drain` was told
+    /// last: while there are any, all are.
     Open { skipped: u64, awaited: PackedAwaited },
     /// Over. The queue goes out, then the close frame.
     Closed { close: Arc<Close>, remaining: Remaining },
@@ -191,7 +192,8 @@ pub(super) enum State {
 /// The work that remains for a session that is closed, beside the receiver that it may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Remaining {
-    /// Its handler is to be told. Later receivers find it, and get the close frame, until `disconnect_delay` passed without one.
+    /// Its handler is to be told. Later receivers find it, and get the close frame, until
+    /// `disconnect_delay` passed without one.
     NoticeAndReceivers,
     /// Its handler is to be told.
     Notice,
@@ -356,8 +358,8 @@ pub enum Cause {
     Interrupted,
     /// No receiver came for `disconnect_delay`.
     Expired,
-    /// The endpoint had as many [`sessions`](crate::EndpointOptions::sessions) as it may, and of all that had no receiver this
-    /// one had been without for longest: a new session has its place.
+    /// The endpoint had as many [`sessions`](crate::EndpointOptions::sessions) as it may, and of all that had no
+    /// receiver this one had been without for longest: a new session has its place.
     Evicted,
     /// A ping had no answer for `pong_timeout`, or nothing could be written for `write_stall`.
     Unresponsive,

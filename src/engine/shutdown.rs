@@ -1,5 +1,5 @@
-//! The end of the server: every session is closed, and connections that are still there at the end are cut. And the end of a
-//! session of which its client is not told.
+//! The end of the server: every session is closed, and connections that are still there at the end are cut. And the end
+//! of a session of which its client is not told.
 
 use super::application::Application;
 use super::pace::{Flow, Stamp};
@@ -12,8 +12,8 @@ use crate::collections::Key;
 use crate::websocket::close;
 
 impl Engine {
-    /// Begins the end: no new connections or sessions, every session is closed with this code and reason, connections end
-    /// behind their request, and the waits of the closing handshakes are short from now on.
+    /// Begins the end: no new connections or sessions, every session is closed with this code and reason, connections
+    /// end behind their request, and the waits of the closing handshakes are short from now on.
     pub fn stop(&mut self, code: u16, reason: &str, application: &mut dyn Application) {
         self.stage = Stage::Stopping;
         self.time.read();
@@ -32,8 +32,8 @@ impl Engine {
         let keys: Vec<_> = self.connections.iter().map(|(key, _)| key).collect();
         for key in keys {
             let Some(connection) = self.connections.get_mut(key) else { continue };
-            // The last wait is short, but it begins now: a request may be on its way, or not here whole; a client between two
-            // polls comes for the close frame; another client had much to read first.
+            // The last wait is short, but it begins now: a request may be on its way, or not here whole; a client
+            // between two polls comes for the close frame; another client had much to read first.
             connection.since = self.time.now();
             if let Flow::Stalled(since) = &mut connection.pace.flow {
                 *since = Stamp::new(self.time.now());
@@ -51,11 +51,12 @@ impl Engine {
         self.notify(application);
     }
 
-    /// Ends a session at once: messages that wait for its client are dropped, and its receiver with them. The application hears of it
-    /// behind the call. `false`: it was closed already, and its receiver is dropped all the same.
+    /// Ends a session at once: messages that wait for its client are dropped, and its receiver with
+    /// them. The application hears of it behind the call. `false`: it was closed already, and its
+    /// receiver is dropped all the same.
     ///
-    /// A session over HTTP can be found until `disconnect_delay` has passed, as one that was interrupted: otherwise the next
-    /// poll of its client would open a session anew.
+    /// A session over HTTP can be found until `disconnect_delay` has passed, as one that was interrupted: otherwise the
+    /// next poll of its client would open a session anew.
     pub fn terminate(&mut self, key: Key<Session>) -> bool {
         let Some(session) = self.sessions.get_mut(key) else { return false };
         let code = if session.id().is_some() { INTERRUPTED.0 } else { close::ABNORMAL };
@@ -90,8 +91,8 @@ impl Engine {
         for key in keys {
             self.drop_connection(key);
         }
-        // There are no more turns: all notices are told now, however many there are. They have an end, since sessions can no
-        // longer join groups.
+        // There are no more turns: all notices are told now, however many there are. They have an end, since
+        // sessions can no longer join groups.
         while !(self.queues.notices.is_empty() && self.queues.next_notices.is_empty()) {
             // No connection is left to which a flush could write.
             self.turn.flush_due = false;

@@ -2,18 +2,18 @@
 //!
 //! A driver owns the sockets and knows nothing else. In each turn it
 //!
-//! 1. begins it ([`Engine::begin_turn`]) and carries out orders: the program may have sent much since the last turn, and
-//!    some of what that turn brought about may be left over;
+//! 1. begins it ([`Engine::begin_turn`]) and carries out orders: the program may have sent much since the last turn,
+//!    and some of what that turn brought about may be left over;
 //! 2. lets connections go on that were left over in the last turn ([`Engine::go_on`]);
 //! 3. hands over what arrived ([`Engine::accept`], [`Engine::receive`], [`Engine::sent`]);
 //! 4. says up to which time everything that had arrived was handed over ([`Engine::advance`]);
-//! 5. carries out orders: everything that the turn brought about leaves, in one write for each connection. Where these are
-//!    many, they leave in parts, over several turns.
+//! 5. carries out orders: everything that the turn brought about leaves, in one write for each connection. Where these
+//!    are many, they leave in parts, over several turns.
 //!
 //! Orders are carried out after each call of 2 and 3, too ([`Engine::next_order`] until there is none). Mostly there is
-//! none; but where queues have grown only for want of a flush, or much was done since the last one, the flush cannot wait for
-//! the end of the turn; and an answer goes ahead of a flush that is left over. Then the driver sleeps until the
-//! [next deadline](Engine::next_deadline).
+//! none; but where queues have grown only for want of a flush, or much was done since the last one, the flush cannot
+//! wait for the end of the turn; and an answer goes ahead of a flush that is left over. Then the driver sleeps until
+//! the [next deadline](Engine::next_deadline).
 
 use super::connection::Connection;
 use super::source::Source;
@@ -100,8 +100,8 @@ impl Engine {
         }
     }
 
-    /// Whether bytes of a connection are welcome, asked before each read. Where they are not, they stay in the socket, the
-    /// client waits, and [`Order::Read`] says when they are welcome again.
+    /// Whether bytes of a connection are welcome, asked before each read. Where they are not, they stay in the socket,
+    /// the client waits, and [`Order::Read`] says when they are welcome again.
     pub fn may_read(&mut self, key: Key<Connection>) -> bool {
         let is_welcome = self.is_reading(key);
         if let (false, Some(connection)) = (is_welcome, self.connections.get_mut(key)) {
@@ -124,9 +124,9 @@ impl Engine {
         }
     }
 
-    /// Ends the turn: lets everything happen that is due, and makes a flush due. Work that this causes may make a flush due
-    /// before everything has happened; the rest is for the next turn then. Clients are judged for their silence `until` a
-    /// time: the one by which everything that had arrived was handed over.
+    /// Ends the turn: lets everything happen that is due, and makes a flush due. Work that this causes may make a flush
+    /// due before everything has happened; the rest is for the next turn then. Clients are judged for their silence
+    /// `until` a time: the one by which everything that had arrived was handed over.
     pub fn advance(&mut self, until: Millis, application: &mut dyn Application) {
         self.tick(until, application);
         // Behind a flush that is left over the next one follows by itself; until then arrivals do not wait.
@@ -167,8 +167,9 @@ impl Engine {
         }
     }
 
-    /// Whether arrivals are looked at before the rest of the flush: after a part of it; but not where the next one cannot wait, nor
-    /// where memory is short, since a client that reads must have nothing waiting then, nor where the end is near.
+    /// Whether arrivals are looked at before the rest of the flush: after a part of it; but not where the
+    /// next one cannot wait, nor where memory is short, since a client that reads must have nothing waiting
+    /// then, nor where the end is near.
     fn is_flush_interrupted(&self) -> bool {
         let is_part_out = self.turn.work.is_part_done() && self.turn.parts < PARTS;
         let may_wait = !self.turn.flush_due && self.queues.second_receivers.is_empty();
@@ -204,8 +205,8 @@ impl Engine {
         self.queues.postponed.len()
     }
 
-    /// Goes on with the input of one connection that was left over in the last turn. `false`: no connection is left, or the half
-    /// of the turn that is for them is used up.
+    /// Goes on with the input of one connection that was left over in the last turn. `false`: no connection is left, or
+    /// the half of the turn that is for them is used up.
     pub fn go_on(&mut self, application: &mut dyn Application) -> bool {
         if self.turn.left_over == 0 || self.turn.work.is_half_done() {
             return false;
@@ -241,8 +242,8 @@ impl Engine {
         self.resume_reading(key);
     }
 
-    /// The client sends no more. Its requests before the end are answered; a receiver's response that does not end with this
-    /// turn was broken off. In either case the answers so far go out.
+    /// The client sends no more. Its requests before the end are answered; a receiver's response that does not end with
+    /// this turn was broken off. In either case the answers so far go out.
     pub(super) fn end_of_stream(&mut self, key: Key<Connection>, application: &mut dyn Application) {
         let Some(connection) = self.connections.get_mut(key) else { return };
         connection.source = Source::Ended;
@@ -299,7 +300,8 @@ impl Engine {
         }
     }
 
-    /// The socket of a connection took so many bytes. If it took less than there was, it is `blocked` until it becomes writable.
+    /// The socket of a connection took so many bytes. If it took less than there was, it is
+    /// `blocked` until it becomes writable.
     pub fn sent(&mut self, key: Key<Connection>, count: usize, blocked: bool) {
         self.turn.work.note_written(count);
         self.note_sent(key, count, blocked);

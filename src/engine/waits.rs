@@ -38,8 +38,8 @@ impl Engine {
         }
     }
 
-    /// From here on the timer of the session watches over the wait for the client; but not over answers in front of this one that are
-    /// stuck in the outbox.
+    /// From here on the timer of the session watches over the wait for the client; but not over answers in front of
+    /// this one that are stuck in the outbox.
     pub(super) fn hand_wait_over(&mut self, key: Key<Connection>) {
         if let Some(connection) = self.connections.get_mut(key) {
             self.time.timers.cancel(&mut connection.timer);
@@ -85,8 +85,8 @@ impl Engine {
     }
 }
 
-/// How long a session must have been without a receiver before it makes room for another, in milliseconds: between two polls a
-/// client is away for a round trip.
+/// How long a session must have been without a receiver before it makes room for another, in milliseconds: between two
+/// polls a client is away for a round trip.
 pub(super) const EVICTABLE: Millis = 1000;
 
 /// Sessions that are looked at for one that makes room.
@@ -100,8 +100,8 @@ pub fn sooner<T: Ord>(one: Option<T>, other: Option<T>) -> Option<T> {
     }
 }
 
-/// How long a connection may stay as it is. While an answer is on its way out the client cannot go on: then only the limit on
-/// stalls holds.
+/// How long a connection may stay as it is. While an answer is on its way out the client cannot go on: then
+/// only the limit on stalls holds.
 pub(super) fn patience(options: &ServerOptions, stage: Stage, connection: &Connection) -> Option<Millis> {
     let patience = match (connection.writing(), connection.reading()) {
         (Writing::Shut, _) => options.close_timeout,
@@ -217,8 +217,8 @@ pub(super) fn pong_is_overdue(connection: Option<&Connection>, endpoint: &Endpoi
     })
 }
 
-/// When a wait for the client begins: it must first read the bytes that are on their way to it. A server that stops does not
-/// wait so long.
+/// When a wait for the client begins: it must first read the bytes that are on their way to it. A server
+/// that stops does not wait so long.
 pub(super) fn client_can_answer(connection: &Connection, now: Millis, stage: Stage) -> Millis {
     match stage {
         Stage::Serving | Stage::Draining => connection.pace.read_by(now),

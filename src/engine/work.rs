@@ -1,7 +1,9 @@
-//! The budget of work of one turn, over all clients together: the rest is first in the next turn (contract, rule 12.14).
+//! The budget of work of one turn, over all clients together: the rest is first in the
+//! next turn (contract, rule 12.14).
 //!
-//! The unit of work is one message that is queued for a client, about 60 ns on a common machine; everything else costs so many
-//! of them. A turn has a budget of some 20 ms, and each connection a share of it, so that one of them cannot take all.
+//! The unit of work is one message that is queued for a client, about 60 ns on a common machine; everything
+//! else costs so many of them. A turn has a budget of some 20 ms, and each connection a share of it, so
+//! that one of them cannot take all.
 
 use super::connection::Connection;
 use crate::collections::Key;
@@ -19,8 +21,8 @@ const SHARE: u64 = 9 << 10;
 /// commands: clients that cause much in every turn must not hold up the end of others, nor a shutdown.
 const ENDS: u64 = TURN / 8;
 
-/// The part of it for ends of sessions and other notices: those that are left over from many turns leave room in each for
-/// input that was left over too, and for what arrives.
+/// The part of it for ends of sessions and other notices: those that are left over from many turns leave room in each
+/// for input that was left over too, and for what arrives.
 const NOTICES: u64 = TURN / 4;
 
 /// A request, a message or a control frame that is dealt with.
@@ -47,12 +49,12 @@ const WRITTEN: u64 = 256;
 /// So much of a flush leaves before the driver looks at what has come meanwhile: some 64 writes, or half a megabyte.
 const PART: u64 = 2 << 10;
 
-/// Turns over which a flush leaves in parts at most: where each turn adds as much as leaves in it, the flush must end all the
-/// same, since other orders wait for that.
+/// Turns over which a flush leaves in parts at most: where each turn adds as much as leaves in it, the flush must end
+/// all the same, since other orders wait for that.
 pub(super) const PARTS: u32 = 128;
 
-/// A flush is worth while when so many times its cost were done since the last one: it adds an eighth at most to the work of a
-/// turn, and answers do not wait for its end.
+/// A flush is worth while when so many times its cost were done since the last one: it adds an eighth at most to the
+/// work of a turn, and answers do not wait for its end.
 const WORTH_A_FLUSH: u64 = 8;
 
 /// The state of the turn that is under way.
@@ -68,10 +70,11 @@ pub(super) struct Turn {
     pub(super) flushes: u64,
     /// Clients that read have much to read, or the turn is over: other work waits for a flush.
     pub(super) flush_due: bool,
-    /// The connection whose request is being dealt with. It is not dropped to make room for others, nor for its own answer,
-    /// since its answer is still to be written.
+    /// The connection whose request is being dealt with. It is not dropped to make room for others, nor for its own
+    /// answer, since its answer is still to be written.
     pub(super) answering: Option<Key<Connection>>,
-    /// How many of the postponed connections are to go on in this turn; those that are postponed meanwhile go on in the next.
+    /// How many of the postponed connections are to go on in this turn; those that are
+    /// postponed meanwhile go on in the next.
     pub(super) left_over: usize,
 }
 
@@ -217,7 +220,8 @@ impl Work {
         self.done >= TURN
     }
 
-    /// Whether what was left over in the last turn must wait again: the other half of this one is for what arrives in it.
+    /// Whether what was left over in the last turn must wait again: the other half of this
+    /// one is for what arrives in it.
     pub(super) fn is_half_done(&self) -> bool {
         self.done >= TURN / 2
     }

@@ -17,8 +17,8 @@ pub(super) enum Writing {
     Idle,
     /// The answer to a request whose messages are being told: it waits for the last of them.
     Owed(Box<Owed>),
-    /// The connection failed while the messages of its last request are being told. They are told to the end; the answer has no
-    /// reader any more.
+    /// The connection failed while the messages of its last request are being told. They are told to the end; the
+    /// answer has no reader any more.
     Abandoned,
     /// A polling response: it waits for the one frame of its answer.
     Poll(Box<Poll>),
@@ -28,12 +28,13 @@ pub(super) enum Writing {
     Deferred { number: u32, form: Form },
     /// An answer of the program's whose body is read piece by piece.
     Download(Box<Download>),
-    /// The last byte of a receiver's response, or of a download, is in the outbox: until it has left, the client may yet miss what the session gave
-    /// it. A receiver that was turned away, and a download, had nothing of a session's.
+    /// The last byte of a receiver's response, or of a download, is in the outbox: until it has left, the client may
+    /// yet miss what the session gave it. A receiver that was turned away, and a download, had nothing of a session's.
     Last { session: Option<Key<Session>>, keep_alive: bool },
     /// WebSocket frames.
     Frames(Socket),
-    /// The last bytes. Behind them the sending side is shut, or the connection dropped if the stream of the client has ended.
+    /// The last bytes. Behind them the sending side is shut, or the connection dropped if the
+    /// stream of the client has ended.
     Closing,
     /// The sending side is shut, and the client's end of the stream is awaited.
     Shut,
@@ -101,8 +102,8 @@ pub(super) enum Ping {
     /// On the wire.
     Sent,
     /// On the wire, and the client has spoken since: it is there, but how far it has read is known with its pong. Holds
-    /// when a client that reads at the slowest rate has read what was in front of the ping, in quarters of a second: the last
-    /// 16 bits, since it is never far from the present.
+    /// when a client that reads at the slowest rate has read what was in front of the ping, in quarters of a second:
+    /// the last 16 bits, since it is never far from the present.
     Outstanding(u16),
 }
 

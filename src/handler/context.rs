@@ -74,8 +74,8 @@ impl<'a> Context<'a> {
         self.engine.counters()
     }
 
-    /// Whether new sessions are refused: after [`Server::refuse_sessions`](crate::Server::refuse_sessions), or since the end
-    /// has begun. A health check says so to the balancer: see [`Server::drain`](crate::Server::drain).
+    /// Whether new sessions are refused: after [`Server::refuse_sessions`](crate::Server::refuse_sessions), or since
+    /// the end has begun. A health check says so to the balancer: see [`Server::drain`](crate::Server::drain).
     pub fn refuses_sessions(&self) -> bool {
         self.engine.refuses_sessions()
     }

@@ -72,7 +72,8 @@ impl<'a, S> Endpoint<'a, S> {
     /// Queues a text message for one of its sessions.
     ///
     /// # Errors
-    /// As [`Session::send`](crate::Session::send). A session of another endpoint is [`SendError::Gone`]: endpoints share nothing.
+    /// As [`Session::send`](crate::Session::send). A session of another endpoint is
+    /// [`SendError::Gone`]: endpoints share nothing.
     pub fn send(&mut self, session: SessionId, text: &str) -> Result<(), SendError> {
         self.check(session)?;
         self.engine.send(session.0, text)
@@ -87,9 +88,10 @@ impl<'a, S> Endpoint<'a, S> {
         self.engine.send_binary(session.0, bytes)
     }
 
-    /// Sends a text to all its sessions, and says to how many. It is encoded once for each wire format. Where a session's
-    /// client does not read, and its queue is full, [`EndpointOptions::overflow`](crate::EndpointOptions::overflow) says what
-    /// happens: such a session is not counted.
+    /// Sends a text to all its sessions, and says to how many. It is encoded once for each
+    /// wire format. Where a session's client does not read, and its queue is full,
+    /// [`EndpointOptions::overflow`](crate::EndpointOptions::overflow) says what happens:
+    /// such a session is not counted.
     pub fn broadcast(&mut self, text: &str) -> usize {
         self.engine.broadcast(self.number, text, None)
     }
@@ -99,18 +101,20 @@ impl<'a, S> Endpoint<'a, S> {
         self.engine.broadcast(self.number, text, Some(except.0))
     }
 
-    /// Bytes that wait for the client of one of its sessions; see [`Session::queued`](crate::Session::queued). 0 where there is no such session.
+    /// Bytes that wait for the client of one of its sessions; see [`Session::queued`](crate::Session::queued). 0
+    /// where there is no such session.
     pub fn queued(&self, session: SessionId) -> usize {
         self.check(session).map_or(0, |()| self.engine.queued(session.0))
     }
 
-    /// Closes one of its sessions; see [`Session::close`](crate::Session::close). `false`: it was closed already, or is not of this endpoint.
+    /// Closes one of its sessions; see [`Session::close`](crate::Session::close). `false`: it was closed
+    /// already, or is not of this endpoint.
     pub fn close(&mut self, session: SessionId, code: u16, reason: &str) -> bool {
         self.check(session).is_ok() && self.engine.close(session.0, code, reason)
     }
 
-    /// Ends one of its sessions at once; see [`Session::terminate`](crate::Session::terminate). `false`: it was closed already, or is not of this
-    /// endpoint.
+    /// Ends one of its sessions at once; see [`Session::terminate`](crate::Session::terminate). `false`: it was closed
+    /// already, or is not of this endpoint.
     pub fn terminate(&mut self, session: SessionId) -> bool {
         self.check(session).is_ok() && self.engine.terminate(session.0)
     }
@@ -133,8 +137,8 @@ impl<'a, S> Endpoint<'a, S> {
         self.engine.open_sessions(self.number).map(SessionId).collect()
     }
 
-    /// What the program keeps with one of its sessions, the one included whose callback runs; from admission until behind
-    /// [`Handler::on_close`](crate::Handler::on_close). `None`: it has gone, or is not of this endpoint.
+    /// What the program keeps with one of its sessions, the one included whose callback runs; from admission until
+    /// behind [`Handler::on_close`](crate::Handler::on_close). `None`: it has gone, or is not of this endpoint.
     ///
     /// ```
     /// # use sockjs_server::{Endpoint, Session};
@@ -166,8 +170,9 @@ impl<'a, S> Endpoint<'a, S> {
         self.engine.open_count(self.number)
     }
 
-    /// Sets a timer of the endpoint, not of a session: [`Handler::on_endpoint_timer`](crate::Handler::on_endpoint_timer) is called with its number once, `delay`
-    /// from now, and never earlier. Setting one again moves it. Its numbers are apart from those of sessions.
+    /// Sets a timer of the endpoint, not of a session:
+    /// [`Handler::on_endpoint_timer`](crate::Handler::on_endpoint_timer) is called with its number once, `delay` from
+    /// now, and never earlier. Setting one again moves it. Its numbers are apart from those of sessions.
     pub fn set_timer(&mut self, timer: u32, delay: Duration) {
         self.engine.set_endpoint_timer(self.number, timer, Some(millis(delay)));
     }

@@ -104,8 +104,8 @@ impl<S> Endpoint<'_, S> {
         self.check(session).is_ok() && self.engine.is_member(session.0, name)
     }
 
-    /// Sends a text to all members of a group, and says to how many. It is encoded once for each wire format, and costs for
-    /// each member what [`Endpoint::broadcast`] costs. A name without members is a group of none.
+    /// Sends a text to all members of a group, and says to how many. It is encoded once for each wire format, and costs
+    /// for each member what [`Endpoint::broadcast`] costs. A name without members is a group of none.
     pub fn publish(&mut self, name: &str, text: &str) -> usize {
         self.engine.publish(self.number, name, Message::Text(text), None)
     }
@@ -115,14 +115,14 @@ impl<S> Endpoint<'_, S> {
         self.engine.publish(self.number, name, Message::Text(text), Some(except.0))
     }
 
-    /// Sends a binary message to all members of a group that came by raw WebSocket, and says to how many. SockJS carries
-    /// text: members on other transports are passed over, and nothing tells them.
+    /// Sends a binary message to all members of a group that came by raw WebSocket, and says to how many. SockJS
+    /// carries text: members on other transports are passed over, and nothing tells them.
     pub fn publish_binary(&mut self, name: &str, bytes: &[u8]) -> usize {
         self.engine.publish(self.number, name, Message::Binary(bytes), None)
     }
 
-    /// Sends a text to these of its sessions, and says to how many: as [`Endpoint::publish`] to a group of them. A session
-    /// that is closed, or not of this endpoint, is passed over; one that is named twice gets it twice.
+    /// Sends a text to these of its sessions, and says to how many: as [`Endpoint::publish`] to a group of them. A
+    /// session that is closed, or not of this endpoint, is passed over; one that is named twice gets it twice.
     pub fn send_to(&mut self, sessions: &[SessionId], text: &str) -> usize {
         self.engine.send_to(Some(self.number), sessions, text)
     }

@@ -46,16 +46,18 @@ impl<'a, S> Session<'a, S> {
         self.endpoint.engine.transport(self.key).unwrap_or(Transport::WebSocket)
     }
 
-    /// The subprotocol that was chosen for it: one of [`EndpointOptions::subprotocols`](crate::EndpointOptions::subprotocols).
-    /// `None` on every transport but the raw WebSocket, and where the client offered none that is spoken.
+    /// The subprotocol that was chosen for it: one of
+    /// [`EndpointOptions::subprotocols`](crate::EndpointOptions::subprotocols). `None` on every transport but the raw
+    /// WebSocket, and where the client offered none that is spoken.
     pub fn subprotocol(&self) -> Option<&str> {
         self.endpoint.engine.subprotocol(self.key)
     }
 
-    /// How long the last ping took that was answered: from when it had left until its pong came, in whole milliseconds.
-    /// `None` before that, and on every transport but WebSocket. A ping is sent when nothing was heard of the client for
-    /// [`heartbeat_delay`](crate::EndpointOptions::heartbeat_delay). A pong that comes later than that and
-    /// [`pong_timeout`](crate::EndpointOptions::pong_timeout) after its ping, from a client that speaks meanwhile, is not counted.
+    /// How long the last ping took that was answered: from when it had left until its pong came, in whole
+    /// milliseconds. `None` before that, and on every transport but WebSocket. A ping is sent when nothing was
+    /// heard of the client for [`heartbeat_delay`](crate::EndpointOptions::heartbeat_delay). A pong that comes
+    /// later than that and [`pong_timeout`](crate::EndpointOptions::pong_timeout) after its ping, from a client
+    /// that speaks meanwhile, is not counted.
     pub fn round_trip(&self) -> Option<Duration> {
         self.endpoint.engine.round_trip(self.key).map(Duration::from_millis)
     }
@@ -63,9 +65,10 @@ impl<'a, S> Session<'a, S> {
     /// Queues a text message. It leaves at the end of the turn, packed with the others.
     ///
     /// # Errors
-    /// [`SendError::Gone`] when the session is closed, [`SendError::Full`] when its client does not read: then the message
-    /// was not taken, and [`Handler::on_drain`](crate::Handler::on_drain) tells when it is worth another try. Over WebSocket nothing more is read from
-    /// a client that has 64 KiB to read; over HTTP what it sends comes on other connections, and comes in all the same.
+    /// [`SendError::Gone`] when the session is closed, [`SendError::Full`] when its client does not read: then the
+    /// message was not taken, and [`Handler::on_drain`](crate::Handler::on_drain) tells when it is worth another try.
+    /// Over WebSocket nothing more is read from a client that has 64 KiB to read; over HTTP what it sends comes on
+    /// other connections, and comes in all the same.
     pub fn send(&mut self, text: &str) -> Result<(), SendError> {
         self.endpoint.engine.send(self.key, text)
     }
@@ -87,8 +90,8 @@ impl<'a, S> Session<'a, S> {
     /// Closes it: queued messages go out first, then the code and the reason. Nothing happens if it is closed already.
     ///
     /// Codes are those of RFC 6455 §7.4; programs use 3000 to 4999. On a raw WebSocket a code that must not be sent
-    /// goes out as 1000, and a reason is cut to 123 bytes (RFC 6455 §5.5). On SockJS it is cut only where the server has no
-    /// room for the whole of it: it is kept until the session is forgotten.
+    /// goes out as 1000, and a reason is cut to 123 bytes (RFC 6455 §5.5). On SockJS it is cut only where the server
+    /// has no room for the whole of it: it is kept until the session is forgotten.
     pub fn close(&mut self, code: u16, reason: &str) {
         self.endpoint.close(SessionId(self.key), code, reason);
     }
@@ -101,20 +104,21 @@ impl<'a, S> Session<'a, S> {
         self.endpoint.answer(ticket, response)
     }
 
-    /// Ends it at once: messages that wait for its client are dropped, no closing handshake is awaited, and the connection that
-    /// carries its frames is cut. [`Handler::on_close`](crate::Handler::on_close) hears of it with [`Cause::Terminated`](crate::Cause), behind the
-    /// callback at hand. For clients that are to be gone, not to be told; [`Session::close`] tells them.
+    /// Ends it at once: messages that wait for its client are dropped, no closing handshake is awaited, and the
+    /// connection that carries its frames is cut. [`Handler::on_close`](crate::Handler::on_close) hears of it with
+    /// [`Cause::Terminated`](crate::Cause), behind the callback at hand. For clients that are to be gone, not to be
+    /// told; [`Session::close`] tells them.
     ///
     /// A client that comes back for such a session over HTTP is told 1002 `Session terminated`, for
-    /// [`disconnect_delay`](crate::EndpointOptions::disconnect_delay). A session that was closed a moment before, in the same
-    /// turn, is cut too, and its client is not told; later the time for its client is limited by
+    /// [`disconnect_delay`](crate::EndpointOptions::disconnect_delay). A session that was closed a moment before, in
+    /// the same turn, is cut too, and its client is not told; later the time for its client is limited by
     /// [`close_timeout`](crate::ServerOptions::close_timeout).
     pub fn terminate(&mut self) {
         self.endpoint.terminate(SessionId(self.key));
     }
 
-    /// Its state, and the session without it: to send what the state holds as it is. (A text that is made of the state needs
-    /// no split.)
+    /// Its state, and the session without it: to send what the state holds as it is. (A text that is
+    /// made of the state needs no split.)
     ///
     /// ```
     /// # use sockjs_server::{SendError, Session};
@@ -142,8 +146,9 @@ impl<'a, S> Session<'a, S> {
         self.endpoint.broadcast_except(text, SessionId(self.key))
     }
 
-    /// Sets a timer: [`Handler::on_timer`](crate::Handler::on_timer) is called with its number once, `delay` from now, and never earlier. A session has as
-    /// many timers as the program has numbers for them; setting one again moves it. They end with the session.
+    /// Sets a timer: [`Handler::on_timer`](crate::Handler::on_timer) is called with its number once, `delay` from now,
+    /// and never earlier. A session has as many timers as the program has numbers for them; setting one again moves
+    /// it. They end with the session.
     ///
     /// ```
     /// use std::time::Duration;

@@ -12,8 +12,8 @@ use crate::http::is_normal_path;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum MountError {
-    /// A prefix is empty, or a path as browsers ask for it, without a trailing slash: `/echo`, `/a/b`. They remove segments
-    /// such as `.` and `..`, and percent-encode what may not stand in a path (RFC 3986 §3.3).
+    /// A prefix is empty, or a path as browsers ask for it, without a trailing slash: `/echo`, `/a/b`. They remove
+    /// segments such as `.` and `..`, and percent-encode what may not stand in a path (RFC 3986 §3.3).
     Prefix(String),
     /// Another endpoint has this prefix.
     Taken(String),

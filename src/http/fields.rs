@@ -152,8 +152,8 @@ pub(super) fn is_token_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
-/// A decimal number as machines write it: digits alone, and no leading zeros. `parse` alone would take `+80` and `0080`,
-/// which another reader may refuse, or read as octal.
+/// A decimal number as machines write it: digits alone, and no leading zeros. `parse` alone would take `+80` and
+/// `0080`, which another reader may refuse, or read as octal.
 pub(super) fn decimal<N: core::str::FromStr>(text: &str) -> Option<N> {
     let is_plain =
         text.bytes().all(|byte| byte.is_ascii_digit()) && (text.len() == 1 || !text.starts_with('0'));

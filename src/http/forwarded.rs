@@ -1,7 +1,8 @@
 //! The address of a client behind proxies: `X-Forwarded-For` and `X-Forwarded-Proto`.
 //!
-//! In go the address that the connection came from, field values, and the networks of the proxies that are trusted; out
-//! comes the client's address and its scheme. Any client can send these fields: what no trusted proxy vouches for is not believed.
+//! In go the address that the connection came from, field values, and the networks of the proxies that are
+//! trusted; out comes the client's address and its scheme. Any client can send these fields: what no trusted
+//! proxy vouches for is not believed.
 
 use std::error::Error;
 use std::fmt;
@@ -88,8 +89,8 @@ impl Origin {
     /// Reads the fields `X-Forwarded-For`, of which several are one list.
     ///
     /// Each proxy appends the address that it saw, so the list is read from its end, and no further than it is vouched
-    /// for: a client can forge entries, but only in front of those that proxies append. `peer` is `None` for a Unix socket,
-    /// whose other end is on this machine and trusted.
+    /// for: a client can forge entries, but only in front of those that proxies append. `peer` is `None` for a Unix
+    /// socket, whose other end is on this machine and trusted.
     pub fn trace<'v>(
         peer: Option<IpAddr>,
         fields: impl Iterator<Item = &'v [u8]>,
@@ -109,11 +110,11 @@ impl Origin {
         Origin { client, entry }
     }
 
-    /// Whether the client speaks TLS, by the fields `X-Forwarded-Proto`, of which several are one list; `None`: no trusted proxy
-    /// says. Its entry is as far
-    /// from the end as the client's is in `X-Forwarded-For`; where a proxy overwrites the field instead of appending to it
-    /// the list is shorter, and its first entry counts. (Where one proxy appends and the next one behind it does not, an entry
-    /// that the client forged cannot be told from a proxy's.)
+    /// Whether the client speaks TLS, by the fields `X-Forwarded-Proto`, of which several are one list;
+    /// `None`: no trusted proxy says. Its entry is as far from the end as the client's is in
+    /// `X-Forwarded-For`; where a proxy overwrites the field instead of appending to it the list is shorter,
+    /// and its first entry counts. (Where one proxy appends and the next one behind it does not, an entry that
+    /// the client forged cannot be told from a proxy's.)
     pub fn is_https<'v>(&self, fields: impl Iterator<Item = &'v [u8]>) -> Option<bool> {
         if self.entry == 0 {
             return None;

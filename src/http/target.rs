@@ -58,10 +58,11 @@ fn split_query(text: &str) -> (&str, Option<&str>) {
     }
 }
 
-/// Whether `value` is what a `Host` field may hold: `uri-host [ ":" port ]`, RFC 3986 §3.2.2 and §3.2.3. No IPvFuture: no
-/// such address was ever defined.
+/// Whether `value` is what a `Host` field may hold: `uri-host [ ":" port ]`, RFC 3986 §3.2.2 and §3.2.3. No IPvFuture:
+/// no such address was ever defined.
 ///
-/// The grammar would let the host be empty, but an http URI without one is invalid and to be rejected (RFC 9110 §4.2.1).
+/// The grammar would let the host be empty, but an http URI without one is invalid and to
+/// be rejected (RFC 9110 §4.2.1).
 pub(super) fn is_host(value: &[u8]) -> bool {
     let is_literal = value.first() == Some(&b'[');
     let end = if is_literal {

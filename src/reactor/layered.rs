@@ -1,16 +1,16 @@
 //! A connection's layer, and the wire bytes that the socket did not take. No sockets here: what writes is an argument.
 //!
-//! The engine's `sent` drives backpressure, stalls and the close of a connection, so a plain byte must not count as sent
-//! before its wire bytes have left. Plain bytes become wire bytes only when no wire bytes wait. While some of a chunk do, the
-//! engine keeps the plain bytes, and is told of a part of them that corresponds to what has left.
+//! The engine's `sent` drives backpressure, stalls and the close of a connection, so a plain byte must not count as
+//! sent before its wire bytes have left. Plain bytes become wire bytes only when no wire bytes wait. While some of a
+//! chunk do, the engine keeps the plain bytes, and is told of a part of them that corresponds to what has left.
 
 use std::io;
 
 use crate::containment::{contain, discard};
 use crate::layer::{Layer, LayerError, PLAIN_AT_ONCE, Received};
 
-/// Plain bytes that become wire bytes at once. Two TLS records: beyond that, a client that takes nothing would hold more
-/// than a write can gain.
+/// Plain bytes that become wire bytes at once. Two TLS records: beyond that, a client that takes nothing would
+/// hold more than a write can gain.
 pub(super) const CHUNK: usize = 32 << 10;
 
 /// A layer's own wire bytes, beside those of plain bytes, that may wait for the socket before reading pauses.
@@ -62,8 +62,8 @@ struct Unsent {
     bytes: Vec<u8>,
     /// How many of them have left meanwhile.
     taken: usize,
-    /// The part at the front that stands for plain bytes, of those that have not left: how many, and for how many plain ones that the
-    /// engine was not told of.
+    /// The part at the front that stands for plain bytes, of those that have not left: how many, and for how many plain
+    /// ones that the engine was not told of.
     wire: usize,
     plain: usize,
 }
@@ -156,8 +156,8 @@ impl Layered {
         self.has_unsent() && self.unsent.plain == 0
     }
 
-    /// Reads wire bytes, or none where the layer has more to give. Plain bytes are appended to `plain`, and what the layer
-    /// answers by itself to what is unsent.
+    /// Reads wire bytes, or none where the layer has more to give. Plain bytes are appended to `plain`, and what the
+    /// layer answers by itself to what is unsent.
     pub(super) fn receive(&mut self, wire: &[u8], plain: &mut Vec<u8>) -> Outcome {
         if self.input == Input::Ended {
             return Outcome::Goes(Goes::On);
@@ -271,7 +271,8 @@ impl Layered {
         Ok(())
     }
 
-    /// Says farewell on a connection that is about to be dropped: unless the socket takes nothing, or the layer has said so before.
+    /// Says farewell on a connection that is about to be dropped: unless the socket takes nothing,
+    /// or the layer has said so before.
     pub(super) fn close_without_waiting(&mut self, write: impl FnMut(&[u8]) -> io::Result<usize>) {
         let may_close = matches!(self.output, Output::Open | Output::AwaitsInput);
         if may_close && self.unsent.bytes.is_empty() && self.close().is_ok() {
@@ -337,8 +338,8 @@ fn write_once(bytes: &[u8], mut write: impl FnMut(&[u8]) -> io::Result<usize>) -
 mod tests {
     use super::*;
 
-    /// Doubles every byte on the wire, after a handshake of one byte, which it answers. `!` is an error, `?` a panic, `.` the
-    /// client's end, and `*` three bytes that are given one by one.
+    /// Doubles every byte on the wire, after a handshake of one byte, which it answers. `!` is an error, `?` a panic,
+    /// `.` the client's end, and `*` three bytes that are given one by one.
     #[derive(Default)]
     struct Doubling {
         is_open: bool,

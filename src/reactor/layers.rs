@@ -9,7 +9,8 @@ use crate::collections::{Key, put, trim};
 use crate::containment::discard;
 use crate::engine::{Application, Arrival, Connection, Engine, Event};
 
-/// Reads in one turn of connections that are in their handshake, all together. One costs as much as a hundred messages do.
+/// Reads in one turn of connections that are in their handshake, all together. One costs as
+/// much as a hundred messages do.
 const HANDSHAKES: usize = 32;
 
 /// Bytes of memory of a layer's place in the vector, as that grows, and of its allocation.
@@ -21,7 +22,8 @@ const KEPT: usize = 2 * CHUNK;
 /// The layers, and what all of them use, one after the other.
 #[derive(Default)]
 pub(super) struct Layers {
-    /// By the index of the connection's key, beside the sockets: where there are no layers, connections have no room for them.
+    /// By the index of the connection's key, beside the sockets: where there are no layers,
+    /// connections have no room for them.
     layers: Vec<Option<Box<Layered>>>,
     /// Plain bytes on their way to the engine, or from it, in one piece.
     plain: Vec<u8>,
@@ -163,8 +165,8 @@ impl Reactor {
         }
     }
 
-    /// So many wire bytes of a connection are in the buffer: its layer makes plain ones of them, and the engine takes those.
-    /// `None`: the connection is over, or its client has ended.
+    /// So many wire bytes of a connection are in the buffer: its layer makes plain ones of them, and the engine takes
+    /// those. `None`: the connection is over, or its client has ended.
     fn take_wire(
         &mut self,
         key: Key<Connection>,
@@ -179,7 +181,8 @@ impl Reactor {
             let (header, rest) = wire.split_at_mut_checked(end.unwrap_or(count))?;
             engine.receive(key, Arrival::Bytes(header), application);
             if end.is_some() {
-                // Whether or not bytes of the layer came with it: a load balancer may send the header in a packet of its own.
+                // Whether or not bytes of the layer came with it: a load balancer may send the
+                // header in a packet of its own.
                 layered.end_proxy_header();
             }
             if rest.is_empty() {

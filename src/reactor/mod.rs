@@ -2,12 +2,13 @@
 //! bytes to the engine, and writes what the engine has to send.
 //!
 //! Events are edge-triggered, so what an event said is remembered until a read or an accept finds nothing more. A read
-//! that did not fill the buffer has drained the socket, with the exceptions that `socket.rs` names. Work per turn is bounded: one
-//! buffer from each connection (two in the turn in which a pass over those that are not drained begins), a share of the waiting
-//! accepts; work that is left over makes the next sleep zero.
+//! that did not fill the buffer has drained the socket, with the exceptions that `socket.rs` names. Work per turn is
+//! bounded: one buffer from each connection (two in the turn in which a pass over those that are not drained begins), a
+//! share of the waiting accepts; work that is left over makes the next sleep zero.
 //!
-//! Light sockets come first. One whose last read caused much work is read behind all others, and only few of these before the
-//! operating system is asked again: a short message waits for them, and not for all floods that are under way.
+//! Light sockets come first. One whose last read caused much work is read behind all others, and only
+//! few of these before the operating system is asked again: a short message waits for them, and not for
+//! all floods that are under way.
 
 mod layered;
 mod layers;
@@ -47,11 +48,12 @@ const LAST_ACCEPTS: usize = 64;
 /// Reads of one socket in one turn where none of them fills the buffer.
 const SHORT_READS: usize = 16;
 
-/// A read is heavy that causes so much work, in the engine's unit: some messages, or one of many bytes or for many clients.
+/// A read is heavy that causes so much work, in the engine's unit: some messages, or one of
+/// many bytes or for many clients.
 const HEAVY: u64 = 256;
 
-/// So much of it is caused by heavy reads before the operating system is asked again. With a few messages in each read the
-/// question costs some hundredths of the work.
+/// So much of it is caused by heavy reads before the operating system is asked again. With a few messages in each read
+/// the question costs some hundredths of the work.
 const ENOUGH: u64 = 4 << 10;
 
 /// How far a socket is read.
@@ -116,8 +118,8 @@ impl Reactor {
     /// Bytes of memory that do not depend on what connects: the read buffer and the events.
     const MEMORY: usize = BUFFER + EVENTS * 16;
 
-    /// Bytes of memory that it uses at most beside its sockets, which the engine counts: its own, and that of the layers of so
-    /// many connections.
+    /// Bytes of memory that it uses at most beside its sockets, which the engine counts: its own, and that of the
+    /// layers of so many connections.
     pub(crate) fn memory(&self, connections: usize) -> usize {
         self.layers.memory(connections).saturating_add(Self::MEMORY)
     }
@@ -167,8 +169,8 @@ impl Reactor {
         self.listeners.add(acceptor, begins, self.poll.registry(), token)
     }
 
-    /// Takes in the connections that wait in the listening sockets, as far as the limits allow, and no more than backlogs
-    /// hold: clients that go on connecting must not keep the sockets open.
+    /// Takes in the connections that wait in the listening sockets, as far as the limits allow, and no more than
+    /// backlogs hold: clients that go on connecting must not keep the sockets open.
     pub(crate) fn accept_rest(&mut self, engine: &mut Engine, application: &mut dyn Application) {
         self.listeners.expect();
         for _ in 0..LAST_ACCEPTS {
@@ -208,7 +210,8 @@ impl Reactor {
         application: &mut dyn Application,
         timeout: Option<Duration>,
     ) -> io::Result<bool> {
-        // The last reading of the clock is as good as one more, whose cost each turn would bear: mostly it is that of the last write.
+        // The last reading of the clock is as good as one more, whose cost each turn would bear:
+        // mostly it is that of the last write.
         let before = engine.now();
         let told = self.poll(sooner(self.sleep(engine, before), timeout))?;
         self.tell_time(engine);
@@ -325,7 +328,8 @@ impl Reactor {
                     Reading::Paused if event.is_error() => {
                         return engine.receive(key, Arrival::Failure, application);
                     }
-                    // That its client has gone is known before the requests of others are answered (contract, rule 7.12).
+                    // That its client has gone is known before the requests of others are answered
+                    // (contract, rule 7.12).
                     Reading::Drained(Weight::Heavy) if !socket.hung_up => {
                         // The pass that is under way ends before it, though its bytes may have come before that began.
                         self.is_undrained |= self.left_in_pass > 0;

@@ -1,15 +1,15 @@
-//! Until when everything that had arrived was read. Timers judge clients for their silence, so they must not judge before:
-//! after a handler that blocked, in a crowd, or when the process was stopped for a while, much waits to be read at once,
-//! for more than one turn, and some of it in connections that are yet to be accepted (contract, rule 12.12).
+//! Until when everything that had arrived was read. Timers judge clients for their silence, so they must not judge
+//! before: after a handler that blocked, in a crowd, or when the process was stopped for a while, much waits to be read
+//! at once, for more than one turn, and some of it in connections that are yet to be accepted (contract, rule 12.12).
 //!
 //! A time counts as heard when all that the operating system knew by then was dealt with. It is taken before the system
 //! is asked, never behind: the process may be stopped between the answer and a look at the clock.
 
 use crate::engine::Millis;
 
-/// Passes that a round takes at most where something is left over behind each of them. A client that sends without end must
-/// not hold up every timer; at 64 KiB a pass these are 6 MiB, more than Linux lets a socket hold (`net.ipv4.tcp_rmem`), and
-/// more connections than a backlog holds (`net.core.somaxconn`).
+/// Passes that a round takes at most where something is left over behind each of them. A client that sends without end
+/// must not hold up every timer; at 64 KiB a pass these are 6 MiB, more than Linux lets a socket hold
+/// (`net.ipv4.tcp_rmem`), and more connections than a backlog holds (`net.core.somaxconn`).
 const LONGEST: usize = 96;
 
 /// Turns after which it ends with the pass that is under way: where many clients send without end a pass takes many.
@@ -18,8 +18,8 @@ const MOST_TURNS: usize = 4 * LONGEST;
 /// Turns in a row, from one in which something was left over to the one in which all was read that had arrived when the
 /// first began. Mostly it is a single turn.
 ///
-/// It is made of passes: in each of them every socket is read that had bytes unread when the pass began. Mostly a pass is a
-/// single turn too; where much is to be read, it takes some.
+/// It is made of passes: in each of them every socket is read that had bytes unread when the pass began. Mostly a pass
+/// is a single turn too; where much is to be read, it takes some.
 #[derive(Default)]
 pub(super) struct Round {
     /// When it began: before the operating system was asked for events.
@@ -50,8 +50,8 @@ pub(super) enum Told {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Left {
     Nothing,
-    /// Bytes that were left when their socket had its turn; or connections that were not accepted, or were only just accepted,
-    /// so that no event has told of their bytes yet.
+    /// Bytes that were left when their socket had its turn; or connections that were not accepted, or were only just
+    /// accepted, so that no event has told of their bytes yet.
     More,
     /// Sockets of the pass that have not had their turn.
     Pass,
@@ -70,7 +70,8 @@ impl Round {
         self.is_more = told != Told::All;
     }
 
-    /// All events of the turn were dealt with. There are at most `most` at once. Returns the time by which everything was read.
+    /// All events of the turn were dealt with. There are at most `most` at once. Returns the
+    /// time by which everything was read.
     pub(super) fn end_turn(&mut self, most: usize, left: Left) -> Millis {
         self.turns += 1;
         self.passes += usize::from(left != Left::Pass);

@@ -47,8 +47,9 @@ impl ListenerOptions {
         self
     }
 
-    /// What makes a [layer](crate::Layer) for each connection, between the socket and the server: TLS, say. Default none. A
-    /// [`Preamble::Proxy`] comes in front of it, in plain bytes, as load balancers send it that hand TLS through.
+    /// What makes a [layer](crate::Layer) for each connection, between the socket and the server: TLS,
+    /// say. Default none. A [`Preamble::Proxy`] comes in front of it, in plain bytes, as load balancers
+    /// send it that hand TLS through.
     #[must_use]
     pub fn layers(mut self, layers: impl LayerFactory + 'static) -> Self {
         self.layers = Some(Box::new(layers));
@@ -79,10 +80,11 @@ impl Server {
         self.listen_with(address, ListenerOptions::default())
     }
 
-    /// Listens on one more address, for connections with a [preamble](Preamble), or with a [layer](crate::Layer) such as TLS.
+    /// Listens on one more address, for connections with a [preamble](Preamble), or with a
+    /// [layer](crate::Layer) such as TLS.
     ///
-    /// As many as 128 connections wait to be accepted, which is what mio asks of the system; a client that comes when as
-    /// many wait tries again after a second. For a longer backlog see [`Server::add_listener`].
+    /// As many as 128 connections wait to be accepted, which is what mio asks of the system; a client that comes when
+    /// as many wait tries again after a second. For a longer backlog see [`Server::add_listener`].
     ///
     /// # Errors
     /// Those of the operating system, and [`io::ErrorKind::NotConnected`] once the shutdown has begun.
@@ -141,8 +143,8 @@ impl Server {
     /// ```
     ///
     /// # Errors
-    /// [`io::ErrorKind::InvalidInput`] if the socket does not listen for connections, [`io::ErrorKind::NotConnected`] once
-    /// the shutdown has begun, and those of the operating system.
+    /// [`io::ErrorKind::InvalidInput`] if the socket does not listen for connections, [`io::ErrorKind::NotConnected`]
+    /// once the shutdown has begun, and those of the operating system.
     pub fn add_listener(
         &mut self,
         listener: TcpListener,
@@ -153,10 +155,10 @@ impl Server {
         self.add_tcp(mio::net::TcpListener::from_std(listener), options.into()).map(drop)
     }
 
-    /// Takes a connection that the program has accepted itself, with the bytes that it has read from it so far: for a program
-    /// whose own HTTP server, or accept loop, hands on what belongs to SockJS. The server takes it as if it came from a listener of
-    /// its own, and answers all that follows on it, whatever its paths are. The bytes are the first of a request, which
-    /// need not be whole; an upgrade to WebSocket with frames behind it is one.
+    /// Takes a connection that the program has accepted itself, with the bytes that it has read from it so far: for a
+    /// program whose own HTTP server, or accept loop, hands on what belongs to SockJS. The server takes it as if it
+    /// came from a listener of its own, and answers all that follows on it, whatever its paths are. The bytes are the
+    /// first of a request, which need not be whole; an upgrade to WebSocket with frames behind it is one.
     ///
     /// ```no_run
     /// # use std::io::Read;
@@ -181,21 +183,22 @@ impl Server {
     /// # }
     /// ```
     ///
-    /// A client with a session over HTTP makes its requests on several connections, so that all requests for the prefix of an endpoint
-    /// must get here, and a connection that was handed on serves all that its client asks on it from then on: other paths than those of
-    /// endpoints get to [`Server::fallback`].
+    /// A client with a session over HTTP makes its requests on several connections, so that all requests for the prefix
+    /// of an endpoint must get here, and a connection that was handed on serves all that its client asks on it from
+    /// then on: other paths than those of endpoints get to [`Server::fallback`].
     ///
     /// Handlers may be called by this method already. What is sent leaves in the next turn, which is at once:
     /// [`Server::next_timeout`] is zero then.
     ///
     /// Its limits are those of other connections: it counts among the
-    /// [`connections_per_client`](crate::ServerOptions::connections_per_client) of its address, and is closed without a word where it is
-    /// one too many, which is no error here. Its time for a request's head begins now.
+    /// [`connections_per_client`](crate::ServerOptions::connections_per_client) of its address, and is closed without a
+    /// word where it is one too many, which is no error here. Its time for a request's head begins now.
     ///
     /// # Errors
     /// The connection is closed, after
-    /// - [`io::ErrorKind::QuotaExceeded`]: there are as many [`connections`](crate::ServerOptions::connections) as there may be. No
-    ///   backlog keeps this one, so it is counted as [`overloaded`](crate::Refusals::overloaded), and told to the observer as
+    /// - [`io::ErrorKind::QuotaExceeded`]: there are as many [`connections`](crate::ServerOptions::connections)
+    ///   as there may be. No backlog keeps this one, so it is counted as
+    ///   [`overloaded`](crate::Refusals::overloaded), and told to the observer as
     ///   [`Event::Refused`](crate::Event::Refused) with 503. [`Server::counters`] says how many there are.
     /// - [`io::ErrorKind::NotConnected`]: the shutdown has begun.
     /// - Those of the operating system.

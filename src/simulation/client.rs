@@ -81,8 +81,8 @@ impl Connect {
 
 /// A client: what it does, and what it has seen. Made by [`Simulation::client`].
 ///
-/// A client behaves as `sockjs-client` does: it polls, answers pings and closing handshakes, and sends messages one request
-/// after the other. It does not ask for `/info`, and tries no other transport.
+/// A client behaves as `sockjs-client` does: it polls, answers pings and closing handshakes, and sends messages one
+/// request after the other. It does not ask for `/info`, and tries no other transport.
 #[derive(Debug)]
 pub struct Client<'a> {
     simulation: &'a mut Simulation,
@@ -135,8 +135,8 @@ impl<'a> Client<'a> {
         self.act(Peer::finish)
     }
 
-    /// The client stops to read, and does nothing by itself: so it also looks if it vanished without a trace. Each of its
-    /// connections takes `window` bytes more, as the buffers of an operating system do.
+    /// The client stops to read, and does nothing by itself: so it also looks if it vanished without a trace. Each of
+    /// its connections takes `window` bytes more, as the buffers of an operating system do.
     pub fn freeze(&mut self, window: usize) -> &mut Self {
         self.act(|peer, network| peer.freeze(window, network))
     }
@@ -146,8 +146,8 @@ impl<'a> Client<'a> {
         self.act(Peer::thaw)
     }
 
-    /// Asks for the session's frames: the next poll, or a second receiver beside the one that is open. A WebSocket connects
-    /// anew, with a new session.
+    /// Asks for the session's frames: the next poll, or a second receiver beside the one that is open. A WebSocket
+    /// connects anew, with a new session.
     pub fn reopen(&mut self) -> &mut Self {
         self.act(Peer::open_receiver)
     }
@@ -162,8 +162,8 @@ impl<'a> Client<'a> {
         self.take(|peer| peer.binary.drain(..).collect())
     }
 
-    /// The SockJS frames that came since this was asked last, such as `o`, `h` and `a["hello"]`; on a raw WebSocket its text
-    /// messages.
+    /// The SockJS frames that came since this was asked last, such as `o`, `h` and `a["hello"]`; on a
+    /// raw WebSocket its text messages.
     pub fn frames(&mut self) -> Vec<String> {
         self.take(|peer| peer.frames.drain(..).collect())
     }

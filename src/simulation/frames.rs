@@ -69,8 +69,8 @@ pub(super) fn client_frame(opcode: Opcode, payload: &[u8], mask: [u8; 4]) -> Vec
     frame
 }
 
-/// Takes the next frame of a server off: its opcode and its payload. A server of ours neither masks frames nor fragments
-/// messages. `None`: it has not come whole.
+/// Takes the next frame of a server off: its opcode and its payload. A server of ours neither masks frames nor
+/// fragments messages. `None`: it has not come whole.
 pub(super) fn take_server_frame(bytes: &mut Vec<u8>) -> Result<Option<(Opcode, Vec<u8>)>, Malformed> {
     let [first, second, rest @ ..] = bytes.as_slice() else { return Ok(None) };
     let opcode = Opcode::parse(first & 0x0f).map_err(|_| Malformed)?;

@@ -1,4 +1,5 @@
-//! A simulated client: what it has asked for, what it has read, and what it does next by itself, as `sockjs-client` would.
+//! A simulated client: what it has asked for, what it has read, and what it does next by
+//! itself, as `sockjs-client` would.
 
 use std::collections::VecDeque;
 

@@ -1,5 +1,5 @@
-//! Reading `application/x-www-form-urlencoded`, the only form in which old browsers can send a jsonp message, and in which
-//! pages write queries.
+//! Reading `application/x-www-form-urlencoded`, the only form in which old browsers can send a jsonp message,
+//! and in which pages write queries.
 //!
 //! In goes a body, a query or a single encoded value; out come decoded bytes, or the text that they are.
 
@@ -25,8 +25,8 @@ pub fn field<'s>(body: &[u8], name: &str, scratch: &'s mut Vec<u8>) -> Option<&'
     Some(scratch)
 }
 
-/// The value of the first parameter of a query called `name`, decoded; `None` if there is none, or its bytes are not UTF-8.
-/// What needs no decoding is not copied.
+/// The value of the first parameter of a query called `name`, decoded; `None` if there is none, or its bytes are not
+/// UTF-8. What needs no decoding is not copied.
 pub fn parameter<'q>(query: &'q str, name: &str) -> Option<Cow<'q, str>> {
     let mut pairs = query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
     let (_, value) = pairs.find(|(other, _)| decoded(other.as_bytes()).eq(name.bytes()))?;

@@ -110,8 +110,8 @@ impl Set for InScript {
     const OTHERS: [u8; 4] = *b"\"\\<<";
 }
 
-/// How the first byte of `text` is written in an event, and the text after it: CR and LF would end the event, NUL void it,
-/// and the client decodes what follows a `%`.
+/// How the first byte of `text` is written in an event, and the text after it: CR and LF would end the event, NUL void
+/// it, and the client decodes what follows a `%`.
 fn percent_encode(text: &[u8]) -> (Written, &[u8]) {
     let Some((&byte, rest)) = text.split_first() else { return (Written::NOTHING, text) };
     let written = match byte {

@@ -1,7 +1,7 @@
 //! The page that clients load into a hidden iframe to reach another domain (protocol, section 4).
 //!
-//! In go the URL of the client library and the policy that says which pages may frame it; out come the page and its entity tag,
-//! made once for each endpoint.
+//! In go the URL of the client library and the policy that says which pages may frame it; out come the page and its
+//! entity tag, made once for each endpoint.
 
 use super::transport::SET_DOMAIN;
 
@@ -18,8 +18,8 @@ impl Iframe {
     pub fn new(client_url: &str, policy: Option<String>) -> Self {
         let set_domain = if policy.is_none() { SET_DOMAIN } else { "" };
         let page = format!("{START}{}{BEHIND_URL}{set_domain}{END}", escape_attribute(client_url));
-        // Chromium does not take a new policy from an answer without the page (304): the tag changes with the policy, so
-        // that a page that was kept under an old one is sent again.
+        // Chromium does not take a new policy from an answer without the page (304): the tag changes with the policy,
+        // so that a page that was kept under an old one is sent again.
         let tagged = [page.as_bytes(), policy.as_deref().unwrap_or_default().as_bytes()].concat();
         let etag = format!("\"{:016x}\"", fnv1a(&tagged));
         Iframe { page, etag, policy }

@@ -83,8 +83,8 @@ const fn unicode(unit: u16) -> Written {
     Written::counted([b'\\', b'u', first, second, digit(unit, 4), digit(unit, 0), 0, 6])
 }
 
-/// How the first character of `text` is written, escaped where that is needed, and the text after it. A byte that is not the
-/// first of a character, or lacks its rest, stays as it is.
+/// How the first character of `text` is written, escaped where that is needed, and the text after it. A byte that is
+/// not the first of a character, or lacks its rest, stays as it is.
 ///
 /// `<` counts as needed: only callers whose output lies inside HTML look for it.
 #[inline(always)]

@@ -1,8 +1,8 @@
 //! Looking for the few bytes that need care among many that need none.
 //!
-//! In go bytes and a set of bytes; out come positions, or the bytes copied with some of them replaced. Every JSON string
-//! is read and written by these loops: at the speed of vector comparisons where nothing is found, and a word at a time
-//! where much is.
+//! In go bytes and a set of bytes; out come positions, or the bytes copied with some of them replaced. Every
+//! JSON string is read and written by these loops: at the speed of vector comparisons where nothing is found,
+//! and a word at a time where much is.
 
 /// Bytes compared at once while a text stays clean, and near a byte of the set.
 const LONG: usize = 32;
@@ -17,8 +17,8 @@ const fn repeated(byte: u8) -> u64 {
 const HIGH: u64 = repeated(0x80);
 const LOW: u64 = repeated(0x7F);
 
-/// A set of bytes: the control characters, which are those below the space, and up to four others. (A type and not a value, so
-/// that the loops below are made for each set.)
+/// A set of bytes: the control characters, which are those below the space, and up to four others. (A type and not a
+/// value, so that the loops below are made for each set.)
 pub(super) trait Set {
     /// The others. Where they are fewer, one is repeated: that costs nothing.
     const OTHERS: [u8; 4];
@@ -30,8 +30,8 @@ pub(super) trait Set {
         (byte < b' ') | (byte == first) | (byte == second) | (byte == third) | (byte == fourth)
     }
 
-    /// The highest bit of each byte of a word that is in the set. No sum below goes beyond its byte, so that each byte is
-    /// looked at alone.
+    /// The highest bit of each byte of a word that is in the set. No sum below goes beyond its byte, so
+    /// that each byte is looked at alone.
     #[inline]
     fn hits(word: u64) -> u64 {
         let not_control = ((word & LOW) + repeated(0x80 - b' ')) | word;
@@ -43,8 +43,8 @@ pub(super) trait Set {
     }
 }
 
-/// The first bytes of a text as a word, the first of them lowest, and how many they are. Where they are fewer than a word has,
-/// bytes stand behind them that are in no set.
+/// The first bytes of a text as a word, the first of them lowest, and how many they are. Where they are fewer than a
+/// word has, bytes stand behind them that are in no set.
 #[inline]
 fn first_word(text: &[u8]) -> (u64, usize) {
     match text.first_chunk() {
@@ -89,8 +89,8 @@ fn after_clean_block<const BLOCK: usize, S: Set>(text: &[u8]) -> Option<&[u8]> {
     (!is_dirty).then_some(after)
 }
 
-/// Bytes that stand for others: up to seven, the first of them lowest, and in the highest place how many they are. (A word
-/// stays in a register.)
+/// Bytes that stand for others: up to seven, the first of them lowest, and in the highest place how many they
+/// are. (A word stays in a register.)
 #[derive(Clone, Copy)]
 pub(super) struct Written(u64);
 
@@ -117,8 +117,8 @@ impl Written {
     }
 }
 
-/// Bytes on their way to the output. To write a word here, of which some bytes count, costs a fraction of an append to a
-/// vector.
+/// Bytes on their way to the output. To write a word here, of which some bytes count, costs a
+/// fraction of an append to a vector.
 const PAGE: usize = 128;
 
 /// What a block can become: a word for each of its bytes, and one more that is written last.
@@ -126,8 +126,8 @@ const BLOCK: usize = SHORT * SHORT + SHORT;
 
 /// Appends `text` to `out`, with the bytes of the set replaced.
 ///
-/// At each of them `replace` is given the text from there on. It returns what stands for one character or more, and the text
-/// after them.
+/// At each of them `replace` is given the text from there on. It returns what stands for one character or
+/// more, and the text after them.
 #[inline]
 pub(super) fn copy_replacing<'t, S: Set>(
     out: &mut Vec<u8>,

@@ -72,8 +72,8 @@ impl Transport {
         }
     }
 
-    /// A header field that goes with the response, if one does: what a browser must not guess, and what a proxy must not
-    /// hold back. (nginx keeps a stream until its buffer is full, unless told.)
+    /// A header field that goes with the response, if one does: what a browser must not guess, and what a proxy must
+    /// not hold back. (nginx keeps a stream until its buffer is full, unless told.)
     pub const fn precaution(self) -> Option<(&'static str, &'static str)> {
         match self {
             Transport::JsonpPolling => Some(("X-Content-Type-Options", "nosniff")),
@@ -117,8 +117,8 @@ const XHR_PADDING: usize = 2048;
 const HTMLFILE_PADDED: usize = 1025;
 
 /// Opens a page to scripts of all pages of its host that say the same, whatever their port (HTML §7.3.2). The first
-/// release of the client needed it for its frames. Where origins are listed the line is left out: a hostile page on another
-/// port could read the frames of a listed page, in browsers that still hold to it.
+/// release of the client needed it for its frames. Where origins are listed the line is left out: a hostile page on
+/// another port could read the frames of a listed page, in browsers that still hold to it.
 pub(super) const SET_DOMAIN: &str = "    document.domain = document.domain;\n";
 
 const HTMLFILE_START: &str = r#"<!doctype html>

@@ -34,8 +34,8 @@ fn pair() -> (TcpStream, Client) {
     (listener.accept().expect("the client has connected").0, client)
 }
 
-/// The program's own server, in as few lines as a small HTTP library has: a thread that accepts, and one for each client, which
-/// reads request after request. Those for `/echo` are handed on with all that was read.
+/// The program's own server, in as few lines as a small HTTP library has: a thread that accepts, and one for each
+/// client, which reads request after request. Those for `/echo` are handed on with all that was read.
 struct OwnServer {
     address: SocketAddr,
     accepting: Option<JoinHandle<()>>,

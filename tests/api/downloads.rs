@@ -1,4 +1,5 @@
-//! Bodies of the program's own that are not copied for each client, and bodies that are read as their clients take them.
+//! Bodies of the program's own that are not copied for each client, and bodies that are
+//! read as their clients take them.
 
 use std::io::{self, ErrorKind, Read};
 use std::sync::Arc;
@@ -111,7 +112,8 @@ fn check(answer: &Answer, length: usize, is_announced: bool) {
     assert_eq!(framing, if is_announced { (Some(&*announced), None) } else { (None, Some(coding)) });
 }
 
-/// Requests that lie in one packet are answered in order, on a connection that goes on, whatever the bodies are made of.
+/// Requests that lie in one packet are answered in order, on a connection that goes on,
+/// whatever the bodies are made of.
 #[test]
 fn every_kind_of_body_in_a_row() {
     let (server, tally) = start();
@@ -245,7 +247,8 @@ fn a_body_that_goes_wrong_ends_its_connection_alone() {
     assert_eq!(tally.readers(), 0);
 }
 
-/// A client that takes nothing holds one piece of a body, and its reader is not asked further. When it reads on it gets all.
+/// A client that takes nothing holds one piece of a body, and its reader is not asked
+/// further. When it reads on it gets all.
 #[test]
 fn a_reader_is_asked_when_its_client_has_taken_what_there_was() {
     let (server, tally) = start();

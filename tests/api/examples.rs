@@ -96,8 +96,8 @@ fn chat() {
     first.leave();
 }
 
-/// Without internet, and without a copy of the client library, a page shows a notice and uses WebSocket alone. With a copy it is
-/// the example that serves it.
+/// Without internet, and without a copy of the client library, a page shows a notice and uses WebSocket alone. With a
+/// copy it is the example that serves it.
 #[test]
 fn pages_do_without_the_internet() {
     let library = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("client-of-the-examples.js");

@@ -1,5 +1,5 @@
-//! A feed through a `Handle`: fifty thousand messages a second to a hundred clients that read, beside a few that do not.
-//! Each client checks that it gets every message in order, but for the gaps of which its session was told.
+//! A feed through a `Handle`: fifty thousand messages a second to a hundred clients that read, beside a few that do
+//! not. Each client checks that it gets every message in order, but for the gaps of which its session was told.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};

@@ -1,5 +1,5 @@
-//! Groups through the public API: members get the messages, the handler is told of starts and ends, and groups joined, left
-//! and ended from every callback.
+//! Groups through the public API: members get the messages, the handler is told of starts and ends, and groups joined,
+//! left and ended from every callback.
 
 use std::sync::mpsc::{self, Receiver, Sender};
 

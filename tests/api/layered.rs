@@ -152,8 +152,8 @@ fn without_date(bytes: &[u8]) -> Vec<u8> {
     }
 }
 
-/// A layer that makes a hundred plain bytes of one: the server takes them as its client takes the echoes, and the rest waits in the
-/// layer.
+/// A layer that makes a hundred plain bytes of one: the server takes them as its client takes the echoes,
+/// and the rest waits in the layer.
 #[test]
 fn what_a_layer_makes_more_of_is_taken_as_there_is_room() {
     /// A wire byte is a text frame of 10,000 bytes, behind a handshake.

@@ -1,4 +1,5 @@
-//! Refused admission: a status, a response, or a close that the page hears after one attempt; and the handler hears nothing.
+//! Refused admission: a status, a response, or a close that the page hears after one attempt;
+//! and the handler hears nothing.
 
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::time::Duration;

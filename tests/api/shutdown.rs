@@ -123,8 +123,8 @@ fn a_client_between_two_polls_hears_it_with_the_next() {
 #[test]
 fn what_is_left_at_the_end_of_the_grace_is_cut_and_counted() {
     let (mut server, address, closes) = own(Duration::from_millis(50));
-    // The first waits for a poll that does not come, the second gets no answer to its close frame, and the third no rest
-    // of its request.
+    // The first waits for a poll that does not come, the second gets no answer to its close frame, and
+    // the third no rest of its request.
     let (polling, mut raw, mut half) = beside(&mut server, move || {
         let mut half = Client::connect(address);
         half.send("POST /all/0/s/xhr HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n1");
@@ -144,8 +144,8 @@ fn what_is_left_at_the_end_of_the_grace_is_cut_and_counted() {
     assert_eq!((counters.opened, counters.closed), (2, 2));
 }
 
-/// Rule 12.10: from the first moment of the shutdown there are no new connections and no new sessions, and the port can be
-/// bound again at once.
+/// Rule 12.10: from the first moment of the shutdown there are no new connections and no new sessions, and the
+/// port can be bound again at once.
 #[test]
 fn nothing_new_begins() {
     let (mut server, address, _closes) = own(Duration::from_secs(10));

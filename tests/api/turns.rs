@@ -114,7 +114,8 @@ fn what_was_sent_before_a_turn_leaves_in_it() {
     }
 }
 
-/// Waits are judged when all was read that had arrived by then: clients that send without end put that off for a time only.
+/// Waits are judged when all was read that had arrived by then: clients that send without
+/// end put that off for a time only.
 #[test]
 fn waits_end_beside_floods_without_end() {
     let (mut server, _texts) = server();

@@ -1,4 +1,5 @@
-//! Connections with a layer, on sockets: what the layers hold, and what waits between them and sockets that take nothing.
+//! Connections with a layer, on sockets: what the layers hold, and what waits between them
+//! and sockets that take nothing.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};

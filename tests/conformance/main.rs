@@ -1,8 +1,8 @@
 //! The SockJS wire protocol as a list of rules, each with a check over plain sockets.
 //!
 //! The rules are those of src/protocol.md, one module a section; the lists at their beginnings are meant to be read. By
-//! default a server is started in this process. With `SOCKJS_URL=http://host:port` the rules are held against any SockJS
-//! server that serves the test endpoints (section 11: `/echo` with a response limit of 4096 bytes,
+//! default a server is started in this process. With `SOCKJS_URL=http://host:port` the rules are held against any
+//! SockJS server that serves the test endpoints (section 11: `/echo` with a response limit of 4096 bytes,
 //! `/disabled_websocket_echo`, `/cookie_needed_echo`, `/close`, `/ticker`, `/amplify`, `/broadcast`); rules that need a
 //! server with other options are skipped then.
 //!

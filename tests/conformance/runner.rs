@@ -78,8 +78,8 @@ fn check(rule: &Rule, target: &Target, is_ours: bool) -> Outcome {
     }
 }
 
-/// Panics of checks are findings: they are kept for the table instead of being printed where they happen. Panics of other
-/// threads, such as a server's, are printed as ever.
+/// Panics of checks are findings: they are kept for the table instead of being printed where they happen. Panics of
+/// other threads, such as a server's, are printed as ever.
 fn keep_complaints() {
     let usual = panic::take_hook();
     panic::set_hook(Box::new(move |info| {

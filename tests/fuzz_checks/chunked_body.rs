@@ -1,5 +1,5 @@
-//! Request bodies (RFC 9112 §6, §7.1): cut anywhere they decode to the same bytes and end at the same place, or fail with
-//! the same error; nothing grows; and what our own chunk writer wrote is read back.
+//! Request bodies (RFC 9112 §6, §7.1): cut anywhere they decode to the same bytes and end at the same place, or fail
+//! with the same error; nothing grows; and what our own chunk writer wrote is read back.
 
 use sockjs_server::http::{BodyDecoder, Framing, HttpError, LAST_CHUNK, write_chunk};
 

@@ -1,5 +1,5 @@
-//! What goes out (protocol.md, sections 2, 5 and 8): whatever a message holds, each transport's client reads back the same
-//! message, and no text breaks out of the line, event, script or header it was put into.
+//! What goes out (protocol.md, sections 2, 5 and 8): whatever a message holds, each transport's client reads back the
+//! same message, and no text breaks out of the line, event, script or header it was put into.
 
 use sockjs_server::Transport;
 use sockjs_server::http::{Date, ResponseHead};

@@ -1,5 +1,5 @@
-//! The opening handshake (RFC 6455 §4.2): an offer is accepted exactly when each of its parts is as it must be, and nothing
-//! of it is echoed.
+//! The opening handshake (RFC 6455 §4.2): an offer is accepted exactly when each of its parts is as it must
+//! be, and nothing of it is echoed.
 
 use sockjs_server::websocket::handshake::{Offer, SUPPORTED_VERSIONS, accept, is_subprotocol_token};
 

@@ -1,5 +1,5 @@
-//! What clients send (protocol.md, section 6), against `serde_json` and the plainest form decoder: a payload is taken exactly
-//! when it is an array of strings, each message is what JSON says it is, and all are handed out or none.
+//! What clients send (protocol.md, section 6), against `serde_json` and the plainest form decoder: a payload is taken
+//! exactly when it is an array of strings, each message is what JSON says it is, and all are handed out or none.
 
 use serde_json::value::RawValue;
 use sockjs_server::sockjs::form::{field, is_form};

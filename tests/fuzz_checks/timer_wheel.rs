@@ -1,5 +1,5 @@
-//! The timer wheel against a sorted list: owners come out in the order of their deadlines, those of one tick as they were
-//! armed, none early, none late, none lost.
+//! The timer wheel against a sorted list: owners come out in the order of their deadlines, those of one tick as they
+//! were armed, none early, none late, none lost.
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,5 @@
-//! WebSocket frames and messages (RFC 6455 §5): cut anywhere the same bytes bring the same events and the same error, and
-//! the decoder never holds more than it was given, or than the limit.
+//! WebSocket frames and messages (RFC 6455 §5): cut anywhere the same bytes bring the same events and the same error,
+//! and the decoder never holds more than it was given, or than the limit.
 
 use sockjs_server::websocket::WebSocketError;
 use sockjs_server::websocket::frame::{FrameHeader, Opcode, header_length, write_header};
@@ -32,8 +32,8 @@ pub fn check(data: &[u8]) {
     assert!(has_ended || !is_doomed, "a bad byte fails the connection before its message is complete");
 }
 
-/// Structured input: frames whose masks and lengths are right, in any order and with any flags. `true`: a text among them,
-/// whole or not, can never become UTF-8.
+/// Structured input: frames whose masks and lengths are right, in any order and with any flags. `true`: a text among
+/// them, whole or not, can never become UTF-8.
 fn frames(mut input: Input<'_>) -> (Vec<u8>, bool) {
     let mut wire = Vec::new();
     let (mut text, mut is_doomed) = (None, false);

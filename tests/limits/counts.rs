@@ -1,4 +1,5 @@
-//! How many there may be: the last one is served, the next one has its answer, and those who are there go on (rule 12.4).
+//! How many there may be: the last one is served, the next one has its answer, and those
+//! who are there go on (rule 12.4).
 
 use crate::support::client::Client;
 use crate::support::frames::HANDSHAKE;

@@ -1,4 +1,5 @@
-//! Many clients that download slowly: the server holds one piece of the file for each of them, and a neighbour notices nothing.
+//! Many clients that download slowly: the server holds one piece of the file for each of them,
+//! and a neighbour notices nothing.
 
 use std::io::Read;
 use std::net::{SocketAddr, TcpStream};
@@ -57,8 +58,8 @@ impl Slow {
     }
 }
 
-/// Connects as from afar, with packets of an Ethernet and a small buffer: on a loopback with packets of 64 KiB the operating
-/// system would take most of the file for each client, and run out of memory for all of them.
+/// Connects as from afar, with packets of an Ethernet and a small buffer: on a loopback with packets of 64 KiB the
+/// operating system would take most of the file for each client, and run out of memory for all of them.
 fn connect(address: SocketAddr) -> TcpStream {
     let socket = rustix::net::socket(AddressFamily::INET, SocketType::STREAM, None).expect("a socket");
     set_socket_recv_buffer_size(&socket, 32 << 10).expect("an option of sockets");

@@ -95,8 +95,8 @@ fn a_flood_gets_one_buffer_of_each_turn() {
     }
 }
 
-/// Rule 12.14: commands that are left over are not left over for ever. The crowd fills the work of every turn: each read of it
-/// holds nearly as many messages as one connection may have in a turn.
+/// Rule 12.14: commands that are left over are not left over for ever. The crowd fills the work of every turn: each
+/// read of it holds nearly as many messages as one connection may have in a turn.
 #[test]
 fn commands_are_carried_out_beside_a_crowd_that_fills_every_turn() {
     const CROWD: usize = 64;
@@ -128,7 +128,8 @@ fn commands_are_carried_out_beside_a_crowd_that_fills_every_turn() {
             }
         })
     };
-    // Each look at the counters is a command. The crowd ends before the outcome is judged: with it the server might not stop.
+    // Each look at the counters is a command. The crowd ends before the outcome is judged:
+    // with it the server might not stop.
     let start = Instant::now();
     let mut read = 0;
     while read < MESSAGES && start.elapsed() < PATIENCE {

@@ -9,8 +9,9 @@ use crate::support::client::Client;
 /// Sessions of the endpoint.
 const PLACES: usize = 200;
 
-/// The flood opens several times as many as there may be, and leaves all of them, for longer than a session is safe without a
-/// receiver; the neighbour, on the same endpoint, is away between two polls for as long as it takes to come back.
+/// The flood opens several times as many as there may be, and leaves all of them, for longer than a
+/// session is safe without a receiver; the neighbour, on the same endpoint, is away between two polls for
+/// as long as it takes to come back.
 #[test]
 fn a_flood_of_sessions_does_not_reach_a_client_that_polls() {
     let server = start(|_, endpoint| {

@@ -1,5 +1,5 @@
-//! One packet may cause much: thousands of messages, and each of them may be for thousands. The others do not wait for all
-//! of it (rule 12.5).
+//! One packet may cause much: thousands of messages, and each of them may be for thousands. The others do not
+//! wait for all of it (rule 12.5).
 
 use std::sync::mpsc;
 

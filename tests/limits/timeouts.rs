@@ -1,4 +1,5 @@
-//! Waits: none is over before its time, each has its end, and the neighbour, who has waited longer, goes on (rule 12.6).
+//! Waits: none is over before its time, each has its end, and the neighbour, who has
+//! waited longer, goes on (rule 12.6).
 
 use std::time::{Duration, Instant};
 

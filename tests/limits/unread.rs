@@ -1,5 +1,5 @@
-//! Clients that send and never read: they are not read either, what is held for one of them is bounded, its neighbour goes
-//! on, and the client gets all that was taken, in order, as soon as it reads (rule 12.5).
+//! Clients that send and never read: they are not read either, what is held for one of them is bounded, its neighbour
+//! goes on, and the client gets all that was taken, in order, as soon as it reads (rule 12.5).
 
 use std::io::{ErrorKind, Write};
 use std::net::SocketAddr;

@@ -50,7 +50,8 @@ impl Site {
         }
     }
 
-    /// Opens sessions, each with another `{server}`, until each process has one; those of the first, those of the second.
+    /// Opens sessions, each with another `{server}`, until each process has one; those of
+    /// the first, those of the second.
     fn open_at_both(
         &self,
         transport: Transport,
@@ -146,8 +147,8 @@ fn cookies_keep_sessions_together_nginx() {
     cookies_keep_sessions_together(Proxy::Nginx);
 }
 
-/// A process is stopped by SIGTERM: its clients hear it and find another one at once; the others notice nothing. When it
-/// is back, it gets sessions again.
+/// A process is stopped by SIGTERM: its clients hear it and find another one at once; the others notice nothing. When
+/// it is back, it gets sessions again.
 fn a_process_is_replaced(proxy: Proxy) {
     let Some(mut site) = Site::start(proxy) else { return };
     let (mut leaving, mut staying): (Vec<SockJs>, Vec<SockJs>) = Transport::ALL

@@ -36,8 +36,8 @@ fn start(arguments: &[&str]) -> EchoProcess {
     EchoProcess::spawn(&mut command(&[&["--listen", "127.0.0.1:0"][..], arguments].concat()))
 }
 
-/// A server that gives the same answer to everything but `/info`, and then ends the connection. Without an answer it is silent,
-/// and the connection stays. Its thread ends with the tests.
+/// A server that gives the same answer to everything but `/info`, and then ends the connection. Without an answer it is
+/// silent, and the connection stays. Its thread ends with the tests.
 fn stub(info: &'static str, others: Option<&'static str>) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("bind");
     let address = listener.local_addr().expect("address");

@@ -1,6 +1,6 @@
-//! Frames that end a WebSocket (RFC 6455 §5, §7, §8), rule by rule, each with the code of the close. Conformance holds each
-//! table against any server; `websocket/violations` holds all of them against ours, cut in several ways, and sees what the
-//! application hears.
+//! Frames that end a WebSocket (RFC 6455 §5, §7, §8), rule by rule, each with the code of the close. Conformance
+//! holds each table against any server; `websocket/violations` holds all of them against ours, cut in several ways,
+//! and sees what the application hears.
 
 use super::frames::{BINARY, CLOSE, CONTINUATION, FIN, PING, PONG, TEXT, close, frame, header, mask, text};
 

@@ -1,5 +1,5 @@
-//! Requests by which two parsers could disagree (RFC 9112 §2 to §7), rule by rule. Conformance holds each table against any
-//! server; `http/refusals` holds all of them against ours, and looks at what the server made of them.
+//! Requests by which two parsers could disagree (RFC 9112 §2 to §7), rule by rule. Conformance holds each table against
+//! any server; `http/refusals` holds all of them against ours, and looks at what the server made of them.
 //!
 //! `PATH` and `HOST` stand for those of the server under test.
 

@@ -1,9 +1,9 @@
 //! HTTP/1.1 as a client sees it: the client sends what it is told to send, and keeps what arrives as it came.
 //!
-//! The clients of the tests stand on each other: [`Client`] is a connection; `frames` makes it a WebSocket; `receiver` is
-//! one response (or one WebSocket) that carries the frames of a session; `sockjs` is a whole session over any transport.
-//! None of them retries, repairs or hides anything, and each panics where the server breaks the contract. Every wait is
-//! bounded by [`PATIENCE`].
+//! The clients of the tests stand on each other: [`Client`] is a connection; `frames` makes it a WebSocket; `receiver`
+//! is one response (or one WebSocket) that carries the frames of a session; `sockjs` is a whole session over any
+//! transport. None of them retries, repairs or hides anything, and each panics where the server breaks the contract.
+//! Every wait is bounded by [`PATIENCE`].
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};

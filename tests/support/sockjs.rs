@@ -1,5 +1,5 @@
-//! A SockJS client over any transport: as much of `sockjs-client` as it takes to keep a session alive, to send, and to hear
-//! messages and the close.
+//! A SockJS client over any transport: as much of `sockjs-client` as it takes to keep a session alive, to send, and
+//! to hear messages and the close.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -104,8 +104,8 @@ impl SockJs {
         self
     }
 
-    /// The next SockJS frame (of a raw WebSocket: the next message), heartbeats included. A new receiver is opened where
-    /// the last one has ended.
+    /// The next SockJS frame (of a raw WebSocket: the next message), heartbeats included. A new receiver is
+    /// opened where the last one has ended.
     pub fn frame(&mut self) -> String {
         if self.transport.is_websocket() {
             return match self.socket_event() {

@@ -1,5 +1,5 @@
-//! TLS for tests: the layer of `examples/tls`, a certificate for it, and clients that trust that. Not a part of `support`
-//! itself: only the tests that need it are to compile it.
+//! TLS for tests: the layer of `examples/tls`, a certificate for it, and clients that trust that. Not a part of
+//! `support` itself: only the tests that need it are to compile it.
 
 #![allow(dead_code, reason = "each test binary uses its own part")]
 

@@ -1,6 +1,6 @@
-//! The HTTP transports as a browser's side of them sees it: what surrounds a frame is taken off, and what a browser would
-//! decode is decoded. All of it is written from the contract (src/protocol.md, section 8), and nothing taken from the
-//! server's code. Anything that is not byte for byte as it should be panics.
+//! The HTTP transports as a browser's side of them sees it: what surrounds a frame is taken off, and what a browser
+//! would decode is decoded. All of it is written from the contract (src/protocol.md, section 8), and nothing taken from
+//! the server's code. Anything that is not byte for byte as it should be panics.
 
 pub use sockjs_server::Transport;
 
@@ -140,7 +140,8 @@ const HTMLFILE: &str = r#"<!doctype html>
     window.onload = function() {c.stop();};
   </script>"#;
 
-/// What a script's engine makes of a string literal. U+2028 and U+2029 end a line there, so they cannot stand as they are.
+/// What a script's engine makes of a string literal. U+2028 and U+2029 end a line there, so
+/// they cannot stand as they are.
 fn script_string(literal: &str) -> String {
     assert!(!literal.contains(['\u{2028}', '\u{2029}']), "a line separator ends the literal: {literal:?}");
     serde_json::from_str(literal).unwrap_or_else(|error| panic!("a string literal ({error}): {literal:?}"))

@@ -199,7 +199,8 @@ fn the_server_says_its_end_before_it_shuts_the_socket() {
     wait_until_empty(&server, "the server's ends");
 }
 
-/// A client that takes no byte is given up when its time is over, and the memory comes back; its neighbour notices nothing.
+/// A client that takes no byte is given up when its time is over, and the memory comes back;
+/// its neighbour notices nothing.
 #[test]
 fn a_client_that_takes_nothing_is_given_up() {
     let options = ServerOptions::default().write_stall(SHORT).slowest_client(1 << 30);

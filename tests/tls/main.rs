@@ -1,5 +1,5 @@
-//! TLS in the process: the layer of `examples/tls` on real sockets. That everything works through it, and that every end of a
-//! connection comes in time and leaves nothing behind.
+//! TLS in the process: the layer of `examples/tls` on real sockets. That everything works through it, and that every
+//! end of a connection comes in time and leaves nothing behind.
 
 #[path = "../support/mod.rs"]
 mod support;

@@ -172,8 +172,8 @@ fn a_trusted_proxy_that_comes_by_tls_says_how_its_client_came() {
     }
 }
 
-/// A load balancer that hands TLS through names the client in front of it, in plain bytes, in one packet with the handshake or
-/// cut anywhere.
+/// A load balancer that hands TLS through names the client in front of it, in plain bytes, in one packet with
+/// the handshake or cut anywhere.
 #[test]
 fn a_proxy_header_stands_in_front_of_tls() {
     let server = TlsServer::start_with(ServerOptions::default(), Preamble::Proxy, |server| {

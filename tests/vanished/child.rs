@@ -1,8 +1,8 @@
 //! This test binary, run again as a server or as clients. A process of its own can be stopped, and can live in another
 //! network namespace.
 //!
-//! A child tells its parent of events, a line each; the time of an event is the time at which the parent reads the line.
-//! A child ends when its parent does, for its standard input ends then.
+//! A child tells its parent of events, a line each; the time of an event is the time at which the parent reads the
+//! line. A child ends when its parent does, for its standard input ends then.
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
@@ -74,7 +74,8 @@ impl Process {
             for line in BufReader::new(output).lines() {
                 let line = line.expect("events are text");
                 if let Some((_, event)) = line.split_once(MARK) {
-                    // The send fails when the test has ended. This thread reads on, so that no full pipe blocks the child.
+                    // The send fails when the test has ended. This thread reads on, so that no full
+                    // pipe blocks the child.
                     let _ = sender.send((Instant::now(), event.to_owned()));
                 }
             }

@@ -54,8 +54,8 @@ pub fn exists(name: &str) -> bool {
 
 impl Drop for Link {
     fn drop(&mut self) {
-        // A command fails where the link was only made in part. The link goes first, because connections of a process that
-        // has ended may keep a namespace alive after its name is gone.
+        // A command fails where the link was only made in part. The link goes first, because connections of a process
+        // that has ended may keep a namespace alive after its name is gone.
         let _ = ip(&["-n", &self.namespaces[0], "link", "delete", &device("s")]);
         for name in &self.namespaces {
             let _ = ip(&["netns", "delete", name]);

@@ -30,7 +30,8 @@ impl SlowReader {
             let before = self.client.buffered().len();
             assert!(self.client.fill(), "the server ended the connection after {} bytes", self.read);
             let read = self.client.buffered().len() - before;
-            // The reader makes up for a sleep that took too long, so that the rate is kept, and not for a wait for bytes.
+            // The reader makes up for a sleep that took too long, so that the rate is kept,
+            // and not for a wait for bytes.
             let begun = self.next.max(Instant::now() - LATE);
             self.read += read;
             self.next = begun + Duration::from_secs_f64(read as f64 / self.rate as f64);

@@ -1,5 +1,5 @@
-//! Clients that the server cannot write to for the moment: who reads steadily is not aborted, and who has stopped reading
-//! is given up (rule 7.14).
+//! Clients that the server cannot write to for the moment: who reads steadily is not aborted, and who has stopped
+//! reading is given up (rule 7.14).
 
 use std::thread;
 use std::time::{Duration, Instant};

@@ -1,5 +1,5 @@
-//! The server's process is stopped for longer than its waits, and continues: no client is judged silent before the server
-//! has read what arrived meanwhile (rule 12.12).
+//! The server's process is stopped for longer than its waits, and continues: no client is judged silent before the
+//! server has read what arrived meanwhile (rule 12.12).
 
 use std::net::SocketAddr;
 use std::thread;
@@ -36,8 +36,8 @@ impl Handler for Teller {
     }
 }
 
-/// The server's process. A poll that finds its session alive is soon answered with a heartbeat; a poll that does not opens
-/// a new session, and is answered with an open frame.
+/// The server's process. A poll that finds its session alive is soon answered with a heartbeat; a poll that does not
+/// opens a new session, and is answered with an open frame.
 pub fn serve(address: SocketAddr) {
     let mut options = ServerOptions::default();
     options.head_timeout = HEAD_TIMEOUT;

@@ -1,5 +1,5 @@
-//! How long it takes until a server knows that its clients have vanished: the same for clients that were cut off and for
-//! clients that were frozen.
+//! How long it takes until a server knows that its clients have vanished: the same for clients that were cut off
+//! and for clients that were frozen.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -59,8 +59,8 @@ pub fn serve(address: SocketAddr) {
 /// How long after its client vanished each transport's `on_close` came, and with which cause.
 pub type Closed = BTreeMap<&'static str, (Duration, String)>;
 
-/// Clients that will vanish, clients that will not, and their server, each in a process of its own. The processes end in this
-/// order, because the clients would report the end of the server as a loss.
+/// Clients that will vanish, clients that will not, and their server, each in a process of its own. The processes end
+/// in this order, because the clients would report the end of the server as a loss.
 pub struct Scene {
     pub vanishing: Process,
     staying: Process,
@@ -68,8 +68,8 @@ pub struct Scene {
 }
 
 impl Scene {
-    /// Starts the processes in the namespaces of the server and of the clients that will vanish. Every client is connected
-    /// then, and has exchanged a message.
+    /// Starts the processes in the namespaces of the server and of the clients that will vanish. Every client is
+    /// connected then, and has exchanged a message.
     pub fn start(namespaces: [Option<&str>; 2], address: &str) -> Self {
         let (server, at) = Process::serve(namespaces[0], "vanishing-server", address);
         let staying = Process::start(namespaces[0], &format!("clients {at} /staying"));

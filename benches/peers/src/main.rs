@@ -1,8 +1,8 @@
-//! An echo on another WebSocket library: `peers NAME` serves it on a free port, which it prints, until its standard input is
-//! closed. For `cargo bench --bench load -- --peers PATH`.
+//! An echo on another WebSocket library: `peers NAME` serves it on a free port, which it prints, until its standard
+//! input is closed. For `cargo bench --bench load -- --peers PATH`.
 //!
-//! Each library is used as its own documents show it, on one thread. Where it lets a program say when messages are written,
-//! those that have come together are answered together, as our server does.
+//! Each library is used as its own documents show it, on one thread. Where it lets a program say when messages are
+//! written, those that have come together are answered together, as our server does.
 
 use std::io::{self, Read};
 

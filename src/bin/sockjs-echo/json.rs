@@ -1,4 +1,5 @@
-//! As much of JSON (RFC 8259) as a log and SockJS need: strings, and values that are passed over. Pure: text in, values out.
+//! As much of JSON (RFC 8259) as a log and SockJS need: strings, and values that are passed
+//! over. Pure: text in, values out.
 
 use std::fmt::Write;
 

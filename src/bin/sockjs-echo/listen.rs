@@ -68,7 +68,8 @@ fn bind_unix(path: &Path) -> io::Result<UnixListener> {
     }
 }
 
-/// Removes a socket on which no process listens any more. Whatever else has this path stays, and the error says what it is.
+/// Removes a socket on which no process listens any more. Whatever else has this path stays,
+/// and the error says what it is.
 #[cfg(unix)]
 fn remove_dead_socket(path: &Path) -> io::Result<()> {
     let found = fs::symlink_metadata(path)?;
@@ -100,7 +101,8 @@ fn in_the_way(what: &str) -> io::Result<()> {
     Err(io::Error::new(io::ErrorKind::AddrInUse, what))
 }
 
-/// Which file it is. The number of one that was removed may be given to the next one, but the time of its making differs.
+/// Which file it is. The number of one that was removed may be given to the next one, but
+/// the time of its making differs.
 #[cfg(unix)]
 fn identity(file: &fs::Metadata) -> (u64, u64, i64, i64) {
     (file.dev(), file.ino(), file.ctime(), file.ctime_nsec())

@@ -197,8 +197,8 @@ fn timestamp(time: Duration) -> String {
 
 /// The date of a day since 1970, in the calendar of RFC 3339.
 fn date(days: u64) -> (u64, u64, u64) {
-    // Years that begin in March have their leap day at the end. 1970 began 719,468 days after the first of them, in eras of
-    // 400 years, or 146,097 days.
+    // Years that begin in March have their leap day at the end. 1970 began 719,468 days after the first of them, in
+    // eras of 400 years, or 146,097 days.
     let days = days + 719_468;
     let (era, day) = (days / 146_097, days % 146_097);
     let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;

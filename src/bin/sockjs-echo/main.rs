@@ -136,8 +136,8 @@ pub(crate) fn explain(what: &str, error: io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{what}: {error}"))
 }
 
-/// SIGTERM and SIGINT shut the server down, or drain it first for so long: then it is the second signal that ends that. Each of
-/// them is a byte in a socket, which wakes a thread that has nothing else to do.
+/// SIGTERM and SIGINT shut the server down, or drain it first for so long: then it is the second signal that ends that.
+/// Each of them is a byte in a socket, which wakes a thread that has nothing else to do.
 #[cfg(all(unix, feature = "signals"))]
 fn stop_on_signals(handle: Handle, patience: Duration) -> io::Result<()> {
     use std::io::Read;

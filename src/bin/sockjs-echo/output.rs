@@ -1,10 +1,11 @@
-//! What it prints. Never with `println!` and its kin, which panic where the other end of a pipe is gone or a disk is full.
+//! What it prints. Never with `println!` and its kin, which panic where the other end of a
+//! pipe is gone or a disk is full.
 
 use std::fmt;
 use std::io::{self, ErrorKind, Write};
 
-/// Prints on the standard output. If it is a pipe that is read no further, as in `sockjs-echo --help | head -1`, that is no
-/// error: the reader has what it wanted.
+/// Prints on the standard output. If it is a pipe that is read no further, as in `sockjs-echo --help | head -1`, that
+/// is no error: the reader has what it wanted.
 ///
 /// # Errors
 /// Those of the operating system: a full disk.

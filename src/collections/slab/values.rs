@@ -108,8 +108,8 @@ mod tests {
     use super::super::{CHUNK, NOWHERE};
     use super::*;
 
-    /// Whichever value is left out: it can be changed while the others are, and nothing is found in its place before it is
-    /// put back.
+    /// Whichever value is left out: it can be changed while the others are, and nothing is found in
+    /// its place before it is put back.
     #[test]
     fn one_value_and_all_others() {
         const COUNT: u32 = 2 * CHUNK as u32 + 3;

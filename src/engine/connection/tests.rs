@@ -123,8 +123,8 @@ fn between() -> Connection {
     it
 }
 
-/// Every state, with what the next bytes are, what follows the last byte of the outbox, and whether the end of the stream waits
-/// for something: first where nothing is in the inbox, then behind input that is backed up.
+/// Every state, with what the next bytes are, what follows the last byte of the outbox, and whether the end of the
+/// stream waits for something: first where nothing is in the inbox, then behind input that is backed up.
 #[test]
 fn each_state_says_what_comes_next() {
     let response = |keep_alive| Following::Response { session: Some(session()), keep_alive };

@@ -64,15 +64,15 @@ impl Connection {
         self.pace.note_early(early);
     }
 
-    /// The client, which has spoken since the last ping left, is silent again: the wait for that pong goes on. `false`: no pong
-    /// is outstanding. A second ping in place of this would have a pong that cannot be told from the first one's, and the server
-    /// would take the client for faster than it is.
+    /// The client, which has spoken since the last ping left, is silent again: the wait for that pong goes on. `false`:
+    /// no pong is outstanding. A second ping in place of this would have a pong that cannot be told from the first
+    /// one's, and the server would take the client for faster than it is.
     pub(in crate::engine) fn await_outstanding_pong(&mut self, now: Millis) -> bool {
         let Writing::Frames(socket) = &mut self.writing else { return false };
         let Ping::Outstanding(quarters) = socket.ping else { return false };
         socket.ping = Ping::Sent;
-        // The time in 16 bits comes round again: that of a ping that was sent hours ago may look as if it were ahead. But no ping
-        // is behind more than all that was written.
+        // The time in 16 bits comes round again: that of a ping that was sent hours ago may look as if it were ahead.
+        // But no ping is behind more than all that was written.
         let ahead = ahead_of(quarters, now).min(self.pace.read_by(now) - now);
         self.since = now.saturating_add(ahead);
         true

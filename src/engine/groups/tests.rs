@@ -157,8 +157,8 @@ fn a_name_that_is_too_long_and_a_limit_are_errors() {
     assert!(!groups.end_membership(1, "other", |_| ()));
 }
 
-/// A session in a thousand groups, and a group of a hundred thousand members. (Walks along either list in place of look-ups
-/// would make this take minutes.)
+/// A session in a thousand groups, and a group of a hundred thousand members. (Walks along either list in place of
+/// look-ups would make this take minutes.)
 #[test]
 fn a_thousand_groups_and_a_hundred_thousand_members() {
     let (many, most) = (1_000, 100_000);

@@ -1,7 +1,7 @@
 //! Bytes from the socket → one request or message at a time.
 //!
-//! A unit that lies whole in the read buffer is dealt with where it lies; only units that are incomplete, or must wait for
-//! an answer before them, are kept in the connection's inbox. How bytes were cut into packets never matters.
+//! A unit that lies whole in the read buffer is dealt with where it lies; only units that are incomplete, or must wait
+//! for an answer before them, are kept in the connection's inbox. How bytes were cut into packets never matters.
 
 mod requests;
 mod websocket;
@@ -67,8 +67,8 @@ impl Engine {
         self.book_connection(key);
     }
 
-    /// Where the server holds too much input, the connection that has just added to it ends: an unfinished request is answered,
-    /// an unfinished message fails its WebSocket.
+    /// Where the server holds too much input, the connection that has just added to it ends: an unfinished request is
+    /// answered, an unfinished message fails its WebSocket.
     pub(super) fn check_memory(&mut self, key: Key<Connection>, application: &mut dyn Application) {
         if !self.is_input_over() {
             return;
@@ -76,8 +76,8 @@ impl Engine {
         let Some(connection) = self.connections.get(key) else { return };
         let decoder =
             if let Reading::Frames { decoder, .. } = connection.reading() { decoder.buffered() } else { 0 };
-        // The units of a connection that is postponed are whole, and wait for the next turn only; but behind a download they wait
-        // for its end.
+        // The units of a connection that is postponed are whole, and wait for the next turn only; but behind a
+        // download they wait for its end.
         let waits_for_turn = connection.is_postponed && !connection.is_downloading();
         if waits_for_turn || connection.inbox.len() + decoder == 0 {
             return;

@@ -10,8 +10,8 @@ use crate::engine::{Application, Engine};
 use crate::http::{self, BodyDecoder, HeaderStorage, HttpError, Progress};
 
 impl Engine {
-    /// Reads the header in which a load balancer names its client. A connection that begins otherwise does not come from the
-    /// balancer, and gets no answer.
+    /// Reads the header in which a load balancer names its client. A connection that begins otherwise does not come
+    /// from the balancer, and gets no answer.
     pub(super) fn consume_proxy_header(&mut self, key: Key<Connection>, input: &[u8]) -> Step {
         let Some(connection) = self.connections.get_mut(key) else { return Step::Keep(0) };
         match http::proxy::parse(input) {
@@ -31,9 +31,9 @@ impl Engine {
         }
     }
 
-    /// How many of these bytes, the next of a connection, belong to the PROXY header with which it must begin: what follows them
-    /// is not for the engine yet, but for a layer in front of it. `None`: all of them do, and more are to come; or they are no such
-    /// header, and the engine refuses them.
+    /// How many of these bytes, the next of a connection, belong to the PROXY header with which it must begin: what
+    /// follows them is not for the engine yet, but for a layer in front of it. `None`: all of them do, and more are to
+    /// come; or they are no such header, and the engine refuses them.
     pub fn end_of_proxy_header(&self, key: Key<Connection>, bytes: &[u8]) -> Option<usize> {
         let inbox = &self.connections.get(key)?.inbox;
         let (_, length) = http::proxy::parse(&[inbox, bytes].concat()).ok()??;

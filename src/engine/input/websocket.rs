@@ -63,7 +63,8 @@ impl Engine {
         step
     }
 
-    /// Whether the messages of a session go without SockJS framing, and the most bytes that one of its payloads may have.
+    /// Whether the messages of a session go without SockJS framing, and the most bytes
+    /// that one of its payloads may have.
     fn format_of(&self, session: Key<Session>) -> (bool, usize) {
         let Some(session) = self.sessions.get(session) else { return (false, 0) };
         let raw = session.transport == Transport::RawWebSocket;

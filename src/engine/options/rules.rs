@@ -16,8 +16,8 @@ pub(super) const LARGEST_MESSAGE: usize = 1 << 30;
 /// A session keeps the place of its own in a byte.
 pub(super) const MOST_SUBPROTOCOLS: usize = u8::MAX as usize;
 
-/// `sockjs-client` gives up a jsonp poll that has brought no frame after this time, so that a heartbeat must come before
-/// (contract, section 8).
+/// `sockjs-client` gives up a jsonp poll that has brought no frame after this time, so that a heartbeat must
+/// come before (contract, section 8).
 const JSONP_PATIENCE: Duration = Duration::from_secs(35);
 
 /// An option whose value cannot work: which option, what would work, and what the value is.
@@ -136,8 +136,8 @@ pub(super) fn client_url(value: &str) -> Result<(), OptionError> {
     require("client_url", is_sound, "be the URL of sockjs-client, without white space", value)
 }
 
-/// `sockjs-client` appends `/<server>/<session>/<transport>` to it, so that nothing may stand behind its path, and turns
-/// its `http` into `ws`, in lower case alone.
+/// `sockjs-client` appends `/<server>/<session>/<transport>` to it, so that nothing may stand behind its path, and
+/// turns its `http` into `ws`, in lower case alone.
 pub(super) fn base_url(value: &str) -> Result<(), OptionError> {
     let address = value.strip_prefix("http://").or_else(|| value.strip_prefix("https://"));
     let is_sound = address.is_some_and(|address| {

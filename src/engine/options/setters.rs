@@ -1,7 +1,7 @@
 //! A method for each option, so that options are one expression.
 //!
-//! Programs of other crates cannot write `EndpointOptions { sessions: 5, ..EndpointOptions::default() }`: the structs may get
-//! new fields. A new option needs a line here.
+//! Programs of other crates cannot write `EndpointOptions { sessions: 5, ..EndpointOptions::default() }`: the structs
+//! may get new fields. A new option needs a line here.
 
 use std::time::Duration;
 

@@ -35,7 +35,8 @@ fn a_refusal_without_room_for_its_body_counts_once() {
     }
 }
 
-/// Rule 7.10, for a later receiver: one that is gone must not stay a session's receiver, which would wait for it for ever.
+/// Rule 7.10, for a later receiver: one that is gone must not stay a session's receiver,
+/// which would wait for it for ever.
 #[test]
 fn a_session_whose_next_receiver_has_no_room_expires() {
     for transport in ["xhr", "xhr_streaming"] {

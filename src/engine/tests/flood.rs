@@ -1,5 +1,5 @@
-//! More sessions than there may be (contract, rule 7.1): those that only come cost each other their places, and clients that
-//! poll go on.
+//! More sessions than there may be (contract, rule 7.1): those that only come cost each other their
+//! places, and clients that poll go on.
 
 use super::world::{FIRST, Moment, World, echo, quick};
 use crate::engine::{EndpointOptions, Refusal, ServerOptions};
@@ -133,8 +133,8 @@ fn rule_7_1_a_closed_session_that_lingers_makes_room_too() {
     world.finish();
 }
 
-/// A full endpoint of two sessions: the first is of a client that has ten seconds for what was written to it, the second came
-/// later, and is away.
+/// A full endpoint of two sessions: the first is of a client that has ten seconds for what was written to it, the
+/// second came later, and is away.
 fn beside_slow_client() -> World {
     let mut world = World::build(ServerOptions::default(), small(2), echo);
     let slow = world.connect();

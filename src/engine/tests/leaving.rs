@@ -1,5 +1,5 @@
-//! Clients whose end of the stream comes with what they asked for, in one turn or in the next: where the packets were cut
-//! must not matter (src/protocol.md, section 12, rules 2 and 3).
+//! Clients whose end of the stream comes with what they asked for, in one turn or in the next: where the packets were
+//! cut must not matter (src/protocol.md, section 12, rules 2 and 3).
 
 use super::world::{Moment, World, echo};
 use crate::collections::Key;

@@ -1,4 +1,5 @@
-//! Messages to sessions whose clients do not read, where the endpoint skips them: one gap, told once, and counted exactly.
+//! Messages to sessions whose clients do not read, where the endpoint skips them: one gap,
+//! told once, and counted exactly.
 
 use super::world::{FIRST, Moment, World, quick};
 use crate::collections::Key;
@@ -60,8 +61,8 @@ fn what_is_skipped_is_one_gap_and_told_at_its_end() {
     }
 }
 
-/// A client that reads gets more than its queue holds, where one callback sends it; but clients have limits for one message
-/// of a WebSocket (64 MiB in Node, 1 MiB elsewhere), which a frame with all of it would break.
+/// A client that reads gets more than its queue holds, where one callback sends it; but clients have limits for one
+/// message of a WebSocket (64 MiB in Node, 1 MiB elsewhere), which a frame with all of it would break.
 #[test]
 fn a_client_that_reads_gets_more_than_a_queue_in_several_frames() {
     const COUNT: usize = 40;

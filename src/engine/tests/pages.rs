@@ -1,4 +1,5 @@
-//! Pages that are read piece by piece, and answers that come later: their waits, their memory, and their share of a turn.
+//! Pages that are read piece by piece, and answers that come later: their waits, their
+//! memory, and their share of a turn.
 
 use std::io::{self, Read};
 use std::sync::Arc;
@@ -223,8 +224,8 @@ fn requests_behind_an_answer_that_comes_later_wait() {
     world.finish();
 }
 
-/// Room for an answer is made by dropping connections that take nothing, but not the one that is to be answered, though its
-/// client has not taken the answer before: it would be written to, and go on, while it is dropped.
+/// Room for an answer is made by dropping connections that take nothing, but not the one that is to be answered, though
+/// its client has not taken the answer before: it would be written to, and go on, while it is dropped.
 #[test]
 fn rule_12_13_no_room_is_made_of_the_connection_that_is_answered() {
     let server = ServerOptions { buffered_bytes: 64 << 10, ..quick() };

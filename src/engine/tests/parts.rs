@@ -1,4 +1,5 @@
-//! A flush of many writes leaves in parts (rule 12.14): what arrives between them is answered, and nothing else waits for it.
+//! A flush of many writes leaves in parts (rule 12.14): what arrives between them is answered,
+//! and nothing else waits for it.
 
 use super::world::{FIRST, Moment, World, quick};
 use crate::collections::Key;
@@ -93,7 +94,8 @@ fn a_flush_ends_however_much_is_added_meanwhile() {
     world.finish();
 }
 
-/// Where memory is short nothing is put off for clients that read: a message for them needs the room of the one before it.
+/// Where memory is short nothing is put off for clients that read: a message for them needs
+/// the room of the one before it.
 #[test]
 fn a_flush_is_not_interrupted_where_memory_is_short() {
     let server = ServerOptions { buffered_bytes: 1 << 20, ..quick() };
@@ -144,8 +146,8 @@ fn a_second_receiver_ends_the_parts_of_a_flush() {
     world.finish();
 }
 
-/// Queues of the program's sessions become bytes for their sockets in a flush: that adds nothing for which another one is due,
-/// and for which the program's commands, closes and waits would wait.
+/// Queues of the program's sessions become bytes for their sockets in a flush: that adds nothing for which another one
+/// is due, and for which the program's commands, closes and waits would wait.
 #[test]
 fn commands_and_closes_do_not_wait_for_a_flush_in_which_much_is_framed() {
     let server = ServerOptions { buffered_bytes: 4 << 20, ..quick() };

@@ -1,4 +1,5 @@
-//! What handlers cause in one turn is flushed in between: who reads is not closed for it, and nothing else waits for ever.
+//! What handlers cause in one turn is flushed in between: who reads is not closed for it,
+//! and nothing else waits for ever.
 
 use super::world::{FIRST, Moment, World, quick};
 use crate::engine::{EndpointOptions, Engine, ServerOptions};

@@ -42,7 +42,8 @@ fn a_ping_is_measured_from_when_it_has_left_until_its_pong() {
     }
 }
 
-/// A client that speaks all the time is not asked again, and its pong may come at any time: that is no measure of the way.
+/// A client that speaks all the time is not asked again, and its pong may come at any time:
+/// that is no measure of the way.
 #[test]
 fn a_pong_that_comes_long_after_the_next_ping_was_due_is_not_measured() {
     let mut world = World::new(echo);

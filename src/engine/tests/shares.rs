@@ -39,8 +39,8 @@ pub(super) fn open(world: &mut World) -> Key<Connection> {
     client
 }
 
-/// Bytes from a client, however many, and nothing else yet: the tests look at the engine before its driver carries out what
-/// follows from them.
+/// Bytes from a client, however many, and nothing else yet: the tests look at the engine before its driver
+/// carries out what follows from them.
 pub(super) fn receive(world: &mut World, key: Key<Connection>, bytes: impl AsRef<[u8]>) {
     let mut bytes = bytes.as_ref().to_vec();
     world.engine.receive(key, Arrival::Bytes(&mut bytes), &mut world.handlers);

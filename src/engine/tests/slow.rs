@@ -338,8 +338,8 @@ fn a_backlog_of_broadcasts_does_not_close_who_reads() {
     assert_eq!(world.engine.open_count(FIRST), 10);
 }
 
-/// Answers that were pipelined in front of it are stuck: the client of this stream, or WebSocket, is given up when no byte was
-/// taken for `write_stall`. Where its session has another receiver nothing else would end it.
+/// Answers that were pipelined in front of it are stuck: the client of this stream, or WebSocket, is given up when no
+/// byte was taken for `write_stall`. Where its session has another receiver nothing else would end it.
 #[test]
 fn a_receiver_behind_answers_that_are_stuck_has_their_time() {
     for (method, path) in [("POST", "000/s/xhr_streaming"), ("GET", "000/t/eventsource")] {

@@ -1,5 +1,5 @@
-//! A wait begins when what begins it happens (contract, rule 12.11): the time that the application worked before belongs
-//! to no wait.
+//! A wait begins when what begins it happens (contract, rule 12.11): the time that the application
+//! worked before belongs to no wait.
 
 use super::world::{Moment, World, echo};
 

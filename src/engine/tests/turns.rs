@@ -1,4 +1,5 @@
-//! The budget of work of a turn, over all clients together (rule 12.14): many that each cause much do not hold up one that does not.
+//! The budget of work of a turn, over all clients together (rule 12.14): many that each cause much do
+//! not hold up one that does not.
 
 use super::shares::{expect_numbers, open, payload, receive, upload};
 use super::world::{FIRST, Moment, World, echo};
@@ -123,8 +124,8 @@ fn rule_12_14_waits_end_in_turns_that_are_full() {
     assert!(world.engine.open_count(FIRST) < 10, "{} are still open", world.engine.open_count(FIRST));
 }
 
-/// Sessions that a message is not for are passed over, and that is work too: a client of which each message goes to a large
-/// group, and to none of its members, has no more than its share of the turn.
+/// Sessions that a message is not for are passed over, and that is work too: a client of which each message goes to a
+/// large group, and to none of its members, has no more than its share of the turn.
 #[test]
 fn rule_12_14_members_that_are_passed_over_are_work() {
     let mut world = World::new(|engine, key, moment| match moment {

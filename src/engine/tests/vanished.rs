@@ -129,8 +129,8 @@ fn rule_7_14_a_stall_lasts_until_a_slow_client_has_read_what_was_written() {
     world.finish();
 }
 
-/// Not more can be on its way than the systems between buffer, so that a client that was quick is not waited for without
-/// end.
+/// Not more can be on its way than the systems between buffer, so that a client that was quick
+/// is not waited for without end.
 #[test]
 fn rule_7_14_what_was_read_long_ago_is_not_waited_for() {
     let mut world = patient();
@@ -177,8 +177,8 @@ fn rule_7_14_an_answer_in_front_of_the_next_request_is_not_waited_for() {
     world.finish();
 }
 
-/// However much a client was to read first: a server that stops does not wait for that, in a closing handshake, or behind
-/// one.
+/// However much a client was to read first: a server that stops does not wait for that, in a
+/// closing handshake, or behind one.
 #[test]
 fn rule_12_10_a_stop_does_not_wait_until_slow_clients_have_read() {
     for closing in [World::frame(1, b"x"), World::frame(8, &1000_u16.to_be_bytes())] {

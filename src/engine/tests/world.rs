@@ -1,5 +1,5 @@
-//! The handlers of the tests, and what a test does to a server: on the driver of simulations, whose sockets are buffers. Time
-//! passes when the test says so.
+//! The handlers of the tests, and what a test does to a server: on the driver of simulations, whose sockets are
+//! buffers. Time passes when the test says so.
 
 use std::collections::HashMap;
 
@@ -433,7 +433,8 @@ impl World {
         received
     }
 
-    /// What the clients received since this was asked last: all of it of one client, and then of the next that was written to.
+    /// What the clients received since this was asked last: all of it of one client, and then
+    /// of the next that was written to.
     pub(super) fn take_writes(&mut self) -> Vec<(Key<Connection>, Vec<u8>)> {
         let mut writes = Vec::new();
         while let Some(socket) = self.network.next_news() {

@@ -1,8 +1,9 @@
 //! The whole server without a socket: a script of connections, bytes, hang-ups and time against an application that
 //! misbehaves.
 //!
-//! - [`script`]: fuzz input → steps. Requests and frames are mostly well-formed there, raw bytes are possible too. Three
-//!   bytes make a message of up to 2 MiB, and one byte a hundred connections: what is large costs the fuzzer little.
+//! - [`script`]: fuzz input → steps. Requests and frames are mostly well-formed there, raw bytes are
+//!   possible too. Three bytes make a message of up to 2 MiB, and one byte a hundred connections: what is
+//!   large costs the fuzzer little.
 //! - [`world`]: plays them as the reactor would, with clients that read as much as the script lets them.
 //! - [`program`]: the application; it does in each callback what the script says next, and watches what it is told.
 //! - [`pages`]: its pages, of which some are read piece by piece, and some are answered later.
@@ -37,7 +38,8 @@ pub fn check(data: &[u8]) {
 
     let crowded = |record: &Record| record.throttled || record.full || (record.parted && script.is_crowded());
     let cut = World::play(&script, Cut::WithinTurn);
-    // Where there is little memory, buffers that have grown make a flush due, and how they grow depends on where bytes are cut.
+    // Where there is little memory, buffers that have grown make a flush due, and how they grow
+    // depends on where bytes are cut.
     if whole.parted || cut.parted || script.is_modest {
         if !crowded(&whole) && !crowded(&cut) && !script.is_entangled() {
             assert_eq!(but_for_losses(&cut), but_for_losses(&whole), "told the same, in however many turns");
@@ -84,9 +86,9 @@ fn by_session(record: &Record) -> BTreeMap<usize, Vec<&Told>> {
     told
 }
 
-/// The same where turns were cut differently. How many frames its messages made decides whether a streaming response had
-/// come to its limit when the client left: whether it was broken off, or no other one came; and then the session's timers
-/// may run out before it expires.
+/// The same where turns were cut differently. How many frames its messages made decides whether a streaming response
+/// had come to its limit when the client left: whether it was broken off, or no other one came; and then the session's
+/// timers may run out before it expires.
 fn but_for_losses(record: &Record) -> BTreeMap<usize, Vec<Told>> {
     let lost = |told: &Told| match told {
         Told::Closed(session, 1002 | 1006, reason)
@@ -110,8 +112,8 @@ fn but_for_losses(record: &Record) -> BTreeMap<usize, Vec<Told>> {
     all
 }
 
-/// Every question is answered; no message comes twice, or out of order; and a WebSocket whose client reads and stays gets
-/// every one that `send` took.
+/// Every question is answered; no message comes twice, or out of order; and a WebSocket whose client reads and stays
+/// gets every one that `send` took.
 fn check_deliveries(record: &Record, wires: &[Wire]) {
     for (client, wire) in record.clients.iter().zip(wires) {
         if let Some(due) = client.answers_due().filter(|_| !wire.is_closed && !record.stopped) {

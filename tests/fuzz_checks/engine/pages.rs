@@ -1,5 +1,5 @@
-//! The application's pages: bodies of every kind, readers that go wrong, and answers that come later. Each answer says in its
-//! head which request of its client it belongs to, and of how many bytes its body consists; [`check`] compares.
+//! The application's pages: bodies of every kind, readers that go wrong, and answers that come later. Each answer says
+//! in its head which request of its client it belongs to, and of how many bytes its body consists; [`check`] compares.
 
 use std::io::{self, Read};
 use std::sync::Arc;

@@ -1,6 +1,6 @@
-//! The application of the engine's check: at each callback it does what a byte of its program says. Which one depends on
-//! the session and on how often it was called, not on who else was called before: sessions whose time comes in the same
-//! tick may be told in any order.
+//! The application of the engine's check: at each callback it does what a byte of its program says. Which one depends
+//! on the session and on how often it was called, not on who else was called before: sessions whose time comes in the
+//! same tick may be told in any order.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 

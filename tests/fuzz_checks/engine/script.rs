@@ -6,7 +6,8 @@ use crate::checks::websocket::append_frame;
 #[derive(Debug, Clone)]
 pub enum Step {
     Accept,
-    /// A hundred clients connect at once, with session names from this number on, and each of them writes its first bytes.
+    /// A hundred clients connect at once, with session names from this number on, and each
+    /// of them writes its first bytes.
     Crowd(Crowd, usize),
     /// The client writes these bytes.
     Send(usize, Vec<u8>),
@@ -115,8 +116,8 @@ impl Script {
         Self { seed, steps, goes_silent, is_poor, is_modest }
     }
 
-    /// Whether several clients write in one turn: where what one of them sent takes more than that, the others' comes in
-    /// between.
+    /// Whether several clients write in one turn: where what one of them sent takes more than
+    /// that, the others' comes in between.
     pub fn is_crowded(&self) -> bool {
         self.has_crowds()
             || self.turns().any(|turn| {
@@ -134,9 +135,10 @@ impl Script {
         self.steps.split(|step| matches!(step, Step::EndTurn | Step::Wait(_)))
     }
 
-    /// Whether something in it depends on turns, and may: receivers that meet; clients that write in the turn in which
-    /// somebody leaves, stops reading, calls the engine, or changes the application's mind; and requests behind a receiver's,
-    /// which ends when its response has reached a size, and that depends on how many frames the messages are in.
+    /// Whether something in it depends on turns, and may: receivers that meet; clients that write in the turn
+    /// in which somebody leaves, stops reading, calls the engine, or changes the application's mind; and
+    /// requests behind a receiver's, which ends when its response has reached a size, and that depends on how
+    /// many frames the messages are in.
     pub fn is_entangled(&self) -> bool {
         let asks = |step: &&Step| matches!(step, Step::Send(_, bytes) if asks_for_frames(bytes));
         let writes = |step: &Step| matches!(step, Step::Send(..) | Step::Ask(..));

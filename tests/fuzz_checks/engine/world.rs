@@ -130,8 +130,8 @@ const LARGEST_MESSAGE: usize = 2 << 20;
 /// One read of the reactor's.
 const BUFFER: usize = 64 << 10;
 
-/// No answer to a small input is larger than this, and none is queued behind it while it waits: 64 KiB and the last message,
-/// which an html file writes nearly twice as large. The largest message of the application comes on top of it.
+/// No answer to a small input is larger than this, and none is queued behind it while it waits: 64 KiB and the last
+/// message, which an html file writes nearly twice as large. The largest message of the application comes on top of it.
 const MOST_WAITING: usize = 160 << 10;
 
 impl<'s> World<'s> {
@@ -208,7 +208,8 @@ impl<'s> World<'s> {
             Step::Accept => {}
             Step::Crowd(kind, first) => self.gather(*kind, *first),
             Step::Ask(client, questions, bytes) => {
-                // Where there is little memory a download waits until it has some, and no time passes at the end of a script.
+                // Where there is little memory a download waits until it has some, and no time
+                // passes at the end of a script.
                 let waits = self.script.is_poor && bytes.starts_with(b"POST /read ");
                 self.send(*client, bytes, Some(*questions).filter(|_| !waits));
             }
@@ -295,7 +296,8 @@ impl<'s> World<'s> {
                 break;
             }
         }
-        // The server flushes in the middle of a turn in which much is done: behind which bytes depends on how they are cut.
+        // The server flushes in the middle of a turn in which much is done: behind which
+        // bytes depends on how they are cut.
         self.parted |= self.network.writes() > writes;
     }
 
@@ -391,7 +393,8 @@ impl<'s> World<'s> {
         assert_eq!(counters.connections, self.network.connections().count());
         let open = (counters.opened - counters.closed) as usize;
         assert!(open <= counters.sessions);
-        // One for each connection, session and endpoint, and the application's own: two of each open session and each endpoint.
+        // One for each connection, session and endpoint, and the application's own: two of each
+        // open session and each endpoint.
         let owners = counters.connections + counters.sessions + ENDPOINTS;
         let most = owners + 2 * open + self.app_timers;
         assert!(counters.timers <= most, "{} timers for {most} owners", counters.timers);
@@ -505,7 +508,8 @@ impl<'s> World<'s> {
         let Program { told, sent, full, terminated, .. } = self.program;
         // Who was invited to send a body, or not, has taken more, or less, of what followed.
         let invited = |client: &Client| client.was_hungry && client.shown().contains("100 Continue");
-        // Buffers count as they grow, and how they grow depends on where bytes are cut: so does what comes of it at the bound.
+        // Buffers count as they grow, and how they grow depends on where bytes are cut: so does
+        // what comes of it at the bound.
         let reached_the_bound = self.script.is_modest && counters.refused.overloaded > 0;
         let throttled = self.network.pauses() > 0
             || reached_the_bound

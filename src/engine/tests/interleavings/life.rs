@@ -57,8 +57,8 @@ fn cause_of(line: &str) -> Cause {
     found.unwrap_or_else(|| panic!("{line}"))
 }
 
-/// Notes a line of what the application was told: an opening, a message in order and once, a drain. Of a close it returns the
-/// session and the cause, which each kind of client checks.
+/// Notes a line of what the application was told: an opening, a message in order and once, a drain. Of a close it
+/// returns the session and the cause, which each kind of client checks.
 pub(super) fn note(
     line: &str,
     lives: &mut Vec<Life>,
@@ -99,8 +99,8 @@ pub(super) struct Life {
     accepted: usize,
     read: usize,
     said: Said,
-    /// The client left a response that it had not read whole, or took nothing of it for too long: what was under way may
-    /// be lost.
+    /// The client left a response that it had not read whole, or took nothing of it for too long:
+    /// what was under way may be lost.
     pub(super) is_broken: bool,
     /// The application was told that the queue is full, and not yet that it has drained.
     pub(super) awaits_drain: bool,
@@ -195,7 +195,8 @@ impl Life {
         }
     }
 
-    /// The client has read the close frame of its WebSocket, with this reason; behind the SockJS one, where there is one.
+    /// The client has read the close frame of its WebSocket, with this reason; behind the
+    /// SockJS one, where there is one.
     pub(super) fn read_websocket_close(&mut self, reason: &str, is_raw: bool) {
         let expected = match self.close.expect("the close was told before") {
             Cause::Client => "",

@@ -6,10 +6,10 @@
 //!   they have seen so far.
 //! - `fingerprint`: which states are one.
 //!
-//! In every state: a session is opened once, and closed once at most, for a cause that its client or the application has
-//! given; messages come in order, without a gap, and once, in both directions; what is booked is what is held. From every
-//! state, in three ways to the end: nothing is lost that was accepted and whose client reads and stays; each session is
-//! closed once; no connection, session, timer or booked byte is left.
+//! In every state: a session is opened once, and closed once at most, for a cause that its client or the application
+//! has given; messages come in order, without a gap, and once, in both directions; what is booked is what is held. From
+//! every state, in three ways to the end: nothing is lost that was accepted and whose client reads and stays; each
+//! session is closed once; no connection, session, timer or booked byte is left.
 
 mod client;
 mod fingerprint;
@@ -23,7 +23,8 @@ use life::{closes_at_open, handler, panics_at_open};
 use search::{check_fingerprints, search};
 use websocket::WebSocket;
 
-/// A length of sequences. Without optimization the search takes twenty times as long, so that sequences are shorter there.
+/// A length of sequences. Without optimization the search takes twenty times as long, so
+/// that sequences are shorter there.
 const fn depth(optimized: usize, unoptimized: usize) -> usize {
     if cfg!(debug_assertions) { unoptimized } else { optimized }
 }

@@ -71,8 +71,8 @@ pub(super) fn search<S: Scenario>(begin: impl Fn() -> S, depth: usize) -> Extent
     extent
 }
 
-/// Plays all sequences of up to `depth` events, and cuts off none: states that the search would take for one must lead to
-/// the same states with their next event.
+/// Plays all sequences of up to `depth` events, and cuts off none: states that the search would take for one must lead
+/// to the same states with their next event.
 pub(super) fn check_fingerprints<S: Scenario>(begin: impl Fn() -> S, depth: usize) {
     let mut futures: HashMap<u64, BTreeSet<u64>> = HashMap::new();
     let mut paths = vec![Vec::new()];

@@ -44,8 +44,8 @@ impl Http {
         }
     }
 
-    /// Clients that have ended their side while they received frames of a session: when it ends for that, or a client comes
-    /// for more of them, what they read yet counts for nothing.
+    /// Clients that have ended their side while they received frames of a session: when it ends for that, or a client
+    /// comes for more of them, what they read yet counts for nothing.
     pub(super) fn give_up_finished(&mut self, number: usize) {
         let is_over = |client: &&mut Client| client.receives(number) && client.socket.is_finished;
         for client in self.clients.iter_mut().filter(is_over) {
@@ -53,8 +53,8 @@ impl Http {
         }
     }
 
-    /// Where several asked in one turn, in which the receiver may have left, the engine says which of them is the receiver
-    /// now.
+    /// Where several asked in one turn, in which the receiver may have left, the engine says
+    /// which of them is the receiver now.
     pub(super) fn settle_askers(&mut self) {
         let askers = std::mem::take(&mut self.askers);
         for client in &askers {
