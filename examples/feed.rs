@@ -106,7 +106,7 @@ impl Handler for Feed {
     fn on_drain(&mut self, session: &mut Session<'_>, skipped: u64) {
         let quotes: Vec<_> = session.groups().iter().filter_map(|symbol| self.line(symbol)).collect();
         // Nothing waits for its client now, so that there is room.
-        let _ = session.send(&format!("gap {skipped}\n{}", quotes.join("\n")));
+        let _ = session.send(format!("gap {skipped}\n{}", quotes.join("\n")));
     }
 }
 

@@ -127,7 +127,7 @@ impl Handler<Guest> for Rooms {
     fn on_open(&mut self, session: &mut Room<'_>, _: &Request<'_>) {
         // The first group of a session that has just opened, which has room too.
         let _ = session.join(LOBBY);
-        let _ = session.send(&format!("you are {}", session.state().name));
+        let _ = session.send(format!("you are {}", session.state().name));
     }
 
     fn on_message(&mut self, session: &mut Room<'_>, text: &str) {

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::containment::contain;
-use crate::engine::{Application, EndpointNumber, Engine, Event, Message, Response, SessionId, Ticket};
+use crate::engine::{
+    Application, EndpointNumber, Engine, Event, Message, Outgoing, Response, SessionId, Ticket,
+};
 use crate::handler::{Context, EndpointId};
 use crate::incoming::Incoming;
 use crate::mailbox::Mailbox;
@@ -415,10 +417,10 @@ impl Command {
     pub(crate) fn run(self, engine: &mut Engine, mounts: &mut Mounts) -> Option<ForServer> {
         match self {
             Command::Send(session, text) => {
-                engine.send_or_overflow(session.0, Message::Text(&text));
+                engine.send_or_overflow(session.0, Outgoing::Text(text.into()));
             }
             Command::SendBinary(session, bytes) => {
-                engine.send_or_overflow(session.0, Message::Binary(&bytes));
+                engine.send_or_overflow(session.0, Outgoing::Binary(bytes.into()));
             }
             Command::Close(session, code, reason) => {
                 engine.close(session.0, code, &reason);

@@ -118,7 +118,7 @@ fn no_floor_uses_one_above() {
 }
 
 /// The files of the engine, lowest first: each calls methods of itself and of those in front of it.
-const ENGINE: [&str; 46] = [
+const ENGINE: [&str; 47] = [
     "time",
     "entropy",
     "clients",
@@ -129,6 +129,7 @@ const ENGINE: [&str; 46] = [
     "budget",
     "pool",
     "byte_queue",
+    "outgoing",
     "body",
     "pace",
     "in_layer",

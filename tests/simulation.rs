@@ -30,7 +30,7 @@ impl Handler for Host {
         session.join("all").expect("one group");
         if let Some(client) = request.client() {
             let name = request.header("x-name").unwrap_or_default();
-            session.send(&format!("{name} from {client}")).expect("room");
+            session.send(format!("{name} from {client}")).expect("room");
         }
     }
 
@@ -50,7 +50,7 @@ impl Handler for Host {
     }
 
     fn on_timer(&mut self, session: &mut Session<'_>, timer: u32) {
-        session.send(&format!("timer {timer}")).expect("room");
+        session.send(format!("timer {timer}")).expect("room");
     }
 
     fn on_drain(&mut self, _: &mut Session<'_>, skipped: u64) {

@@ -145,7 +145,7 @@ impl Chat {
             session.broadcast(self.backlog.add(login.name, text));
         }
         // A page that does not read does not get it, and hears at its next session how many have arrived.
-        let _ = session.send(&format!("got {number}"));
+        let _ = session.send(format!("got {number}"));
     }
 }
 

@@ -23,7 +23,7 @@ impl Handler<Guest> for Chat {
         session.broadcast_others(&format!("{} joined", session.state().name));
         let present = session.endpoint().session_count();
         // A session that has just opened has room.
-        let _ = session.send(&format!("you are {}, {present} here", session.state().name));
+        let _ = session.send(format!("you are {}, {present} here", session.state().name));
     }
 
     fn on_message(&mut self, session: &mut Session<'_, Guest>, text: &str) {

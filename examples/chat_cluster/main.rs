@@ -91,7 +91,7 @@ impl Chat {
     /// Takes a guest from its room to another.
     fn go(&self, session: &mut Session<'_, Guest>, room: &str) {
         if let Err(error) = session.join(room) {
-            let _ = session.send(&format!("not possible: {error}"));
+            let _ = session.send(format!("not possible: {error}"));
             return;
         }
         let name = session.state().name.clone();
@@ -113,7 +113,7 @@ impl Handler<Guest> for Chat {
 
     fn on_open(&mut self, session: &mut Session<'_, Guest>, _: &Request<'_>) {
         // A session that has just opened has room.
-        let _ = session.send(&format!("you are {}", session.state().name));
+        let _ = session.send(format!("you are {}", session.state().name));
         if !self.connected {
             let _ = session.send(LOST);
         }

@@ -122,7 +122,7 @@ impl ByteQueue {
 
     /// Appends bytes that this queue alone holds: large ones without a copy, unless much of their memory is unused.
     pub(super) fn push_owned(&mut self, bytes: Vec<u8>, pool: &mut Pool) {
-        if moves(&bytes) {
+        if is_worth_moving(bytes.len(), bytes.capacity()) {
             self.push_piece(Piece::Owned(bytes));
         } else {
             self.write_long(bytes.len(), pool, |tail| tail.extend_from_slice(&bytes));
@@ -237,14 +237,14 @@ impl ByteQueue {
     }
 }
 
-/// Whether bytes that a queue takes over stay where they are.
-fn moves(bytes: &Vec<u8>) -> bool {
-    bytes.len() >= WORTH_MOVING && bytes.capacity() - bytes.len() <= bytes.len() / 4
+/// Whether so many bytes, in so much memory, stay where they are when a queue takes them over.
+pub(super) fn is_worth_moving(length: usize, capacity: usize) -> bool {
+    length >= WORTH_MOVING && capacity - length <= length / 4
 }
 
 /// Bytes of memory that a queue takes for these.
-pub(super) fn memory_of(bytes: &Vec<u8>) -> usize {
-    if moves(bytes) { bytes.capacity() } else { bytes.len() }
+pub(super) fn memory_of(length: usize, capacity: usize) -> usize {
+    if is_worth_moving(length, capacity) { capacity } else { length }
 }
 
 /// Whether a queue refers to bytes of this length that others hold too, in place of a copy.

@@ -42,7 +42,7 @@
 //! | `reply`, `application`, `admission`, `endpoint` | answers now or later; the interface of the handlers; refusals; one mounted service |
 //! | `connection`, `reading`, `writing` | a connection: its two halves, and the rules that couple them; in `connection/websocket` its pings |
 //! | `session` | a session |
-//! | `source`, `pace`, `body`, `byte_queue`, `in_layer` | their parts: where input comes from, how the client reads, bodies, queued bytes, a layer below |
+//! | `source`, `pace`, `body`, `outgoing`, `byte_queue`, `in_layer` | their parts: where input comes from, how the client reads, bodies, messages on their way out, queued bytes, a layer below |
 //! | `clients` | how many connections each client has, and which addresses are trusted proxies |
 //! | `pool`, `budget`, `options`, `work`, `time`, `entropy` | values: spare buffers, limits of memory, options, the budget of a turn, the clock, random numbers |
 //!
@@ -75,6 +75,7 @@ mod input;
 mod membership;
 mod memory;
 mod options;
+mod outgoing;
 mod output;
 mod pace;
 mod pages;
@@ -107,6 +108,7 @@ pub use endpoint::EndpointNumber;
 pub use entropy::split_mix;
 pub use groups::JoinError;
 pub use options::{EndpointOptions, OptionError, Overflow, ServerOptions};
+pub use outgoing::Outgoing;
 pub use reply::{AnswerError, Reply, Ticket};
 pub use session::{Cause, Close, SendError, Session, SessionId};
 pub use time::{ManualClock, Millis, TimeSource};

@@ -125,7 +125,7 @@ impl Engine {
                 self.memory.budget.cost_of_program(bytes)
             }
             Content::Shared(bytes) => bytes.len(),
-            Content::Owned(bytes) => memory_of(bytes),
+            Content::Owned(bytes) => memory_of(bytes.len(), bytes.capacity()),
             Content::Read(reader) => size_of::<Download>() + reader.footprint(),
         };
         // What costs nothing needs no room.

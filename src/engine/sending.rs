@@ -1,12 +1,15 @@
 //! Messages from the application to clients: to one session, to some, to a group, or to all of an endpoint. Nothing is
 //! framed here: that happens once at the end of the turn, with all that waits.
 
+use std::borrow::Cow;
+
 use super::backpressure::{QUOTES, REWRITTEN, Room};
 use super::budget::{Purpose, Shared};
 use super::byte_queue::ByteQueue;
 use super::connection::Connection;
 use super::endpoint::EndpointNumber;
 use super::groups::Membership;
+use super::outgoing::{Outgoing, payload_of, raw_frame};
 use super::pool::Pool;
 use super::session::{Awaited, Cause, Close, SendError, Session, SessionId, State};
 use super::writing::Frame;
@@ -15,22 +18,25 @@ use crate::collections::Key;
 use crate::sockjs::Transport;
 use crate::sockjs::json::{string_length, write_string};
 use crate::websocket::close;
-use crate::websocket::frame::{Opcode, header_length, write_header};
 
 impl Engine {
     /// Queues a text message for one client.
-    pub fn send(&mut self, key: Key<Session>, text: &str) -> Result<(), SendError> {
-        self.send_message(key, Message::Text(text))
+    pub fn send<'m>(&mut self, key: Key<Session>, text: impl Into<Cow<'m, str>>) -> Result<(), SendError> {
+        self.send_message(key, Outgoing::Text(text.into()))
     }
 
     /// Queues a binary message for one raw WebSocket.
-    pub fn send_binary(&mut self, key: Key<Session>, bytes: &[u8]) -> Result<(), SendError> {
-        self.send_message(key, Message::Binary(bytes))
+    pub fn send_binary<'m>(
+        &mut self,
+        key: Key<Session>,
+        bytes: impl Into<Cow<'m, [u8]>>,
+    ) -> Result<(), SendError> {
+        self.send_message(key, Outgoing::Binary(bytes.into()))
     }
 
-    fn send_message(&mut self, key: Key<Session>, message: Message<'_>) -> Result<(), SendError> {
-        let length = self.length_for(key, message)?;
-        let room = self.room_or_make_it(key, length, length)?;
+    fn send_message(&mut self, key: Key<Session>, message: Outgoing<'_>) -> Result<(), SendError> {
+        let length = self.length_for(key, message.as_message())?;
+        let room = self.room_or_make_it(key, length, length.max(message.memory()))?;
         if room.is_full {
             self.note_full(key, &room);
             return Err(SendError::Full);
@@ -41,9 +47,9 @@ impl Engine {
 
     /// Queues a message for one client, from a sender that cannot be told `Full`: where there is no room, the
     /// endpoint's policy says what happens.
-    pub fn send_or_overflow(&mut self, key: Key<Session>, message: Message<'_>) {
-        let Ok(length) = self.length_for(key, message) else { return };
-        let Ok(room) = self.room_or_make_it(key, length, length) else { return };
+    pub fn send_or_overflow(&mut self, key: Key<Session>, message: Outgoing<'_>) {
+        let Ok(length) = self.length_for(key, message.as_message()) else { return };
+        let Ok(room) = self.room_or_make_it(key, length, length.max(message.memory())) else { return };
         if !self.overflows(key, &room) {
             self.queue_message(key, &room, message, length);
         }
@@ -60,16 +66,18 @@ impl Engine {
     }
 
     /// Queues a message for which there is room.
-    fn queue_message(&mut self, key: Key<Session>, room: &Room, message: Message<'_>, length: usize) {
+    fn queue_message(&mut self, key: Key<Session>, room: &Room, message: Outgoing<'_>, length: usize) {
         match (room.raw, message) {
-            (Some(receiver), message) => self.send_raw(receiver, message),
-            (None, Message::Text(text)) => {
+            (Some(receiver), message) => {
+                self.enqueue_raw(receiver, |outbox, pool| message.queue_frame(outbox, pool));
+            }
+            (None, Outgoing::Text(text)) => {
                 self.enqueue(key, length, |queue, pool| {
-                    queue.write_long(length, pool, |out| write_string(out, text))
+                    queue.write_long(length, pool, |out| write_string(out, &text))
                 });
             }
             // A raw WebSocket whose connection is gone is about to close.
-            (None, Message::Binary(_)) => {}
+            (None, Outgoing::Binary(_)) => {}
         }
     }
 
@@ -85,14 +93,6 @@ impl Engine {
     fn note_queued(&mut self) {
         self.counters.messages_out += 1;
         self.turn.work.note_message();
-    }
-
-    /// A message of a raw WebSocket is a frame at once.
-    fn send_raw(&mut self, receiver: Key<Connection>, message: Message<'_>) {
-        let length = frame_length(message);
-        self.enqueue_raw(receiver, |outbox, pool| {
-            outbox.write_long(length, pool, |out| write_frame(out, message))
-        });
     }
 
     /// A frame of a raw WebSocket leaves at the end of the turn.
@@ -394,34 +394,6 @@ struct Post<'m> {
     json: Option<Shared>,
     json_length: Option<usize>,
     frame: Option<Shared>,
-}
-
-fn payload_of(message: Message<'_>) -> &[u8] {
-    match message {
-        Message::Text(text) => text.as_bytes(),
-        Message::Binary(bytes) => bytes,
-    }
-}
-
-fn frame_length(message: Message<'_>) -> usize {
-    let length = payload_of(message).len();
-    header_length(length) + length
-}
-
-fn write_frame(out: &mut Vec<u8>, message: Message<'_>) {
-    let opcode = match message {
-        Message::Text(_) => Opcode::Text,
-        Message::Binary(_) => Opcode::Binary,
-    };
-    let payload = payload_of(message);
-    write_header(out, opcode, payload.len());
-    out.extend_from_slice(payload);
-}
-
-fn raw_frame(message: Message<'_>) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(frame_length(message));
-    write_frame(&mut bytes, message);
-    bytes
 }
 
 fn json_string(text: &str, length: usize) -> Vec<u8> {

@@ -1,5 +1,6 @@
 //! An endpoint, in the hands of a callback, and its name.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::marker::PhantomData;
@@ -74,7 +75,7 @@ impl<'a, S> Endpoint<'a, S> {
     /// # Errors
     /// As [`Session::send`](crate::Session::send). A session of another endpoint is
     /// [`SendError::Gone`]: endpoints share nothing.
-    pub fn send(&mut self, session: SessionId, text: &str) -> Result<(), SendError> {
+    pub fn send<'m>(&mut self, session: SessionId, text: impl Into<Cow<'m, str>>) -> Result<(), SendError> {
         self.check(session)?;
         self.engine.send(session.0, text)
     }
@@ -83,7 +84,11 @@ impl<'a, S> Endpoint<'a, S> {
     ///
     /// # Errors
     /// As [`Session::send_binary`](crate::Session::send_binary).
-    pub fn send_binary(&mut self, session: SessionId, bytes: &[u8]) -> Result<(), SendError> {
+    pub fn send_binary<'m>(
+        &mut self,
+        session: SessionId,
+        bytes: impl Into<Cow<'m, [u8]>>,
+    ) -> Result<(), SendError> {
         self.check(session)?;
         self.engine.send_binary(session.0, bytes)
     }

@@ -1,5 +1,6 @@
 //! A session, in the hands of one of its callbacks.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use super::{Endpoint, millis};
@@ -64,20 +65,23 @@ impl<'a, S> Session<'a, S> {
 
     /// Queues a text message. It leaves at the end of the turn, packed with the others.
     ///
+    /// It may be lent (`&str`) or given away (`String`). On a raw WebSocket 32 KiB and more that are given away are not
+    /// copied; everywhere else a message is rewritten as JSON.
+    ///
     /// # Errors
     /// [`SendError::Gone`] when the session is closed, [`SendError::Full`] when its client does not read: then the
     /// message was not taken, and [`Handler::on_drain`](crate::Handler::on_drain) tells when it is worth another try.
     /// Over WebSocket nothing more is read from a client that has 64 KiB to read; over HTTP what it sends comes on
     /// other connections, and comes in all the same.
-    pub fn send(&mut self, text: &str) -> Result<(), SendError> {
+    pub fn send<'m>(&mut self, text: impl Into<Cow<'m, str>>) -> Result<(), SendError> {
         self.endpoint.engine.send(self.key, text)
     }
 
-    /// Queues a binary message.
+    /// Queues a binary message: lent (`&[u8]`), or given away (`Vec<u8>`), as with [`Session::send`].
     ///
     /// # Errors
     /// As [`Session::send`], and [`SendError::NotBinary`] on every transport but the raw WebSocket.
-    pub fn send_binary(&mut self, bytes: &[u8]) -> Result<(), SendError> {
+    pub fn send_binary<'m>(&mut self, bytes: impl Into<Cow<'m, [u8]>>) -> Result<(), SendError> {
         self.endpoint.engine.send_binary(self.key, bytes)
     }
 
@@ -123,9 +127,9 @@ impl<'a, S> Session<'a, S> {
     /// ```
     /// # use sockjs_server::{SendError, Session};
     /// fn greet(session: &mut Session<'_, String>) -> Result<(), SendError> {
-    ///     session.send(&format!("hello {}", session.state()))?;
+    ///     session.send(format!("hello {}", session.state()))?;
     ///     let (name, mut session) = session.split();
-    ///     session.send(name)
+    ///     session.send(name.as_str())
     /// }
     /// ```
     pub fn split(&mut self) -> (&mut S, Session<'_>) {

@@ -52,7 +52,7 @@ impl Handler for Feed {
     fn on_message(&mut self, _: &mut Session<'_>, _: &str) {}
 
     fn on_drain(&mut self, session: &mut Session<'_>, skipped: u64) {
-        session.send(&format!("{skipped:g>LENGTH$}")).expect("it has drained");
+        session.send(format!("{skipped:g>LENGTH$}")).expect("it has drained");
     }
 }
 

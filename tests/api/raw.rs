@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use sockjs_server::{
-    EndpointOptions, Handler, Refusal, Request, SendError, ServerOptions, Session, Transport,
+    EndpointOptions, Handle, Handler, Refusal, Request, SendError, ServerOptions, Session, Transport,
 };
 
 use crate::support::TestServer;
@@ -59,6 +59,43 @@ fn binary_messages_go_both_ways() {
     // Rule 9: binary on a SockJS session is 1003.
     socket.send_binary(b"x");
     assert!(matches!(socket.next(), Frame::Close(1003, _)));
+}
+
+/// Gives messages away that are as long as it is told, each way that it has.
+struct Giver(Handle);
+
+impl Handler for Giver {
+    fn on_message(&mut self, session: &mut Session<'_>, length: &str) {
+        let length = length.parse().expect("a length");
+        let (id, handle) = (session.id(), &self.0);
+        session.send("t".repeat(length)).expect("it is open");
+        let mut endpoint = session.endpoint();
+        match endpoint.send_binary(id, vec![b'b'; length]) {
+            Ok(()) => handle.send_binary(id, vec![b'h'; length]).expect("it is open"),
+            Err(error) => assert_eq!(error, SendError::NotBinary),
+        }
+        handle.send(id, "h".repeat(length)).expect("it is open");
+    }
+}
+
+#[test]
+fn messages_that_are_given_away_arrive_as_those_that_are_lent() {
+    let server = TestServer::start(ServerOptions::default(), |server| {
+        let giver = Giver(server.handle());
+        server.mount("/giver", giver).expect("mount");
+    });
+    let mut raw = WebSocket::raw(server.address, "/giver");
+    let mut sockjs = WebSocket::sockjs(server.address, "/giver");
+    for length in [0, 1, 40_000, 300_000] {
+        raw.send(&length.to_string());
+        assert_eq!(raw.next(), Frame::Text("t".repeat(length)), "{length}");
+        assert_eq!(raw.next(), Frame::Binary(vec![b'b'; length]), "{length}");
+        assert_eq!(raw.next(), Frame::Binary(vec![b'h'; length]), "{length}");
+        assert_eq!(raw.next(), Frame::Text("h".repeat(length)), "{length}");
+        sockjs.send(&format!("[\"{length}\"]"));
+        assert_eq!(sockjs.text(), format!("a[\"{}\"]", "t".repeat(length)), "{length}");
+        assert_eq!(sockjs.text(), format!("a[\"{}\"]", "h".repeat(length)), "{length}");
+    }
 }
 
 /// Rule 9 (RFC 6455 §7.4.1): a handler that knows no binary messages says so.

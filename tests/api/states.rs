@@ -53,7 +53,7 @@ impl Handler<Guest> for Names {
             None => "gone".to_owned(),
         });
         let everybody: Vec<_> = everybody.collect();
-        session.send(&everybody.join(" ")).expect("room");
+        session.send(everybody.join(" ")).expect("room");
     }
 
     fn on_close(&mut self, session: &mut Session<'_, Guest>, _: &Close) {
@@ -139,7 +139,7 @@ fn states_are_of_their_own_endpoint() {
             let strangers: Vec<_> = told.try_iter().collect();
             let mut endpoint = session.endpoint();
             let reached = strangers.iter().filter(|id| endpoint.state_mut(**id).is_some()).count();
-            session.send(&format!("{} {reached}", strangers.len())).expect("room");
+            session.send(format!("{} {reached}", strangers.len())).expect("room");
         };
         server.mount("/c", compare).expect("mount");
     });
@@ -263,7 +263,7 @@ fn a_panic_between_two_states_leaves_both() {
                 *endpoint.state_mut(id).expect("it is open") += 1;
                 assert_ne!(text, "panic");
             }
-            session.send(&session.state().to_string()).expect("room");
+            session.send(session.state().to_string()).expect("room");
         }
     }
     let server = TestServer::start(ServerOptions::default(), |server| {

@@ -172,7 +172,7 @@ impl Handler for Numbers {
     }
 
     fn on_timer(&mut self, session: &mut Session<'_>, timer: u32) {
-        session.send(&timer.to_string()).expect("it is open");
+        session.send(timer.to_string()).expect("it is open");
         if timer == 2_000 {
             // Of those that are due now this one is not told any more, and this one anew.
             session.cancel_timer(2_001);

@@ -146,7 +146,7 @@ fn a_slow_reader_gets_all_that_came_before_the_close() {
                 return session.set_timer(0, Duration::from_millis(300));
             }
             // More than the buffers of two sockets hold.
-            session.send(&"x".repeat(LARGE)).expect("an empty queue takes any message");
+            session.send("x".repeat(LARGE)).expect("an empty queue takes any message");
             session.close(3000, "Go away!");
         }
         fn on_timer(&mut self, session: &mut Session<'_>, _: u32) {

@@ -85,7 +85,7 @@ struct Crowd(Arc<Told>);
 impl Crowd {
     fn fill_oldest(mut endpoint: Endpoint<'_>) {
         let Some(oldest) = endpoint.sessions().first().copied() else { return };
-        while endpoint.send(oldest, &"x".repeat(SMALL / 20)).is_ok() {}
+        while endpoint.send(oldest, "x".repeat(SMALL / 20)).is_ok() {}
     }
 }
 
@@ -97,7 +97,7 @@ impl Handler for Crowd {
             _ => {
                 Self::fill_oldest(session.endpoint());
                 // Where it is not known yet that the other one takes nothing, its memory is not given away.
-                let sent = session.send(&"x".repeat(SMALL / 5 * 3));
+                let sent = session.send("x".repeat(SMALL / 5 * 3));
                 sent.or_else(|_| session.send("not yet")).expect("there is room for so little");
             }
         }

@@ -209,7 +209,7 @@ fn a_client_that_takes_nothing_is_given_up() {
         let options = EndpointOptions::default().send_queue(64 << 20);
         let send = |session: &mut Session<'_>, _: &str| {
             for _ in 0..1000 {
-                session.send(&"x".repeat(20_000)).expect("room");
+                session.send("x".repeat(20_000)).expect("room");
             }
         };
         server.mount_with("/many", options, send).expect("mount");

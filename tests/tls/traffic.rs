@@ -60,7 +60,7 @@ fn a_client_that_reads_late_gets_everything() {
         let options = EndpointOptions::default().send_queue(64 << 20);
         let send = |session: &mut Session<'_>, _: &str| {
             for number in 0..1000 {
-                session.send(&format!("{number:05}").repeat(4000)).expect("room");
+                session.send(format!("{number:05}").repeat(4000)).expect("room");
             }
         };
         server.mount_with("/many", options, send).expect("mount");

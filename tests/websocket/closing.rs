@@ -199,7 +199,7 @@ fn an_empty_queue_takes_any_message_at_once() {
     struct Greeter;
     impl Handler for Greeter {
         fn on_open(&mut self, session: &mut Session<'_>, _: &Request<'_>) {
-            session.send(&"x".repeat(5000)).expect("an empty queue takes any message");
+            session.send("x".repeat(5000)).expect("an empty queue takes any message");
         }
         fn on_message(&mut self, _: &mut Session<'_>, _: &str) {}
     }

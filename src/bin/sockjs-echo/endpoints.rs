@@ -31,7 +31,7 @@ pub(crate) fn mount(server: &mut Server, options: &EndpointOptions) -> Result<()
     server.mount_with("/ticker", at("/ticker"), Ticker)?;
     server.mount_with("/amplify", at("/amplify"), |session: &mut Session<'_>, text: &str| {
         let exponent = text.trim().parse().ok().filter(|exponent| (1..19).contains(exponent)).unwrap_or(1);
-        let sent = session.send(&"x".repeat(1 << exponent));
+        let sent = session.send("x".repeat(1 << exponent));
         close_if_full(session, sent);
     })?;
     server.mount_with("/broadcast", at("/broadcast"), |session: &mut Session<'_>, text: &str| {

@@ -140,7 +140,7 @@ fn beside_slow_client() -> World {
     let slow = world.connect();
     world.post(slow, "slow/xhr", "");
     let session = world.session(0);
-    world.engine.send(session, &"x".repeat(160 << 10)).expect("room");
+    world.engine.send(session, "x".repeat(160 << 10)).expect("room");
     world.post(slow, "slow/xhr", "");
     world.pass(1);
     assert_eq!(open(&mut world, "a"), "o\n");
@@ -195,7 +195,7 @@ fn rule_7_1_nothing_is_left_of_a_session_that_made_room() {
     });
     assert_eq!(open(&mut world, "a"), "o\n");
     let session = world.session(0);
-    world.engine.send(session, &"x".repeat(100_000)).expect("room");
+    world.engine.send(session, "x".repeat(100_000)).expect("room");
     world.flush();
     assert!(world.engine.counters().buffered > 100_000);
     world.pass(1_000);
@@ -324,7 +324,7 @@ fn rule_7_1_no_session_makes_room_for_one_that_cannot_be_answered() {
     assert_eq!(open(&mut world, "one"), "o\n");
     assert_eq!(open(&mut world, "two"), "o\n");
     let second = world.session(1);
-    world.engine.send(second, &"x".repeat((1 << 20) - 6_000)).expect("room");
+    world.engine.send(second, "x".repeat((1 << 20) - 6_000)).expect("room");
     world.flush();
     world.pass(1_200);
     world.heard();

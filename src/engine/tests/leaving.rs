@@ -151,7 +151,7 @@ fn a_response_that_has_not_left_when_its_client_comes_back_without_it_is_broken_
 fn what_waits_behind_a_stall_is_dealt_with_behind_the_end_of_the_stream() {
     let large = |engine: &mut Engine, key, moment: Moment<'_>| {
         if let Moment::Message("large") = moment {
-            engine.send(key, &"x".repeat(100_000)).expect("there is room");
+            engine.send(key, "x".repeat(100_000)).expect("there is room");
         }
     };
     let both = ["large", "small"].map(|text| World::frame(1, text.as_bytes())).concat();
@@ -208,7 +208,7 @@ fn a_websocket_that_hangs_up_within_a_frame_has_ended() {
     let socket = world.websocket("websocket");
     let session = world.session(0);
     world.set_room(socket, Some(10));
-    world.engine.send(session, &"x".repeat(200)).expect("there is room");
+    world.engine.send(session, "x".repeat(200)).expect("there is room");
     world.flush();
     world.send(socket, [0x81]);
     world.hang_up(socket);

@@ -66,7 +66,7 @@ fn an_unfinished_message_beyond_the_bound_fails_its_websocket() {
 fn sends_beyond_the_bound_are_full_and_told_later() {
     let fill = |engine: &mut crate::engine::Engine, key, moment: Moment<'_>| {
         if let Moment::Message(_) = moment {
-            while engine.send(key, &"x".repeat(1000)).is_ok() {}
+            while engine.send(key, "x".repeat(1000)).is_ok() {}
         }
     };
     let mut world = World::build(small(), EndpointOptions::default(), fill);
@@ -147,7 +147,7 @@ fn crowded() -> Crowded {
     let sessions = [0, 1].map(|number| world.session(number));
     world.take(socket);
     world.heard();
-    world.engine.send(sessions[1], &"y".repeat(100_000)).expect("there is room");
+    world.engine.send(sessions[1], "y".repeat(100_000)).expect("there is room");
     world.flush();
     Crowded { world, socket, poller, sessions }
 }
@@ -194,13 +194,13 @@ fn who_wants_little_is_told_of_room_before_those_who_want_much() {
     world.post(poller, "3/xhr", "");
     let sessions: Vec<_> = (0..4).map(|number| world.session(number)).collect();
     world.heard();
-    world.engine.send(sessions[3], &"y".repeat(400_000)).expect("there is room");
+    world.engine.send(sessions[3], "y".repeat(400_000)).expect("there is room");
     world.send(uploader, "POST /other HTTP/1.1\r\nHost: h\r\nContent-Length: 600000\r\n\r\n");
     // In parts, so that its buffer does not grow beyond that.
     world.send(uploader, vec![b'x'; 60_000]);
     world.send(uploader, vec![b'x'; 420_000]);
     for (session, length) in sessions.iter().zip([600_000, 600_000, 200_000]) {
-        assert_eq!(world.engine.send(*session, &"x".repeat(length)), Err(SendError::Full));
+        assert_eq!(world.engine.send(*session, "x".repeat(length)), Err(SendError::Full));
     }
     world.reset(uploader);
     world.pass(0);
@@ -213,15 +213,15 @@ fn who_wants_little_is_told_of_room_before_those_who_want_much() {
 fn who_is_told_of_room_finds_it() {
     let Crowded { mut world, poller, sessions: [first, second], .. } = crowded();
     let length = (1 << 20) / 8 * 7 - world.engine.counters().buffered;
-    assert_eq!(world.engine.send(first, &"x".repeat(length)), Err(SendError::Full));
+    assert_eq!(world.engine.send(first, "x".repeat(length)), Err(SendError::Full));
     world.flush();
     world.pass(0);
     assert!(world.heard().is_empty() && !world.engine.is_pending());
     // Who wants less meanwhile is told when there is room for that.
     let output = world.engine.counters().buffered;
-    world.engine.send(second, &"y".repeat((1 << 20) / 4 * 3 - output - 1000)).expect("there is room");
+    world.engine.send(second, "y".repeat((1 << 20) / 4 * 3 - output - 1000)).expect("there is room");
     world.flush();
-    assert_eq!(world.engine.send(first, &"x".repeat(200_000)), Err(SendError::Full));
+    assert_eq!(world.engine.send(first, "x".repeat(200_000)), Err(SendError::Full));
     Crowded::poll(&mut world, poller);
     world.pass(0);
     assert_eq!(world.heard(), ["0 drain"]);
@@ -237,13 +237,13 @@ fn rule_12_13_connections_that_take_nothing_make_room_those_that_hold_most_first
         let hog = world.websocket("websocket");
         world.block(hog);
         let session = world.session(world.handlers.names.len() - 1);
-        world.engine.send(session, &"y".repeat(length)).expect("there is room");
+        world.engine.send(session, "y".repeat(length)).expect("there is room");
         world.flush();
         hog
     });
     let reader = world.websocket("websocket");
     let session = world.session(3);
-    world.engine.send(session, &"x".repeat(450_000)).expect("the others make room");
+    world.engine.send(session, "x".repeat(450_000)).expect("the others make room");
     world.flush();
     assert_eq!(world.take(reader).matches('x').count(), 450_000);
     assert_eq!(hogs.map(|hog| world.is_dropped(hog)), [false, true, false]);
@@ -297,7 +297,7 @@ fn rule_12_13_escapes_are_foreseen() {
             _ => world.send(client, format!("GET /e/{path} HTTP/1.1\r\nHost: h\r\n\r\n")),
         }
         let session = world.session(0);
-        assert_eq!(world.engine.send(session, &"\u{1}".repeat(500_000)), Err(SendError::Full), "{path}");
+        assert_eq!(world.engine.send(session, "\u{1}".repeat(500_000)), Err(SendError::Full), "{path}");
         world.engine.broadcast(FIRST, &"\u{1}".repeat(500_000), None);
         assert!(world.engine.counters().buffered < 100_000, "{path}");
     }

@@ -3,7 +3,9 @@
 
 use super::world::{FIRST, Moment, World, quick};
 use crate::collections::Key;
-use crate::engine::{Connection, EndpointOptions, Engine, Message, Overflow, SendError, ServerOptions};
+use crate::engine::{
+    Connection, EndpointOptions, Engine, Message, Outgoing, Overflow, SendError, ServerOptions,
+};
 
 fn skipping() -> EndpointOptions {
     EndpointOptions { send_queue: 200, overflow: Overflow::Skip, ..EndpointOptions::default() }
@@ -98,7 +100,7 @@ fn the_sender_of_one_message_is_told_and_one_from_afar_is_not() {
         world.block(socket);
         let mut sent = 0;
         loop {
-            let outcome = world.engine.send(session, &numbered(sent));
+            let outcome = world.engine.send(session, numbered(sent));
             world.flush();
             if outcome == Err(SendError::Full) {
                 break;
@@ -106,7 +108,7 @@ fn the_sender_of_one_message_is_told_and_one_from_afar_is_not() {
             sent += 1;
         }
         assert_eq!(world.engine.counters().skipped, 0, "the program knows of it");
-        world.engine.send_or_overflow(session, Message::Text(&numbered(sent)));
+        world.engine.send_or_overflow(session, Outgoing::Text(numbered(sent).into()));
         let is_skipped = policy == Overflow::Skip;
         assert_eq!(world.engine.counters().skipped, u64::from(is_skipped));
         assert_eq!(world.engine.is_open(session), is_skipped);
@@ -127,10 +129,10 @@ fn a_session_that_fills_again_is_told_of_the_second_drain_alone() {
     let socket = world.websocket("000/s/websocket");
     let fill = |world: &mut World, go_on: fn(&mut World)| {
         world.block(socket);
-        while world.engine.send(world.session(0), &numbered(0)).is_ok() {
+        while world.engine.send(world.session(0), numbered(0)).is_ok() {
             go_on(world);
         }
-        world.engine.send_or_overflow(world.session(0), Message::Text(&numbered(0)));
+        world.engine.send_or_overflow(world.session(0), Outgoing::Text(numbered(0).into()));
     };
     fill(&mut world, World::flush);
     world.set_room(socket, None);
@@ -176,7 +178,7 @@ fn a_message_for_which_the_server_has_no_memory_is_skipped_too() {
     let hogs: Vec<_> = (0..4).map(|_| world.websocket("websocket")).collect();
     for (number, hog) in hogs.iter().enumerate() {
         world.block(*hog);
-        world.engine.send(world.session(number), &"y".repeat(180_000)).expect("there is room");
+        world.engine.send(world.session(number), "y".repeat(180_000)).expect("there is room");
         world.flush();
     }
     let text = "x".repeat(120_000);
@@ -241,7 +243,7 @@ fn delivered_and_skipped_are_what_was_sent() {
                 }
                 4 => {
                     let session = world.session(random(4));
-                    world.engine.send_or_overflow(session, Message::Text(&text));
+                    world.engine.send_or_overflow(session, Outgoing::Text(text.as_str().into()));
                 }
                 5 => world.block(socket),
                 6 => world.unblock(socket),
@@ -273,7 +275,7 @@ fn a_flush_goes_between_two_drains_that_cause_much() {
     let mut world = World::with(options, |engine, key, moment| {
         if let Moment::Drain = moment {
             for _ in 0..2 {
-                engine.send(key, &"x".repeat(70_000)).expect("its client reads");
+                engine.send(key, "x".repeat(70_000)).expect("its client reads");
             }
         }
     });

@@ -92,7 +92,7 @@ fn the_next_piece_is_read_when_the_one_before_has_left() {
 fn a_download_without_memory_waits_until_there_is_some() {
     let (mut world, client, session, poller) = narrow();
     world.take(client);
-    assert_eq!(world.engine.send(session, &"y".repeat(772_000)), Ok(()));
+    assert_eq!(world.engine.send(session, "y".repeat(772_000)), Ok(()));
     world.flush();
     let left = world.engine.connections.get(client).map(|it| it.outbox.len()).expect("it is there");
     assert_eq!(take_all(&mut world, client, 1 << 20), left, "no more is read");
@@ -109,7 +109,7 @@ fn a_download_without_memory_waits_until_there_is_some() {
 fn a_download_that_never_gets_memory_ends() {
     let (mut world, client, session, poller) = narrow();
     world.take(client);
-    assert_eq!(world.engine.send(session, &"y".repeat(772_000)), Ok(()));
+    assert_eq!(world.engine.send(session, "y".repeat(772_000)), Ok(()));
     world.flush();
     take_all(&mut world, client, 1 << 20);
     world.pass(29_999);

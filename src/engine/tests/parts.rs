@@ -105,7 +105,7 @@ fn a_flush_is_not_interrupted_where_memory_is_short() {
     let stopped = world.websocket("websocket");
     world.block(stopped);
     let session = *world.engine.open_sessions(FIRST).collect::<Vec<_>>().last().expect("it is open");
-    world.engine.send(session, &"x".repeat(600 << 10)).expect("room");
+    world.engine.send(session, "x".repeat(600 << 10)).expect("room");
     world.flush();
     world.send_once(sockets[0], World::frame(1, b"news"));
     assert_eq!(reached(&world, &sockets, "news"), 500);
@@ -154,7 +154,7 @@ fn commands_and_closes_do_not_wait_for_a_flush_in_which_much_is_framed() {
     let mut world = World::build(server, EndpointOptions::default(), |engine, _, moment| {
         if let Moment::Message("tick") = moment {
             for session in engine.open_sessions(FIRST).collect::<Vec<_>>() {
-                engine.send(session, &"x".repeat(400)).expect("its client reads");
+                engine.send(session, "x".repeat(400)).expect("its client reads");
             }
         }
     });

@@ -67,7 +67,7 @@ fn who_reads_is_not_closed_for_what_closings_cause() {
 fn app_timers_are_told_beside_a_drain_without_end() {
     let mut world = World::new(|engine, key, moment| match moment {
         Moment::Open => engine.set_session_timer(key, 0, Some(10)),
-        Moment::Message(_) | Moment::Drain => while engine.send(key, &"x".repeat(16 << 10)).is_ok() {},
+        Moment::Message(_) | Moment::Drain => while engine.send(key, "x".repeat(16 << 10)).is_ok() {},
         _ => {}
     });
     let socket = world.websocket("000/s/websocket");

@@ -139,7 +139,7 @@ fn messages_that_each_cause_many_have_a_smaller_share() {
 
 fn amplify(engine: &mut Engine, key: Key<Session>, moment: Moment<'_>) {
     if let Moment::Message(number) = moment {
-        engine.send(key, &format!("{number:x<30000}")).expect("there is room");
+        engine.send(key, format!("{number:x<30000}")).expect("there is room");
     }
 }
 
@@ -406,7 +406,7 @@ fn what_comes_behind_the_last_request_is_not_kept() {
 fn a_clients_close_frame_that_waited_is_read_behind_ours() {
     let mut world = World::new(|engine, key, moment| {
         if let Moment::Message(_) = moment {
-            engine.send(key, &"x".repeat(70_000)).expect("there is room");
+            engine.send(key, "x".repeat(70_000)).expect("there is room");
             engine.close(key, 3000, "Enough");
         }
     });
@@ -427,7 +427,7 @@ fn a_turn_that_begins_with_full_queues_gets_on_all_the_same() {
     receive(&mut world, client, "GET /e HTTP/1.1\r\nHost: h\r\n");
     for now in 1..100 {
         for _ in 0..2 {
-            world.engine.send(session, &"x".repeat(70_000)).expect("its client reads");
+            world.engine.send(session, "x".repeat(70_000)).expect("its client reads");
         }
         assert!(world.engine.is_flush_due());
         if now == 1 {

@@ -73,7 +73,7 @@ fn a_pong_is_not_missed_while_we_do_not_read() {
     world.take(socket);
     // The ping is out when the application sends a lot.
     world.set_room(socket, Some(0));
-    world.engine.send(session, &"x".repeat(500_000)).expect("there is room");
+    world.engine.send(session, "x".repeat(500_000)).expect("there is room");
     world.flush();
     read_slowly(&mut world, socket, 20_000, 12);
     assert_eq!(world.heard(), ["0 open"]);
@@ -134,7 +134,7 @@ fn send_both(world: &mut World, socket: Key<Connection>, together: bool) -> Stri
 fn a_slow_reader_gets_what_was_sent_before_a_close() {
     let mut world = World::new(|engine, key, moment| {
         if let Moment::Message(_) = moment {
-            let _ = engine.send(key, &"x".repeat(600_000));
+            let _ = engine.send(key, "x".repeat(600_000));
             engine.close(key, 3000, "bye");
         }
     });

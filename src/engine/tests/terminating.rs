@@ -88,7 +88,7 @@ fn a_session_without_a_receiver_or_with_a_full_one_is_terminated_too() {
     let (client, socket) = (world.connect(), world.websocket("websocket"));
     world.post(client, "s/xhr", "");
     world.block(socket);
-    world.engine.send(world.session(0), &"x".repeat(100_000)).expect("room");
+    world.engine.send(world.session(0), "x".repeat(100_000)).expect("room");
     world.flush();
     for number in [0, 1] {
         assert!(world.engine.terminate(world.session(number)));
@@ -157,7 +157,7 @@ fn the_connection_of_a_session_that_was_closed_before_is_dropped_in_the_next_tur
     let socket = world.websocket("websocket");
     let session = world.session(0);
     world.block(socket);
-    world.engine.send(session, &"x".repeat(100_000)).expect("room");
+    world.engine.send(session, "x".repeat(100_000)).expect("room");
     world.flush();
     assert!(world.engine.close(session, 3000, "Go away!"));
     world.flush();

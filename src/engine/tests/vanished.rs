@@ -82,7 +82,7 @@ fn rule_7_14_a_session_waits_until_a_slow_client_has_read_its_poll() {
     world.post(client, "s/xhr", "");
     world.take(client);
     let session = world.session(0);
-    world.engine.send(session, &"x".repeat(900_000)).expect("it fits");
+    world.engine.send(session, "x".repeat(900_000)).expect("it fits");
     world.post(client, "s/xhr", "");
     let length = world.take(client).len();
     world.engine.send(session, "meanwhile").expect("it is open");
@@ -104,7 +104,7 @@ fn rule_7_14_a_pong_may_be_behind_what_a_slow_client_must_read_first() {
     world.pass(24_000);
     world.send(socket, World::frame(1, b"heard"));
     world.pass(24_000);
-    world.engine.send(session, &"x".repeat(1_000_000)).expect("it fits");
+    world.engine.send(session, "x".repeat(1_000_000)).expect("it fits");
     world.flush();
     let length = world.take(socket).len();
     world.pass(1_000 + 10_000 + allowed(length) - 1_002);
@@ -120,7 +120,7 @@ fn rule_7_14_a_stall_lasts_until_a_slow_client_has_read_what_was_written() {
     let socket = world.websocket("websocket");
     let session = world.session(0);
     world.set_room(socket, Some(500_000));
-    world.engine.send(session, &"x".repeat(1_000_000)).expect("it fits");
+    world.engine.send(session, "x".repeat(1_000_000)).expect("it fits");
     world.flush();
     world.pass(30_000 + allowed(500_000) - 1);
     assert!(!world.is_dropped(socket));
@@ -137,7 +137,7 @@ fn rule_7_14_what_was_read_long_ago_is_not_waited_for() {
     let socket = world.websocket("websocket");
     let session = world.session(0);
     for _ in 0..50 {
-        world.engine.send(session, &"x".repeat(1_000_000)).expect("it fits");
+        world.engine.send(session, "x".repeat(1_000_000)).expect("it fits");
         world.flush();
         world.take(socket);
     }
@@ -151,7 +151,7 @@ fn rule_7_14_what_was_in_front_of_an_answered_ping_is_not_waited_for() {
     let mut world = patient();
     let socket = world.websocket("websocket");
     let session = world.session(0);
-    world.engine.send(session, &"x".repeat(1_000_000)).expect("it fits");
+    world.engine.send(session, "x".repeat(1_000_000)).expect("it fits");
     world.flush();
     world.pass(25_000);
     world.send(socket, World::frame(10, b""));
@@ -167,7 +167,7 @@ fn rule_7_14_an_answer_in_front_of_the_next_request_is_not_waited_for() {
     world.post(client, "s/xhr", "");
     let session = world.session(0);
     for _ in 0..20 {
-        world.engine.send(session, &"x".repeat(900_000)).expect("it fits");
+        world.engine.send(session, "x".repeat(900_000)).expect("it fits");
         world.post(client, "s/xhr", "");
     }
     world.engine.send(session, "short").expect("it fits");
@@ -190,7 +190,7 @@ fn rule_12_10_a_stop_does_not_wait_until_slow_clients_have_read() {
             });
         let socket = world.websocket("websocket");
         let session = world.session(0);
-        world.engine.send(session, &"x".repeat(1_000_000)).expect("it fits");
+        world.engine.send(session, "x".repeat(1_000_000)).expect("it fits");
         world.flush();
         world.send(socket, closing);
         world.pass(10_000);

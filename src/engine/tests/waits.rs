@@ -184,7 +184,7 @@ fn a_full_queue_says_so_and_tells_when_it_has_drained() {
     let mut world = World::with(options, |engine, key, moment| {
         if let Moment::Message(_) = moment {
             let mut taken = 0;
-            while engine.send(key, &format!("{taken:010}")).is_ok() {
+            while engine.send(key, format!("{taken:010}")).is_ok() {
                 taken += 1;
             }
             assert_eq!(taken, 7, "13 bytes each, and no more than 100");

@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use sockjs_server::collections::Key;
 use sockjs_server::engine::{
-    Application, Cause, Close, EndpointNumber, Engine, Event, JoinError, Message, Refusal, Reply, Request,
-    Response, SendError, Session,
+    Application, Cause, Close, EndpointNumber, Engine, Event, JoinError, Message, Outgoing, Refusal, Reply,
+    Request, Response, SendError, Session,
 };
 use sockjs_server::{Transport, engine};
 
@@ -114,8 +114,10 @@ impl Program {
         self.largest = self.largest.max(text.len());
         let was_open = engine.is_open(key);
         let sent = match filler % 5 {
-            4 => engine.send_binary(key, text.as_bytes()),
-            _ => engine.send(key, &text),
+            4 if filler.is_multiple_of(2) => engine.send_binary(key, text.as_bytes()),
+            4 => engine.send_binary(key, text.into_bytes()),
+            _ if number.is_multiple_of(2) => engine.send(key, &text),
+            _ => engine.send(key, text),
         };
         match sent {
             Ok(()) => self.sent[number].push(serial),
@@ -134,7 +136,7 @@ impl Program {
         let serial = *serial;
         let text = format!("m:{number}:{serial}:{}", "x".repeat(filler));
         let (was_open, skipped) = (engine.is_open(key), engine.counters().skipped);
-        engine.send_or_overflow(key, Message::Text(&text));
+        engine.send_or_overflow(key, Outgoing::Text(text.into()));
         let overflows = engine.counters().skipped > skipped || engine.is_open(key) != was_open;
         self.full |= overflows;
         if was_open && !overflows {

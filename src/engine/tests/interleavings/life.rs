@@ -129,7 +129,7 @@ impl Life {
 
     /// The application sends its next message.
     pub(super) fn send(&mut self, engine: &mut Engine, key: Key<Session>) {
-        match engine.send(key, &message(self.accepted)) {
+        match engine.send(key, message(self.accepted)) {
             Ok(()) => self.accepted += 1,
             Err(SendError::Full) => self.awaits_drain = true,
             Err(error) => panic!("{error:?} of a session that is open"),
