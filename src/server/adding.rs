@@ -87,7 +87,8 @@ impl Server {
     /// as many wait tries again after a second. For a longer backlog see [`Server::add_listener`].
     ///
     /// # Errors
-    /// Those of the operating system, and [`io::ErrorKind::NotConnected`] once the shutdown has begun.
+    /// Those of the operating system, which name the address, and [`io::ErrorKind::NotConnected`] once the shutdown
+    /// has begun.
     pub fn listen_with(
         &mut self,
         address: impl ToSocketAddrs,
@@ -98,7 +99,7 @@ impl Server {
         for address in address.to_socket_addrs()? {
             match mio::net::TcpListener::bind(address) {
                 Ok(listener) => return self.add_tcp(listener, options.into()),
-                Err(error) => failure = error,
+                Err(error) => failure = io::Error::new(error.kind(), format!("{address}: {error}")),
             }
         }
         Err(failure)

@@ -198,7 +198,9 @@ fn an_error_names_the_option_its_range_and_the_value() {
 fn an_address_in_use_is_the_systems_to_say() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("listen");
     let address = taken.local_addr().expect("an address");
-    assert_eq!(Server::bind(address).expect_err("it is taken").kind(), ErrorKind::AddrInUse);
+    let error = Server::bind(address).expect_err("it is taken");
+    assert_eq!(error.kind(), ErrorKind::AddrInUse);
+    assert!(error.to_string().starts_with(&format!("{address}: ")), "it is named: {error}");
     assert!(Server::bind("no address").is_err());
     assert!(server().listen("127.0.0.1").is_err());
 }

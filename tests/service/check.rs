@@ -165,7 +165,7 @@ fn a_closed_port_is_told() {
 #[test]
 fn what_is_no_sockjs_server_is_told() {
     for (answer, reason) in [
-        (NOT_FOUND, "the answer to /info has status 404"),
+        (NOT_FOUND, "the answer to /info has status 404: does the URL end in the path of an endpoint?"),
         (
             "HTTP/1.1 301 Moved\r\nLocation: https://h/info\r\nContent-Length: 0\r\n\r\n",
             "the answer to /info has status 301, to https://h/info",

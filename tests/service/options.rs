@@ -30,11 +30,18 @@ fn what_is_wrong_with_an_argument_is_said_by_its_flag() {
         (&["--heartbeat", "35"], "--heartbeat must be between 1 ms and 24 h, and under 35 s while jsonp"),
         (&["--connections=1048577"], "--connections 1048577: must be a number between 1 and 1048576"),
         (&["--origins", "https://a.example/"], "--origins must hold origins as browsers send them"),
-        (&["--base-url", "example.org"], "--base-url must be an absolute URL"),
+        (&["--base-url", "example.org"], "--base-url example.org: must begin with http:// or https://"),
+        (&["--base-url", "http://h/?q"], "--base-url must be an absolute URL"),
         (&["--client-url", "a b"], "--client-url must be the URL of sockjs-client"),
         (&["--jsessionid", "SameSite=None"], "--jsessionid must have the attribute Secure"),
         (&["--subprotocols", "a b"], "--subprotocols must hold tokens"),
-        (&["--subprotocol-required"], "--subprotocol-required must be off while"),
+        (&["--subprotocol-required"], "--subprotocol-required needs --subprotocols"),
+        (&["--no-cors=1"], "--no-cors takes no value"),
+        (&["--help=1"], "--help takes no value"),
+        (&["--origins", "*"], "--origins *: leave it out to admit pages of every origin"),
+        (&["--listen="], "--listen needs a value"),
+        (&["--transports", ""], "--transports needs a value"),
+        (&["--client-js", "/no/such/file"], "--client-js /no/such/file: "),
     ] {
         let (code, out, error) = output(arguments);
         assert_eq!((code, &*out), (Some(2), ""), "{error}");

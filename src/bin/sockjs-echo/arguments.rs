@@ -1,17 +1,17 @@
 //! The command line.
 
 use std::ffi::OsString;
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
-use std::ops::RangeInclusive;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use sockjs_server::{Overflow, Preamble, Transport, Transports};
+use sockjs_server::Preamble;
 
 use crate::check::Address;
 use crate::help::HELP;
 use crate::log::Format;
-use crate::settings::{LIMITS, Limit, Settings, describe_limits, read_time};
+use crate::settings::{LIMITS, Limit, Settings, describe_limits};
+use crate::values;
 
 /// What the command line asks for.
 #[derive(Debug)]
@@ -53,8 +53,6 @@ pub(crate) enum Listen {
 /// How long a check waits for each answer.
 pub(crate) const CHECK_TIMEOUT: Duration = Duration::from_secs(5);
 
-const CHECK_TIMEOUTS: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(3600);
-
 /// Reads the arguments behind the program's name as the operating system has them.
 pub(crate) fn parse_os(arguments: impl Iterator<Item = OsString>) -> Result<Command, String> {
     let text = |argument: OsString| {
@@ -72,13 +70,15 @@ pub(crate) fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Comma
             Some((name, value)) => (name, Some(value.to_owned())),
             None => (argument.as_str(), None),
         };
-        if attached.is_none() {
-            if let Some(text) = printed(name) {
-                return Ok(Command::Print(text));
-            }
-            if parsed.switch(name) {
-                continue;
-            }
+        let (printed, switched) = (printed(name), parsed.switch(name));
+        if attached.is_some() && (printed.is_some() || switched) {
+            return Err(format!("{name} takes no value"));
+        }
+        if let Some(text) = printed {
+            return Ok(Command::Print(text));
+        }
+        if switched {
+            continue;
         }
         let Some(flag) = Flag::of(name) else { return Err(format!("unknown argument {argument}")) };
         let value = attached.or_else(|| arguments.next()).ok_or_else(|| format!("{name} needs a value"))?;
@@ -111,37 +111,38 @@ impl Flag {
     fn of(name: &str) -> Option<Self> {
         Some(match name {
             "--check" => Flag::Check(|parsed, url| put(&mut parsed.check, url)),
-            "--timeout" => Flag::Check(|parsed, text| put(&mut parsed.timeout, check_timeout(&text)?)),
-            "--origin" => Flag::Check(|parsed, text| put(&mut parsed.origin, origin(text)?)),
-            "--listen" => Flag::Server(|parsed, text| extend(&mut parsed.listen, listen(&text)?)),
+            "--timeout" => {
+                Flag::Check(|parsed, text| put(&mut parsed.timeout, values::check_timeout(&text)?))
+            }
+            "--origin" => Flag::Check(|parsed, text| put(&mut parsed.origin, values::origin(text)?)),
+            "--listen" => Flag::Server(|parsed, text| extend(&mut parsed.listen, values::listen(&text)?)),
             "--trust-proxy" => Flag::Server(|parsed, text| {
                 let network = text.parse().map_err(|error| format!("--trust-proxy {text}: {error}"))?;
                 extend(&mut parsed.settings.server.trusted_proxies, vec![network])
             }),
             "--client-js" => Flag::Server(|parsed, file| put(&mut parsed.client_js, file.into())),
             "--client-url" => Flag::Server(|parsed, url| put(&mut parsed.client_url, url)),
-            "--origins" => {
-                Flag::Server(|parsed, text| extend(&mut parsed.settings.endpoint.origins, list(&text)))
-            }
+            "--origins" => Flag::Server(|parsed, text| {
+                extend(&mut parsed.settings.endpoint.origins, values::origins(&text)?)
+            }),
             "--transports" => Flag::Server(|parsed, text| {
-                parsed.settings.endpoint.transports = transports(&text)?;
+                parsed.settings.endpoint.transports = values::transports(&text)?;
                 Ok(())
             }),
             "--jsessionid" => {
                 Flag::Server(|parsed, text| put(&mut parsed.settings.endpoint.jsessionid, text))
             }
             "--base-url" => Flag::Server(|parsed, url| {
-                let base = url.trim_end_matches('/').to_owned();
-                put(&mut parsed.settings.endpoint.base_url, base)
+                put(&mut parsed.settings.endpoint.base_url, values::base_url(&url)?)
             }),
-            "--subprotocols" => {
-                Flag::Server(|parsed, text| extend(&mut parsed.settings.endpoint.subprotocols, list(&text)))
-            }
+            "--subprotocols" => Flag::Server(|parsed, text| {
+                extend(&mut parsed.settings.endpoint.subprotocols, values::list(&text))
+            }),
             "--overflow" => Flag::Server(|parsed, text| {
-                parsed.settings.endpoint.overflow = overflow(&text)?;
+                parsed.settings.endpoint.overflow = values::overflow(&text)?;
                 Ok(())
             }),
-            "--log" => Flag::Server(|parsed, text| put(&mut parsed.log, format_of_log(&text)?)),
+            "--log" => Flag::Server(|parsed, text| put(&mut parsed.log, values::format_of_log(&text)?)),
             _ => Flag::Limit(LIMITS.iter().find(|limit| limit.flag == name)?),
         })
     }
@@ -192,6 +193,10 @@ impl Parsed {
 
     /// Takes a flag and its value.
     fn option(&mut self, name: &str, flag: &Flag, value: String) -> Result<(), String> {
+        // A cookie may have no attributes.
+        if value.is_empty() && name != "--jsessionid" {
+            return Err(format!("{name} needs a value"));
+        }
         match flag {
             Flag::Check(set) => set(self, value),
             Flag::Server(set) => {
@@ -234,6 +239,9 @@ impl Parsed {
             }
             self.settings.endpoint.client_url = url;
         }
+        if self.settings.endpoint.subprotocol_required && self.settings.endpoint.subprotocols.is_empty() {
+            return Err("--subprotocol-required needs --subprotocols".to_owned());
+        }
         if self.listen.is_empty() {
             self.listen.push(Listen::Tcp(SocketAddr::from(([127, 0, 0, 1], 8081))));
         }
@@ -248,85 +256,10 @@ impl Parsed {
     }
 }
 
-fn list(text: &str) -> Vec<String> {
-    text.split(',').map(|entry| entry.trim().to_owned()).collect()
-}
-
-fn transports(text: &str) -> Result<Transports, String> {
-    let mut transports = Transports::none();
-    for name in list(text) {
-        let known = Transport::ALL.into_iter().find(|transport| transport.name() == name);
-        let names = || Transport::ALL.map(Transport::name).join(", ");
-        let transport = known.ok_or_else(|| format!("--transports {text}: {name} is none of {}", names()))?;
-        transports = transports.with(transport);
-    }
-    Ok(transports)
-}
-
-fn overflow(text: &str) -> Result<Overflow, String> {
-    match text {
-        "close" => Ok(Overflow::Close),
-        "skip" => Ok(Overflow::Skip),
-        _ => Err(format!("--overflow {text}: must be close or skip")),
-    }
-}
-
-fn format_of_log(text: &str) -> Result<Format, String> {
-    match text {
-        "text" => Ok(Format::Text),
-        "json" => Ok(Format::Json),
-        _ => Err(format!("--log {text}: must be text or json")),
-    }
-}
-
-fn check_timeout(text: &str) -> Result<Duration, String> {
-    let timeout = read_time(text).filter(|timeout| CHECK_TIMEOUTS.contains(timeout));
-    timeout.ok_or(format!("--timeout {text}: must be a time between 1ms and 3600s, as in 5 or 500ms"))
-}
-
-/// It becomes a header field as it is.
-fn origin(text: String) -> Result<String, String> {
-    if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(format!("--origin {text}: must be an origin, as in https://example.org"));
-    }
-    Ok(text)
-}
-
-fn listen(text: &str) -> Result<Vec<Listen>, String> {
-    if let Some(path) = text.strip_prefix("unix:") {
-        if path.is_empty() {
-            return Err("--listen unix: needs a path".to_owned());
-        }
-        return Ok(vec![Listen::Unix(path.into())]);
-    }
-    if text == "inherited" {
-        return Ok(vec![Listen::Inherited]);
-    }
-    if let Some(missing) = missing_part(text) {
-        return Err(format!("--listen {text}: {missing}"));
-    }
-    let addresses = text.to_socket_addrs().map_err(|error| format!("--listen {text}: {error}"))?;
-    Ok(addresses.map(Listen::Tcp).collect())
-}
-
-/// What is missing, and what was probably meant: the errors of the standard library do not say it.
-fn missing_part(text: &str) -> Option<String> {
-    let is_port = |text: &str| text.parse::<u16>().is_ok();
-    let bare = text.strip_prefix(':').unwrap_or(text);
-    if is_port(bare) {
-        return Some(format!("the address is missing, as in 127.0.0.1:{bare}"));
-    }
-    let inner = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
-    match inner.parse::<IpAddr>() {
-        Ok(IpAddr::V6(address)) => Some(format!("the port is missing, as in [{address}]:8081")),
-        Ok(IpAddr::V4(_)) => Some(format!("the port is missing, as in {inner}:8081")),
-        Err(_) if text.contains(':') => None,
-        Err(_) => Some(format!("the port is missing, as in {text}:8081")),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use sockjs_server::{Overflow, Transport, Transports};
+
     use super::*;
 
     fn parse_line(line: &str) -> Result<Command, String> {

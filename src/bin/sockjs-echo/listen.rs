@@ -43,13 +43,12 @@ pub(crate) fn on(server: &mut Server, place: &Listen, preamble: Preamble) -> io:
 }
 
 fn explain_address(address: SocketAddr, error: io::Error) -> io::Error {
-    let what = format!("--listen {address}");
     if error.kind() != io::ErrorKind::AddrInUse {
-        return explain(&what, error);
+        return io::Error::new(error.kind(), format!("--listen {error}"));
     }
     let other = SocketAddr::new(address.ip(), 0);
     let advice = format!("another program listens there; --listen {other} takes any free port");
-    io::Error::new(error.kind(), format!("{what}: {error}: {advice}"))
+    io::Error::new(error.kind(), format!("--listen {error}: {advice}"))
 }
 
 fn describe(address: SocketAddr) -> String {

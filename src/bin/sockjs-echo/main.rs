@@ -11,6 +11,7 @@ mod listen;
 mod log;
 mod output;
 mod settings;
+mod values;
 
 use std::fs;
 use std::io;
@@ -30,7 +31,7 @@ const CLIENT_PATH: &str = "/sockjs-client.js";
 
 /// Why it ends before its time.
 enum Failure {
-    /// An argument that cannot be: exit code 2.
+    /// An invalid argument: exit code 2.
     Arguments(String),
     /// Everything else: exit code 1.
     Run(io::Error),
@@ -79,7 +80,10 @@ fn main() -> ExitCode {
 fn serve(arguments: Arguments) -> Result<(), Failure> {
     let Settings { server: options, mut endpoint, drain, .. } = arguments.settings;
     let client_js = match &arguments.client_js {
-        Some(file) => Some(fs::read(file).map_err(|error| explain(&file.to_string_lossy(), error))?),
+        Some(file) => {
+            let refuse = |error| Failure::Arguments(format!("--client-js {}: {error}", file.display()));
+            Some(fs::read(file).map_err(refuse)?)
+        }
         None => None,
     };
     if client_js.is_some() {

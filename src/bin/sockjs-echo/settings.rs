@@ -18,7 +18,7 @@ const LONGEST_WAIT: u64 = 86_400_000;
 pub(crate) struct Settings {
     pub(crate) server: ServerOptions,
     pub(crate) endpoint: EndpointOptions,
-    /// How long sessions may stay behind the first signal.
+    /// How long sessions may stay after the first signal.
     pub(crate) drain: Duration,
     /// `--send-queue` was given: otherwise the queue grows with the messages.
     has_queue: bool,
@@ -216,7 +216,7 @@ const LARGEST_MESSAGE: u64 = LARGEST_QUEUE / QUEUED_MESSAGES as u64;
 
 /// The ranges are the library's: a test sets each end of each.
 pub(crate) static LIMITS: [Limit; 23] = [
-    time("--heartbeat", "a heartbeat follows so much silence, under 35s with jsonp", 1, |settings| {
+    time("--heartbeat", "a heartbeat follows this much silence; under 35s with jsonp", 1, |settings| {
         &mut settings.endpoint.heartbeat_delay
     }),
     time("--pong-timeout", "the longest wait for the answer to a WebSocket ping", 1, |settings| {
@@ -225,12 +225,9 @@ pub(crate) static LIMITS: [Limit; 23] = [
     time("--disconnect-delay", "how long a session lives without a receiver", 1, |settings| {
         &mut settings.endpoint.disconnect_delay
     }),
-    size(
-        "--response-limit",
-        "a streaming response ends after so much; /echo at 4096",
-        (1, 1 << 30),
-        |settings| &mut settings.endpoint.response_limit,
-    ),
+    size("--response-limit", "the length of a streaming response; 4096 at /echo", (1, 1 << 30), |settings| {
+        &mut settings.endpoint.response_limit
+    }),
     size("--message-limit", "the largest message", (1, LARGEST_MESSAGE), |settings| {
         &mut settings.endpoint.message_size
     }),
@@ -279,7 +276,7 @@ pub(crate) static LIMITS: [Limit; 23] = [
     }),
     size(
         "--slowest-client",
-        "the slowest reading that is waited for, in a second",
+        "a client that reads fewer bytes a second is not waited for",
         (1, 1 << 30),
         |settings| &mut settings.server.slowest_client,
     ),
@@ -287,7 +284,7 @@ pub(crate) static LIMITS: [Limit; 23] = [
         &mut settings.server.close_timeout
     }),
     time("--shutdown-grace", "how long stopping may take", 0, |settings| &mut settings.server.shutdown_grace),
-    time("--drain", "how long sessions may stay behind the first signal", 0, |settings| &mut settings.drain),
+    time("--drain", "how long sessions may stay after the first signal", 0, |settings| &mut settings.drain),
 ];
 
 #[cfg(test)]

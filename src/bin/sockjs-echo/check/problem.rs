@@ -65,7 +65,13 @@ impl fmt::Display for Problem {
             Problem::Ended { awaited } => write!(formatter, "the connection ended before the {awaited}"),
             Problem::Status { of, status, location } => {
                 write!(formatter, "the {of} has status {status}")?;
-                location.as_ref().map_or(Ok(()), |location| write!(formatter, ", to {location}"))
+                match location {
+                    Some(location) => write!(formatter, ", to {location}"),
+                    None if *status == 404 && of.ends_with("/info") => {
+                        formatter.write_str(": does the URL end in the path of an endpoint?")
+                    }
+                    None => Ok(()),
+                }
             }
             Problem::Closed { code, reason } => write!(formatter, "the server closed with {code} {reason}"),
             Problem::NotHttp => formatter.write_str("the answer is not HTTP/1.1"),

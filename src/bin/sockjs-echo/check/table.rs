@@ -42,8 +42,11 @@ fn columns([name, opened, echo]: [&str; 3], outcome: &Outcome, why: &str) -> Str
 }
 
 fn milliseconds(time: Duration) -> String {
-    let tenths = (time.as_micros() + 50) / 100;
-    format!("{}.{} ms", tenths / 10, tenths % 10)
+    let hundredths = (time.as_micros() + 5) / 10;
+    match hundredths {
+        0..1000 => format!("{}.{:02} ms", hundredths / 100, hundredths % 100),
+        _ => format!("{} ms", (hundredths + 50) / 100),
+    }
 }
 
 /// A server chose these letters, and may have chosen those that move a terminal's cursor.
@@ -60,7 +63,7 @@ mod tests {
     fn rows_stand_in_columns() {
         let latency = Some(Duration::from_micros(1249));
         let works = Outcome { is_open: true, latency, close: Some(1000), problem: None };
-        assert_eq!(row("websocket", &works), "websocket      yes     yes   1.2 ms   1000\n");
+        assert_eq!(row("websocket", &works), "websocket      yes     yes   1.25 ms  1000\n");
         let problem = Some(Problem::Closed { code: 3000, reason: "a\n\u{1b}[2J".to_owned() });
         let closed = Outcome { is_open: true, latency: None, close: Some(3000), problem };
         let why = "the server closed with 3000 a\u{fffd}\u{fffd}[2J";
@@ -73,13 +76,15 @@ mod tests {
             "htmlfile       off     -     -        -      404: the server does not offer it\n"
         );
         let open = Outcome { is_open: true, latency, ..Outcome::default() };
-        assert_eq!(info(&open, true), "info           yes     -     1.2 ms   -\n");
+        assert_eq!(info(&open, true), "info           yes     -     1.25 ms  -\n");
         assert!(HEAD.starts_with("transport      opened  echo  latency  close  why"));
     }
 
     #[test]
-    fn times_are_rounded_to_tenths() {
-        for (micros, text) in [(0, "0.0 ms"), (49, "0.0 ms"), (50, "0.1 ms"), (999_950, "1000.0 ms")] {
+    fn times_are_rounded_and_fit_their_column() {
+        let times =
+            [(0, "0.00 ms"), (5, "0.01 ms"), (9_994, "9.99 ms"), (9_995, "10 ms"), (999_500, "1000 ms")];
+        for (micros, text) in times {
             assert_eq!(milliseconds(Duration::from_micros(micros)), text);
         }
     }
