@@ -5,10 +5,11 @@
 //! <http://127.0.0.1:8081/>. `/ticks` says what became of the ticks. Three things to look for:
 //!
 //! - With a rate of 10,000 the thread is faster than the server: it is told `Busy`, and leaves ticks out, so that
-//!   prices that are published are never old ones.
+//!   prices that are published are never old ones. (Look at `/ticks`: the page itself is slow then.)
 //! - A page that does not read (at a rate of 20, stopped for twenty seconds in the browser's debugger) is skipped,
 //!   stays connected, and costs the others nothing.
-//! - When it reads again it is told how many ticks it missed, and what the prices are now: `on_drain`.
+//! - When it reads again it first works through what its browser holds, for some seconds; then it is told how many
+//!   ticks it missed, and what the prices are now: `on_drain`.
 //!
 //! A page sends `watch SYMBOL` and `unwatch SYMBOL`. It gets `SYMBOL PRICE NUMBER`, the number counting the ticks of
 //! the symbol, and `gap COUNT` with the prices as they are, line by line, in one message.
@@ -155,7 +156,10 @@ fn answer(feed: EndpointId, page: &Arc<str>, context: &mut Context<'_>, request:
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
     let address = arguments.next().unwrap_or("127.0.0.1:8081".to_owned());
-    let rate = arguments.next().map_or(Ok(1), |rate| rate.parse())?;
+    let rate = match arguments.next() {
+        Some(rate) => rate.parse().map_err(|error| format!("RATE {rate}: {error}"))?,
+        None => 1,
+    };
     let mut server = Server::new(ServerOptions::default().mailbox_bytes(MAILBOX))?;
     let quotes = SYMBOLS.map(|symbol| (symbol, Quote::default())).into();
     let options = EndpointOptions::default().overflow(Overflow::Skip).send_queue(QUEUE);

@@ -1,8 +1,8 @@
 //! Shows a folder of files beside a SockJS endpoint: types, ETags, HEAD, and no way out of the folder. The library has
 //! no opinion on any of that: it reads each file piece by piece as its client takes it, however large the file is.
 //!
-//! To see it: `cargo run --example files 127.0.0.1:8081 FOLDER`, and `curl -i http://127.0.0.1:8081/FILE`, with a file
-//! of the folder; a folder is its `index.html`.
+//! To see it: `cargo run --example files [ADDRESS [FOLDER]]`, where the folder is the present one unless it is named,
+//! and `curl -i http://127.0.0.1:8081/FILE`, with a file of it; for a folder its `index.html` is sent.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -33,7 +33,8 @@ struct Folder {
 
 impl Folder {
     fn new(root: &str) -> io::Result<Self> {
-        Ok(Self { root: fs::canonicalize(root)? })
+        let name = |error: io::Error| io::Error::new(error.kind(), format!("{root}: {error}"));
+        Ok(Self { root: fs::canonicalize(root).map_err(name)? })
     }
 
     /// The file of a request's path; `None`: there is none that may be served.

@@ -2,7 +2,8 @@
 //! datagram is broadcast to all sessions, as a daemon would pass on what its sensors say.
 //!
 //! To see it: `cargo run --example foreign_poll [ADDRESS]`, `websocat ws://127.0.0.1:8081/news/websocket`, and
-//! `echo hello | nc -u -w0 127.0.0.1 PORT`, with the port for datagrams that the example prints.
+//! `echo hello | nc -u -w0 127.0.0.1 PORT`, with the port for datagrams that the example prints (or, in bash,
+//! `echo hello > /dev/udp/127.0.0.1/PORT`).
 //!
 //! The outer loop is mio's here. With epoll, `poll(2)`, GLib or libuv it is the same: watch the server's descriptor for
 //! reading, sleep no longer than `next_timeout`, and give the server a turn when either says so.

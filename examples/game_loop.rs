@@ -1,6 +1,6 @@
 //! Shows a game that owns its thread: sixty ticks a second, and what is left of each belongs to the server.
 //!
-//! Players send `left`, `right` or `stop`; after every tick all are told where everybody is.
+//! Players send `left`, `right` or `stop`; after every tick all are told where everybody is: sixty lines a second.
 //!
 //! To see it: `cargo run --example game_loop [ADDRESS]`, and `websocat ws://127.0.0.1:8081/game/websocket`.
 

@@ -1,7 +1,7 @@
 //! Shows groups of sessions: a lobby with tables to play at, players and spectators, and a host who may kick.
 //!
-//! To see it: `cargo run --example rooms [ADDRESS]`, some times
-//! `websocat ws://127.0.0.1:8081/rooms/websocket`, and send
+//! To see it: `cargo run --example rooms [ADDRESS]`, then `websocat ws://127.0.0.1:8081/rooms/websocket` in several
+//! terminals, and send
 //!
 //! | message | |
 //! |---|---|
@@ -87,9 +87,9 @@ impl Rooms {
     fn leave(&self, session: &mut Room<'_>) -> Result<(), String> {
         let id = session.id();
         let table = table_of(&session.endpoint(), id).ok_or("you are in the lobby")?;
-        get_up(&mut session.endpoint(), id, &table);
         let text = format!("{} left", session.state().name);
         session.publish(&all_at(&table), &text);
+        get_up(&mut session.endpoint(), id, &table);
         Ok(())
     }
 
@@ -132,6 +132,7 @@ impl Handler<Guest> for Rooms {
 
     fn on_message(&mut self, session: &mut Room<'_>, text: &str) {
         let outcome = match text.split_once(' ').unwrap_or((text, "")) {
+            (order @ ("play" | "watch" | "kick"), "") => Err(format!("{order} whom, or where?")),
             ("play", table) => self.play(session, table),
             ("watch", table) => sit_down(session, table, false).map_err(|error| error.to_string()),
             ("kick", name) => self.kick(session, name),
@@ -140,7 +141,7 @@ impl Handler<Guest> for Rooms {
         };
         if let Err(error) = outcome {
             // A guest that does not read misses the answers.
-            let _ = session.send(&error);
+            let _ = session.send(error);
         }
     }
 

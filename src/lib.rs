@@ -89,14 +89,14 @@
 //! | `heartbeat_delay` | endpoint | 25 s | a heartbeat; on WebSocket also a ping |
 //! | `pong_timeout` | endpoint | 10 s | session closes |
 //!
-//! Fixed are 8 KiB for what surrounds a chunked body's data (400), 125 bytes for control frames (1002), 16 KiB of
-//! requests pipelined behind a response under way, and 64 KiB of answers that their client does not read: beyond these
-//! its requests stay unread. A session makes room for another when it has been without a receiver for a second. At a
-//! [`Layer`], 32 KiB become wire bytes at once, and while more than 16 KiB of its own wait its client is not read. One
-//! turn of the loop has a budget of work over all clients together, some 20 ms: 200,000 messages that are queued for
-//! clients, or less of them beside requests, messages, ends of sessions and commands; and 256 requests and messages of
-//! one connection; and 32 reads of connections whose layers are in their handshakes. What follows is first in the next
-//! turn, so that no client waits long for another.
+//! These are fixed: 8 KiB for what surrounds a chunked body's data (400), 125 bytes for control frames (1002), 16 KiB
+//! of requests pipelined behind a response under way, and 64 KiB of answers that their client does not read: beyond
+//! these its requests stay unread. A session makes room for another when it has been without a receiver for a second.
+//! At a [`Layer`], 32 KiB become wire bytes at once, and while more than 16 KiB of its own wait its client is not read.
+//! One turn of the loop has a budget of work over all clients together, some 20 ms: 200,000 messages that are queued
+//! for clients, or fewer of them beside requests, messages, ends of sessions and commands; and 256 requests and
+//! messages of one connection; and 32 reads of connections whose layers are in their handshakes. What follows is first
+//! in the next turn, so that no client waits long for another.
 //!
 //! # What may change
 //!
@@ -115,8 +115,8 @@
 //! All of it is listed in `tests/surface/list.txt`, and a test compares the list with the code.
 //!
 //! Not promised are the texts of errors, bodies and `Debug`, the sizes of types, and the modules that these pages do
-//! not show. The defaults of options may change with a minor version, and the changes of the README name them. Rust
-//! 1.88 or later is needed; a later one only with a minor version.
+//! not show. The defaults of options may change with a minor version, and the changes of the README name them.
+//! Rust 1.88 or later is needed; a later one only with a minor version.
 //!
 //! # How it is built
 //!

@@ -2,9 +2,9 @@
 //! to programs, which is to go on after a lost connection without a line lost or said twice.
 //!
 //! To see it: `cargo run --example auth [ADDRESS]`, open <http://127.0.0.1:8081/> in two tabs, log in as `ada` and
-//! as `charles` (the password is the name), and chat. Then let one of them lose its connection, and write in both:
-//! when it is back, after some seconds, each has what the other said. Start the program anew: the pages are told
-//! 4001, and ask for the password.
+//! as `charles` (the password is the name), and chat. Then press *Lose the connection* in one of them, and write in
+//! both: when it is back, after some seconds, each has what the other said. Restart the program: the pages close with
+//! 1006, try again, are told 4001, and ask for the password.
 //!
 //! | what | sender | |
 //! |---|---|---|

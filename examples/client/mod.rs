@@ -28,7 +28,12 @@ impl Client {
     /// Those of reading the file.
     pub fn from_env() -> io::Result<Self> {
         let copy = match env::var_os("SOCKJS_CLIENT") {
-            Some(file) => Some(fs::read(file)?.into()),
+            Some(file) => {
+                let name = |error: io::Error| {
+                    io::Error::new(error.kind(), format!("SOCKJS_CLIENT={}: {error}", file.display()))
+                };
+                Some(fs::read(&file).map_err(name)?.into())
+            }
             None => None,
         };
         Ok(Self { copy })

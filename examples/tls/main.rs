@@ -16,6 +16,7 @@
 mod client;
 mod layer;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use client::Client;
@@ -47,12 +48,11 @@ fn made_on_the_spot() -> Result<(Tls, String), LayerError> {
     Ok((Tls::new(vec![made.cert.der().clone()], key)?, made.cert.pem()))
 }
 
-fn answer(request: &Request<'_>, page: &Arc<str>, certificate: &str) -> Response {
+fn answer(request: &Request<'_>, secure: SocketAddr, page: &Arc<str>, certificate: &str) -> Response {
     match request.path() {
         // A browser that was given the address alone comes by http.
         "/" if !request.is_https() => {
-            let hint =
-                "The page is at https://, on the other port. Its certificate is at /certificate.pem.\n";
+            let hint = format!("The page is at https://{secure}/. Its certificate is at /certificate.pem.\n");
             Response::new(200).header("Content-Type", "text/plain; charset=UTF-8").body(hint)
         }
         "/" => Response::new(200).header("Content-Type", "text/html; charset=UTF-8").body(Arc::clone(page)),
@@ -78,18 +78,18 @@ fn main() -> Result<(), LayerError> {
     server.mount("/echo", |session: &mut Session<'_>, text: &str| {
         let _ = session.send(text);
     })?;
+    let plain = server.listen(plain)?;
+    let secure = server.listen_with(address, ListenerOptions::default().layers(tls))?;
     let client = Client::from_env()?;
     let page = client.page(PAGE);
     server.fallback(move |_, request, _| {
-        client.answer(request.path()).unwrap_or_else(|| answer(request, &page, &certificate))
+        client.answer(request.path()).unwrap_or_else(|| answer(request, secure, &page, &certificate))
     });
     server.observe(|event| {
         if let Event::LayerFailed { peer, error } = event {
             eprintln!("no TLS with {peer:?}: {error}");
         }
     });
-    let plain = server.listen(plain)?;
-    let secure = server.listen_with(address, ListenerOptions::default().layers(tls))?;
     println!("Listening on http://{plain}/ and https://{secure}/");
     Ok(server.run()?)
 }

@@ -244,7 +244,9 @@ fn rooms() {
         assert_eq!(guest.text(), "guest-3: why?");
     }
 
-    assert_eq!(player.send("leave").send("leave").text(), "you are in the lobby");
+    assert_eq!(player.send("leave").text(), "guest-2 left");
+    assert_eq!(player.send("leave").text(), "you are in the lobby");
+    assert_eq!(player.send("play").text(), "play whom, or where?");
     assert_eq!(host.text(), "guest-2 left");
     guests.remove(0).leave();
     for guest in &mut guests {
