@@ -39,6 +39,8 @@ pub struct Timer(Option<Key<()>>);
 pub struct Wheel<O: Copy> {
     nodes: Slab<Node<O>>,
     slots: Box<[[Slot; SLOTS]; LEVELS]>,
+    /// A bit for each level, set if it holds a timer.
+    levels: u16,
     /// A bit for each slot of a level, set if it holds a timer.
     occupied: [u64; LEVELS],
     /// Where the wheel stands: no deadline is earlier.
@@ -90,6 +92,7 @@ impl<O: Copy> Wheel<O> {
         Self {
             nodes: Slab::new(),
             slots: Box::new([const { [Slot::EMPTY; SLOTS] }; LEVELS]),
+            levels: 0,
             occupied: [0; LEVELS],
             at: now,
             now,
@@ -201,8 +204,9 @@ impl<O: Copy> Wheel<O> {
 
     /// The place of the earliest timers.
     fn first(&self) -> Option<Place> {
-        let level = self.occupied.iter().position(|slots| *slots != 0)?;
-        Some(Place { level, slot: self.occupied[level].trailing_zeros() as usize })
+        let level = self.levels.trailing_zeros() as usize;
+        let slots = self.occupied.get(level)?;
+        Some(Place { level, slot: slots.trailing_zeros() as usize })
     }
 
     fn link(&mut self, key: Key<Node<O>>, deadline: u64) {
@@ -211,6 +215,7 @@ impl<O: Copy> Wheel<O> {
         slot.timers.push_back(&mut self.nodes, key);
         slot.earliest = slot.earliest.min(deadline);
         self.occupied[place.level] |= 1 << place.slot;
+        self.levels |= 1 << place.level;
     }
 
     fn unlink(&mut self, key: Key<Node<O>>, deadline: u64) {
@@ -224,6 +229,9 @@ impl<O: Copy> Wheel<O> {
         if slot.timers.is_empty() {
             slot.earliest = u64::MAX;
             self.occupied[place.level] &= !(1 << place.slot);
+            if self.occupied[place.level] == 0 {
+                self.levels &= !(1 << place.level);
+            }
         }
     }
 

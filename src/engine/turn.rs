@@ -57,7 +57,9 @@ impl Engine {
         // The connection that was being answered when this was noted is not any more.
         self.memory.nothing_to_evict = false;
         self.turn.left_over = self.queues.postponed.len();
-        self.queues.notices.extend(self.queues.next_notices.drain(..));
+        if !self.queues.next_notices.is_empty() {
+            self.queues.notices.append(&mut self.queues.next_notices);
+        }
         self.notify(application);
     }
 

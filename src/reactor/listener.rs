@@ -202,13 +202,15 @@ impl Listeners {
         self.listeners.iter().flatten().any(|listener| listener.backlog == Backlog::Waiting)
     }
 
-    /// When the first of those that failed is tried again.
-    pub(super) fn next_try(&self) -> Option<Millis> {
-        let tries = self.listeners.iter().flatten().map(|listener| match listener.backlog {
+    /// From when on connections may be accepted for which none is waited: of those that wait, and of those where
+    /// accepting failed and is tried again.
+    pub(super) fn next_accept(&self) -> Option<Millis> {
+        let times = self.listeners.iter().flatten().map(|listener| match listener.backlog {
+            Backlog::Waiting => Some(0),
             Backlog::Paused(until) => Some(until),
-            Backlog::Empty | Backlog::Waiting => None,
+            Backlog::Empty => None,
         });
-        tries.fold(None, sooner)
+        times.fold(None, sooner)
     }
 
     /// The next connection, from the listener whose turn it is; `None`: no connection waits.

@@ -193,13 +193,11 @@ impl Reactor {
 
     /// The same at this time. A deadline that has passed, but is not judged until more is read, is now.
     fn sleep(&self, engine: &Engine, now: Millis) -> Option<Duration> {
-        let can_accept = engine.can_accept();
-        let accepts = can_accept && self.listeners.are_waiting();
-        if self.round.is_more() || !self.unread.is_empty() || engine.is_pending() || accepts {
+        if self.round.is_more() || !self.unread.is_empty() || engine.is_pending() {
             return Some(Duration::ZERO);
         }
-        let next_try = self.listeners.next_try().filter(|_| can_accept);
-        let next = sooner(engine.next_deadline(), next_try)?;
+        let next_accept = self.listeners.next_accept().filter(|_| engine.can_accept());
+        let next = sooner(engine.next_deadline(), next_accept)?;
         Some(Duration::from_millis(next.saturating_sub(now)))
     }
 
@@ -450,6 +448,9 @@ impl Reactor {
     /// Takes connections in, a share from each listener. Returns whether there may be bytes of theirs that no event has
     /// told of: of those that were accepted just now, and of those that still wait.
     fn accept_all(&mut self, engine: &mut Engine, application: &mut dyn Application) -> bool {
+        if self.listeners.next_accept().is_none_or(|time| engine.now() < time) {
+            return false;
+        }
         let mut left = ACCEPTS * self.listeners.len();
         let mut accepts = false;
         while left > 0 && engine.can_accept() {
