@@ -228,7 +228,7 @@ fn flood_with_frames(address: SocketAddr) {
     }
 }
 
-/// Says what nobody may say, and is refused.
+/// Says what no client may say, and is refused.
 fn lie(address: SocketAddr, random: &mut Random, id: &str) {
     let mut client = Client::connect(address);
     let requests: [(&str, u16); 8] = [

@@ -82,7 +82,7 @@ pub fn run() -> bool {
         println!("{:<26}{heap:>12.0}{booked:>12.0}{timers:>12.0}{sessions:>12.0}", day + 1);
         days.push(mean);
     }
-    // The first day begins with nobody.
+    // The first day begins with no guest.
     let growth = days[DAYS - 1].heap / days[1].heap;
     let counters = week.driver.engine.counters();
     println!(

@@ -163,7 +163,7 @@ fn nothing_new_begins() {
     assert_eq!(server.counters().opened, 1);
 }
 
-/// A shutdown with nobody there takes no time; and one that is asked for before the server runs is not lost.
+/// A shutdown without sessions takes no time; and one that is asked for before the server runs is not lost.
 #[test]
 fn an_empty_server_stops_at_once() {
     let (mut server, _, _closes) = own(Duration::from_secs(3600));
@@ -173,7 +173,8 @@ fn an_empty_server_stops_at_once() {
     assert!(start.elapsed() < PATIENCE);
 }
 
-/// Without a shutdown nobody is told goodbye; but the program hears of the end of each session, and handles do nothing.
+/// Without a shutdown no client is told goodbye; but the program hears of the end of each
+/// session, and handles do nothing.
 #[test]
 fn a_dropped_server_tells_its_handlers() {
     let (mut server, address, closes) = own(Duration::from_secs(10));

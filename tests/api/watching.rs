@@ -96,7 +96,7 @@ fn the_observer_hears_everything_in_order() {
     let server = TestServer::start(ServerOptions::default(), |server| {
         server.observe(move |event| {
             if let Some(line) = line(event) {
-                // The test is over when nobody listens.
+                // The test is over when no receiver is left.
                 let _ = told.send(line);
             }
         });

@@ -208,7 +208,7 @@ fn who_wants_little_is_told_of_room_before_those_who_want_much() {
     world.finish();
 }
 
-/// To the byte: who is told of room gets it.
+/// To the byte: a session that is told of room gets it.
 #[test]
 fn who_is_told_of_room_finds_it() {
     let Crowded { mut world, poller, sessions: [first, second], .. } = crowded();
@@ -217,7 +217,7 @@ fn who_is_told_of_room_finds_it() {
     world.flush();
     world.pass(0);
     assert!(world.heard().is_empty() && !world.engine.is_pending());
-    // Who wants less meanwhile is told when there is room for that.
+    // A session that wants less meanwhile is told when there is room for that.
     let output = world.engine.counters().buffered;
     world.engine.send(second, "y".repeat((1 << 20) / 4 * 3 - output - 1000)).expect("there is room");
     world.flush();

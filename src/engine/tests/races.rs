@@ -161,7 +161,7 @@ fn close_meets_a_poll_from_both_sides() {
             engine.close(key, 3001, "Bye");
         }
     };
-    // Close, then poll: first what waits, then the close frame, and again for whoever asks.
+    // Close, then poll: first what waits, then the close frame, and that again for every poll.
     let mut world = World::new(close_on);
     let client = open_by_polling(&mut world);
     world.post(client, "s/xhr_send", r#"["bye","never heard"]"#);

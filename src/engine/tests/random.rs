@@ -155,7 +155,7 @@ fn many_clients_at_random() {
                 client.look(&mut world);
             }
         }
-        // Whoever was not cut off has everything in the end.
+        // Every client that was not cut off has everything in the end.
         let heard = world.heard();
         for (number, client) in clients.iter_mut().enumerate() {
             let Some(receiver) = client.receiver else { continue };

@@ -1,4 +1,4 @@
-//! What handlers cause in one turn is flushed in between: who reads is not closed for it,
+//! What handlers cause in one turn is flushed in between: a client that reads is not closed for it,
 //! and nothing else waits for ever.
 
 use super::world::{FIRST, Moment, World, quick};

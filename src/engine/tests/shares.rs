@@ -342,7 +342,7 @@ fn a_client_whose_messages_are_told_is_not_missed() {
     expect_numbers(&world.heard(), 0..50_000);
     world.finish();
 
-    // Nor is the next poll of one who has nothing but the connection on which he sent them.
+    // Nor is the next poll of a client that has nothing but the connection on which it sent them.
     let mut world = World::new(|_, _, _| {});
     let client = open(&mut world);
     receive(&mut world, client, upload(&payload(10_000)));
@@ -472,7 +472,7 @@ fn who_reads_is_not_closed_for_what_one_packet_causes() {
     }
 }
 
-/// One client's messages are for others too, who read what they get.
+/// One client's messages are for others too, which read what they get.
 #[test]
 fn others_are_read_while_a_client_fills_their_queues() {
     let mut world = World::new(|engine, _, moment| {

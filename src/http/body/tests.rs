@@ -221,7 +221,7 @@ fn chunks_add_up_to_no_more_than_the_limit() {
     }
 }
 
-/// Nobody makes us read much more than the body: not with padding, extensions or trailers, all at once or a
+/// No client makes the server read much more than the body: not with padding, extensions or trailers, all at once or a
 /// little each time.
 #[test]
 fn overhead_is_limited() {

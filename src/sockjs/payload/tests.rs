@@ -5,7 +5,7 @@ fn collect(mut messages: Messages<'_>) -> Vec<String> {
     let mut scratch = String::from("left over");
     let mut collected = Vec::new();
     while !messages.is_empty() {
-        // Whoever stops here goes on with the same.
+        // A reader that stops here goes on with the same.
         let resumed = Messages::resume(messages.left()).next(&mut scratch).map(str::to_owned);
         assert_eq!(messages.next(&mut scratch), resumed.as_deref());
         collected.extend(resumed);
