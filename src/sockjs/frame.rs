@@ -66,7 +66,7 @@ pub fn wrap<'f>(
         Transport::HtmlFile => {
             out.extend_from_slice(b"<script>\np(");
             // A message that holds `</script>` must not end the script.
-            quote::<InScript>(out, frame);
+            quote::<InScript>(out, frame, json::escape_in_html);
             out.extend_from_slice(b");\n</script>\r\n");
         }
         Transport::JsonpPolling => {
@@ -75,7 +75,7 @@ pub fn wrap<'f>(
             out.extend_from_slice(b"/**/");
             out.extend_from_slice(callback.as_bytes());
             out.push(b'(');
-            quote::<Forbidden>(out, frame);
+            quote::<Forbidden>(out, frame, json::escape);
             out.extend_from_slice(b");\r\n");
         }
     }
@@ -88,10 +88,14 @@ fn copy<'f>(out: &mut Vec<u8>, frame: impl IntoIterator<Item = &'f [u8]>) {
 }
 
 /// Appends a frame as a JSON string. Its messages are JSON already, so nothing fragile is left in them.
-fn quote<'f, S: Set>(out: &mut Vec<u8>, frame: impl IntoIterator<Item = &'f [u8]>) {
+fn quote<'f, S: Set>(
+    out: &mut Vec<u8>,
+    frame: impl IntoIterator<Item = &'f [u8]>,
+    escape: impl Fn(&[u8]) -> (Written, &[u8]) + Copy,
+) {
     out.push(b'"');
     for part in frame {
-        scan::copy_replacing::<S>(out, part, json::escape);
+        scan::copy_replacing::<S>(out, part, escape);
     }
     out.push(b'"');
 }

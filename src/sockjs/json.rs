@@ -58,7 +58,7 @@ static ASCII: [Written; 0x80] = {
             b'\n' => pair(b'n'),
             0x0C => pair(b'f'),
             b'\r' => pair(b'r'),
-            0x00..0x20 | b'<' => unicode(byte as u16),
+            0x00..0x20 => unicode(byte as u16),
             _ => Written::one(byte),
         };
         byte += 1;
@@ -85,18 +85,28 @@ const fn unicode(unit: u16) -> Written {
 
 /// How the first character of `text` is written, escaped where that is needed, and the text after it. A byte that is
 /// not the first of a character, or lacks its rest, stays as it is.
-///
-/// `<` counts as needed: only callers whose output lies inside HTML look for it.
 #[inline(always)]
 pub(super) fn escape(text: &[u8]) -> (Written, &[u8]) {
     match text {
+        &[byte @ ..0x80, ref rest @ ..] => {
+            (ASCII.get(usize::from(byte)).copied().unwrap_or(Written::NOTHING), rest)
+        }
         &[lead @ (0xE2 | 0xEF), second, third, ref rest @ ..] => {
             let unit = u16::from(lead & 0x0F) << 12 | u16::from(second & 0x3F) << 6 | u16::from(third & 0x3F);
             let itself = Written::counted([lead, second, third, 0, 0, 0, 0, 3]);
             (if is_fragile(unit) { unicode(unit) } else { itself }, rest)
         }
-        &[byte, ref rest @ ..] => (ASCII.get(usize::from(byte)).copied().unwrap_or(Written::one(byte)), rest),
+        &[byte, ref rest @ ..] => (Written::one(byte), rest),
         [] => (Written::NOTHING, text),
+    }
+}
+
+/// The same within HTML, where `<` may begin a tag.
+#[inline(always)]
+pub(super) fn escape_in_html(text: &[u8]) -> (Written, &[u8]) {
+    match text {
+        [b'<', rest @ ..] => (const { unicode(b'<' as u16) }, rest),
+        _ => escape(text),
     }
 }
 

@@ -156,24 +156,30 @@ impl<'a> Literal<'a> {
     /// The string that `text` begins with, and the text after it (RFC 8259 §7).
     fn take(text: &'a str) -> Option<(Self, &'a str)> {
         let inside = text.strip_prefix('"')?;
-        let mut length = 0;
-        // Where the text goes on behind the last escape.
-        let mut behind = 0;
+        let mut has_escapes = false;
+        let mut rest = scan::skip_clean::<Forbidden>(inside.as_bytes());
         loop {
-            let rest = inside.as_bytes().get(length..)?;
-            length += scan::find::<Forbidden>(rest)?;
-            match inside.as_bytes().get(length..)? {
-                [b'"', ..] => {
-                    let (text, end) = inside.split_at_checked(length)?;
-                    let literal = if behind == 0 { Literal::Plain(text) } else { Literal::Escaped(text) };
-                    return Some((literal, end.strip_prefix('"')?));
-                }
-                [b'\\', escape @ ..] => {
-                    length += 1 + escape_length(escape)?;
-                    behind = length;
-                }
-                _ => return None,
+            // The next block has something in it: byte by byte.
+            let left = rest.len().saturating_sub(scan::SHORT);
+            while rest.len() > left {
+                rest = match rest {
+                    [b'"', ..] => {
+                        let (text, end) = inside.split_at_checked(inside.len() - rest.len())?;
+                        let literal = if has_escapes { Literal::Escaped(text) } else { Literal::Plain(text) };
+                        return Some((literal, end.strip_prefix('"')?));
+                    }
+                    [b'\\', escape @ ..] => {
+                        has_escapes = true;
+                        escape.get(escape_length(escape)?..)?
+                    }
+                    [0..b' ', ..] | [] => return None,
+                    [_, after @ ..] => after,
+                };
             }
+            if rest.is_empty() {
+                return None;
+            }
+            rest = scan::skip_clean::<Forbidden>(rest);
         }
     }
 }
@@ -214,11 +220,12 @@ static LETTERS: [u8; 0x80] = {
     letters
 };
 
-/// The character of the escape with which `text` begins, and the text after it. The escape was checked before: all else
-/// stands for nothing.
+/// The first byte of `text`, or the character of the escape with which it begins, and the text after that. Escapes were
+/// checked before: what is none stands for nothing.
 #[inline(always)]
 fn unescape(text: &[u8]) -> (Written, &[u8]) {
     match text {
+        &[byte, ref rest @ ..] if byte != b'\\' => (Written::one(byte), rest),
         [_, b'u', digits @ ..] => unescape_unit(digits),
         &[_, letter, ref rest @ ..] => {
             let byte = LETTERS.get(usize::from(letter)).copied().unwrap_or(letter);

@@ -1,21 +1,12 @@
 //! Looking for the few bytes that need care among many that need none.
 //!
 //! In go bytes and a set of bytes; out come positions, or the bytes copied with some of them replaced. Every
-//! JSON string is read and written by these loops: at the speed of vector comparisons where nothing is found,
-//! and a word at a time where much is.
+//! JSON string is read and written by these loops: at the speed of vector comparisons where nothing is found, and
+//! byte by byte within a block where something is.
 
 /// Bytes compared at once while a text stays clean, and near a byte of the set.
 const LONG: usize = 32;
-const SHORT: usize = size_of::<u64>();
-
-/// The same byte in each place of a word.
-const fn repeated(byte: u8) -> u64 {
-    u64::from_ne_bytes([byte; SHORT])
-}
-
-/// The highest bit of each byte, and the others.
-const HIGH: u64 = repeated(0x80);
-const LOW: u64 = repeated(0x7F);
+pub(super) const SHORT: usize = size_of::<u64>();
 
 /// A set of bytes: the control characters, which are those below the space, and up to four others. (A type and not a
 /// value, so that the loops below are made for each set.)
@@ -29,31 +20,6 @@ pub(super) trait Set {
         // Without an early end, and without a loop, many bytes are compared at once.
         (byte < b' ') | (byte == first) | (byte == second) | (byte == third) | (byte == fourth)
     }
-
-    /// The highest bit of each byte of a word that is in the set. No sum below goes beyond its byte, so
-    /// that each byte is looked at alone.
-    #[inline]
-    fn hits(word: u64) -> u64 {
-        let not_control = ((word & LOW) + repeated(0x80 - b' ')) | word;
-        let in_none = Self::OTHERS.iter().fold(not_control, |in_none, &other| {
-            let difference = word ^ repeated(other);
-            in_none & (((difference & LOW) + LOW) | difference)
-        });
-        !in_none & HIGH
-    }
-}
-
-/// The first bytes of a text as a word, the first of them lowest, and how many they are. Where they are fewer than a
-/// word has, bytes stand behind them that are in no set.
-#[inline]
-fn first_word(text: &[u8]) -> (u64, usize) {
-    match text.first_chunk() {
-        Some(block) => (u64::from_le_bytes(*block), SHORT),
-        None => {
-            let word = text.iter().rev().fold(u64::MAX, |word, &byte| word << 8 | u64::from(byte));
-            (word, text.len())
-        }
-    }
 }
 
 /// The position of the first byte that is in the set.
@@ -65,7 +31,7 @@ pub(super) fn find<S: Set>(text: &[u8]) -> Option<usize> {
 
 /// The text from the short block on that has a byte of the set or is the last.
 #[inline]
-fn skip_clean<S: Set>(text: &[u8]) -> &[u8] {
+pub(super) fn skip_clean<S: Set>(text: &[u8]) -> &[u8] {
     let mut rest = text;
     // A long block is not worth a look where a short one is dirty.
     if let Some(after) = after_clean_block::<SHORT, S>(rest) {
@@ -81,12 +47,12 @@ fn skip_clean<S: Set>(text: &[u8]) -> &[u8] {
 }
 
 /// The text after its first block, if nothing in that block is in the set.
-#[inline]
+#[inline(always)]
 fn after_clean_block<const BLOCK: usize, S: Set>(text: &[u8]) -> Option<&[u8]> {
     let (block, after) = text.split_first_chunk::<BLOCK>()?;
     // Without an early end all bytes are compared at once.
-    let is_dirty = block.iter().fold(false, |found, &byte| found | S::contains(byte));
-    (!is_dirty).then_some(after)
+    let found = block.iter().fold(0, |found, &byte| found | u8::from(S::contains(byte)));
+    (found == 0).then_some(after)
 }
 
 /// Bytes that stand for others: up to seven, the first of them lowest, and in the highest place how many they
@@ -126,8 +92,8 @@ const BLOCK: usize = SHORT * SHORT + SHORT;
 
 /// Appends `text` to `out`, with the bytes of the set replaced.
 ///
-/// At each of them `replace` is given the text from there on. It returns what stands for one character or
-/// more, and the text after them.
+/// Near each of them `replace` is given the text from some byte on. It returns what stands for one character or
+/// more, and the text after them: for a byte that is not in the set, that byte.
 #[inline]
 pub(super) fn copy_replacing<'t, S: Set>(
     out: &mut Vec<u8>,
@@ -140,12 +106,12 @@ pub(super) fn copy_replacing<'t, S: Set>(
     }
     out.reserve(text.len());
     out.extend_from_slice(text.get(..text.len() - near.len()).unwrap_or_default());
-    replace_words::<S>(out, near, replace);
+    replace_blocks::<S>(out, near, replace);
 }
 
 /// The same for a text with bytes of the set near its front.
 #[inline]
-fn replace_words<'t, S: Set>(
+fn replace_blocks<'t, S: Set>(
     out: &mut Vec<u8>,
     text: &'t [u8],
     replace: impl Fn(&'t [u8]) -> (Written, &'t [u8]),
@@ -158,29 +124,21 @@ fn replace_words<'t, S: Set>(
             out.extend_from_slice(page.get(..used).unwrap_or_default());
             used = 0;
         }
-        let (word, count) = first_word(rest);
-        let mut hits = S::hits(word);
-        let is_clean = hits == 0;
-        let mut done = 0;
-        while hits != 0 {
-            let place = hits.trailing_zeros() as usize / 8;
-            used = write_word(&mut page, used, word >> (8 * done), place - done);
-            let (written, left) = replace(rest.get(place..).unwrap_or_default());
-            used = write_word(&mut page, used, written.0, written.length());
-            done = rest.len() - left.len();
-            if done >= count {
-                break;
+        if let (Some(block), Some(after)) = (rest.first_chunk(), after_clean_block::<SHORT, S>(rest)) {
+            used = write_word(&mut page, used, u64::from_le_bytes(*block), SHORT);
+            rest = after;
+            if after_clean_block::<LONG, S>(rest).is_some() {
+                out.extend_from_slice(page.get(..used).unwrap_or_default());
+                used = 0;
+                rest = copy_clean::<S>(out, rest);
             }
-            hits &= u64::MAX << (8 * done);
+            continue;
         }
-        if done < count {
-            used = write_word(&mut page, used, word >> (8 * done), count - done);
-        }
-        rest = rest.get(done.max(count)..).unwrap_or_default();
-        if is_clean && rest.len() >= LONG && skip_clean::<S>(rest).len() < rest.len() {
-            out.extend_from_slice(page.get(..used).unwrap_or_default());
-            used = 0;
-            rest = copy_clean::<S>(out, rest);
+        let left = rest.len().saturating_sub(SHORT);
+        while rest.len() > left {
+            let (written, after) = replace(rest);
+            used = write_word(&mut page, used, written.0, written.length());
+            rest = after;
         }
     }
     out.extend_from_slice(page.get(..used).unwrap_or_default());
@@ -230,19 +188,14 @@ mod tests {
     }
 
     #[test]
-    fn knows_each_byte_in_each_place_beside_any_other() {
+    fn knows_each_byte_in_each_place() {
         for byte in 0..=0xFF {
             let is_in = byte < 0x20 || [b'"', b'\\', 0xE2, 0xEF].contains(&byte);
             assert_eq!(Many::contains(byte), is_in, "{byte}");
             for place in 0..SHORT {
                 let mut block = [b'-'; SHORT];
                 block[place] = byte;
-                for neighbour in 0..=0xFF {
-                    block[(place + 1) % SHORT] = neighbour;
-                    let expected = block.map(|byte| if Many::contains(byte) { 0x80 } else { 0 });
-                    let hits = Many::hits(u64::from_le_bytes(block));
-                    assert_eq!(hits.to_le_bytes(), expected, "{block:?}");
-                }
+                assert_eq!(after_clean_block::<SHORT, Many>(&block).is_none(), is_in, "{block:?}");
             }
         }
     }
@@ -267,8 +220,12 @@ mod tests {
                 for count in 0..40 {
                     let text = ["-".repeat(before), "!".repeat(count * width), "=".repeat(before)].concat();
                     let mut out = Vec::new();
-                    copy_replacing::<Mark>(&mut out, text.as_bytes(), |text| {
-                        (Written::counted(*b"7 bytes\x07"), text.get(width..).unwrap_or_default())
+                    copy_replacing::<Mark>(&mut out, text.as_bytes(), |text| match text {
+                        [b'!', ..] => {
+                            (Written::counted(*b"7 bytes\x07"), text.get(width..).unwrap_or_default())
+                        }
+                        [byte, rest @ ..] => (Written::one(*byte), rest),
+                        [] => (Written::NOTHING, text),
                     });
                     let expected = ["-".repeat(before), "7 bytes".repeat(count), "=".repeat(before)].concat();
                     assert_eq!(String::from_utf8(out).unwrap(), expected);
