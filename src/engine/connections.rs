@@ -123,6 +123,7 @@ impl Engine {
     pub(super) fn remove_connection(&mut self, key: Key<Connection>) {
         let Some(mut connection) = self.connections.remove(key) else { return };
         debug_assert!(connection.is_gone(), "a connection that was dropped lives again");
+        debug_assert!(!connection.unsent.is_linked(), "a connection that was dropped waits for a write");
         self.memory.unbook_connection(&mut connection);
         if let (true, Some(peer)) = (connection.is_counted, connection.peer()) {
             self.clients.leave(peer.ip());
@@ -219,7 +220,8 @@ impl Engine {
     }
 
     /// Whether so many bytes more may be stored. Where they may not, connections whose sockets take nothing are
-    /// dropped, largest outbox first, until there is room.
+    /// dropped, largest outbox first: until there is room for a message too, so that not each of those that follow
+    /// must look through all connections again.
     pub(super) fn make_room(&mut self, purpose: Purpose, bytes: usize) -> bool {
         if self.memory.budget.admit(purpose, bytes) {
             return true;

@@ -21,7 +21,7 @@ impl Engine {
             && until.saturating_sub(since.time()) >= self.longest_stall()
         {
             if let Some(session) = connection.session() {
-                self.close_session(session, Close::new(1002, "Connection interrupted", Cause::Unresponsive));
+                self.close_unresponsive(session);
             }
             return self.drop_connection(key);
         }
@@ -66,7 +66,7 @@ impl Engine {
             Some(receiver) if connection.is_some_and(|it| matches!(it.writing(), Writing::Last { .. })) => {
                 // The end of the response is still in the outbox, and the client has not taken a
                 // byte of it for too long.
-                self.close_session(key, Close::new(1002, "Connection interrupted", Cause::Unresponsive));
+                self.close_unresponsive(key);
                 self.drop_connection(receiver);
             }
             Some(receiver) => {

@@ -5,8 +5,7 @@
 use super::Engine;
 use super::answers::{Exchange, Label};
 use super::connection::Connection;
-use super::registry::INTERRUPTED;
-use super::session::{Cause, Close, Session, State};
+use super::session::{Cause, Close, INTERRUPTED, Session, State};
 use super::work::Flush;
 use super::writing::Frame;
 use super::writing::{Poll, Stream, Writing};
@@ -77,6 +76,10 @@ impl Engine {
     /// Sends one frame through a receiver, which may end with it.
     pub(super) fn emit(&mut self, key: Key<Connection>, frame: Frame<'_>) {
         let Some(connection) = self.connections.get_mut(key) else { return };
+        if connection.is_gone() {
+            // It was dropped as its response was to begin.
+            return;
+        }
         let has_ended = connection.write_frame(frame, &mut self.memory.pool);
         self.send_later(key);
         if has_ended {
@@ -228,8 +231,8 @@ impl Engine {
                 None => self.turn_away(key, INTERRUPTED.0, INTERRUPTED.1),
             }
             let Some(connection) = self.connections.get(key) else { continue };
-            if connection.source.has_ended() && connection.writing().is_http_receiver() {
-                // Its client has hung up while the driver looked at the first receiver.
+            if connection.source.is_end_known() && connection.writing().is_http_receiver() {
+                // Its client has hung up before it was decided that this is a receiver.
                 self.end_receiver(key);
             }
         }
@@ -239,7 +242,7 @@ impl Engine {
     /// read bytes that have not left.
     pub(super) fn give_up_first_receiver(&mut self, session: Key<Session>, second: Key<Connection>) {
         let Some(first) = self.sessions.get(session).and_then(|session| session.receiver) else { return };
-        if first == second || !self.connections.get(first).is_some_and(|it| it.source.has_ended()) {
+        if first == second || !self.connections.get(first).is_some_and(|it| it.source.is_end_known()) {
             return;
         }
         self.receiver_broke_off(session, first);

@@ -6,14 +6,11 @@ use super::admission::Admitted;
 use super::connection::Connection;
 use super::endpoint::EndpointNumber;
 use super::queues::Notice;
-use super::session::{Cause, Close, Origin, Session};
+use super::session::{Cause, Close, INTERRUPTED, Origin, Session};
 use super::{Engine, Millis, Stage};
 use crate::collections::Key;
 use crate::sockjs::{Route, Transport};
 use crate::websocket::close::{self};
-
-/// The close frame of a receiver whose session was interrupted, or has gone while the receiver came.
-pub(super) const INTERRUPTED: (u16, &str) = (1002, "Connection interrupted");
 
 impl Engine {
     /// Whether a path exists here: its transport is on, and its session id of a length that may be.
@@ -196,9 +193,16 @@ impl Engine {
         }
         session.queue.give_back(&mut self.memory.pool);
         self.memory.book_session(session);
-        let code = if session.id().is_some() { INTERRUPTED.0 } else { close::ABNORMAL };
-        self.close_session(key, Close::new(code, INTERRUPTED.1, Cause::Interrupted));
+        let close = Close::new(session.broken_off_code(), INTERRUPTED.1, Cause::Interrupted);
+        self.close_session(key, close);
         self.detach(key, receiver, self.time.now());
+    }
+
+    /// The client of a receiver takes nothing for too long: the session is over.
+    pub(super) fn close_unresponsive(&mut self, key: Key<Session>) {
+        let Some(session) = self.sessions.get(key) else { return };
+        let close = Close::new(session.broken_off_code(), INTERRUPTED.1, Cause::Unresponsive);
+        self.close_session(key, close);
     }
 
     /// No receiver came in time, or none will: later receivers do not find the session any more.

@@ -10,7 +10,7 @@ use super::connection::Connection;
 use super::endpoint::EndpointNumber;
 use crate::collections::{Hashed, Key, Link, Linked, Timer};
 use crate::sockjs::Transport;
-use crate::websocket::close::REASON_LIMIT;
+use crate::websocket::close::{self, REASON_LIMIT};
 
 /// The state of one session.
 pub struct Session {
@@ -203,6 +203,9 @@ pub(super) enum Remaining {
     Nothing,
 }
 
+/// The close frame of a receiver whose session was interrupted, or has gone while the receiver came.
+pub(super) const INTERRUPTED: (u16, &str) = (1002, "Connection interrupted");
+
 impl Session {
     pub(super) fn new(endpoint: EndpointNumber, transport: Transport, id: Option<&str>, now: Millis) -> Self {
         Self {
@@ -228,6 +231,12 @@ impl Session {
     /// The client's name of it, if it has one.
     pub(super) fn id(&self) -> Option<&str> {
         if let Origin::Requests(id) = &self.origin { Some(id) } else { None }
+    }
+
+    /// The code of an end of which nothing can be said on the connection: over HTTP the client's next receiver is
+    /// told.
+    pub(super) fn broken_off_code(&self) -> u16 {
+        if self.id().is_some() { INTERRUPTED.0 } else { close::ABNORMAL }
     }
 
     /// The round trips of its WebSocket's pings, if it has one.

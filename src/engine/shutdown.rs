@@ -4,12 +4,10 @@
 use super::application::Application;
 use super::pace::{Flow, Stamp};
 use super::reading::Reading;
-use super::registry::INTERRUPTED;
 use super::session::{Cause, Close, Session};
 use super::writing::Writing;
 use super::{Engine, Stage};
 use crate::collections::Key;
-use crate::websocket::close;
 
 impl Engine {
     /// Begins the end: no new connections or sessions, every session is closed with this code and reason, connections
@@ -59,7 +57,7 @@ impl Engine {
     /// next poll of its client would open a session anew.
     pub fn terminate(&mut self, key: Key<Session>) -> bool {
         let Some(session) = self.sessions.get_mut(key) else { return false };
-        let code = if session.id().is_some() { INTERRUPTED.0 } else { close::ABNORMAL };
+        let code = session.broken_off_code();
         let receiver = session.receiver;
         session.queue.give_back(&mut self.memory.pool);
         self.memory.book_session(session);

@@ -33,9 +33,14 @@ impl Source {
         matches!(self, Source::Paused | Source::PausedBeforeEnd)
     }
 
-    /// Whether the client sends no more than what is here.
+    /// Whether the client sends no more than what is in the inbox.
     pub(super) fn has_ended(self) -> bool {
         self == Source::Ended
+    }
+
+    /// Whether the client has ended its side, though bytes in front of the end may be left in the socket.
+    pub(super) fn is_end_known(self) -> bool {
+        matches!(self, Source::PausedBeforeEnd | Source::Ended)
     }
 }
 

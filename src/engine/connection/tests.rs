@@ -403,6 +403,25 @@ fn a_pong_that_was_due_hours_ago_is_not_waited_for() {
     }
 }
 
+/// Rule 12.11: a pong that comes hours late, from a client that speaks all the time, says nothing of what was written
+/// since.
+#[test]
+fn a_pong_that_comes_hours_late_does_not_show_that_all_was_read() {
+    const MINUTE: Millis = 60 * 1000;
+    for minutes in [0, 1, 150, 200, 300, 600] {
+        let mut it = websocket();
+        it.queue_ping(&mut Pool::default());
+        it.ping_left(false);
+        for minute in 0..=minutes {
+            it.note_heard(minute * MINUTE);
+        }
+        let now = minutes * MINUTE;
+        it.pace.note_written(20_000, now, 1000);
+        it.note_pong(now);
+        assert_eq!(it.pace.read_by(now), now + 20_000, "{minutes}");
+    }
+}
+
 #[test]
 fn a_load_balancer_names_the_client() {
     let balancer = "10.0.0.1:1000".parse().ok();

@@ -83,6 +83,11 @@ impl Connection {
         let Writing::Frames(socket) = &mut self.writing else { return };
         socket.ping = match socket.ping {
             Ping::Sent => Ping::Outstanding(quarters_of(self.since)),
+            // Kept near the present, since the time in 16 bits comes round again: hours later it would look as if it
+            // were ahead.
+            Ping::Outstanding(quarters) if ahead_of(quarters, now) == 0 => {
+                Ping::Outstanding(quarters_of(now))
+            }
             // A ping that is in the outbox leaves all the same, and its pong comes.
             other @ (Ping::Rest | Ping::Queued | Ping::Outstanding(_)) => other,
         };

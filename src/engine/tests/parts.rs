@@ -233,3 +233,24 @@ fn a_flush_of_a_server_that_stops_leaves_at_once() {
     world.flush();
     world.finish();
 }
+
+/// Whether a session keeps its first receiver or takes the second is decided behind the rest of a flush. By then the
+/// client of the second one may have gone, though its end is not read: it stands behind requests that must wait.
+#[test]
+fn a_second_receiver_whose_client_has_gone_meanwhile_ends_its_session() {
+    let (mut world, sockets) = crowd(500);
+    let (first, second) = (world.connect(), world.connect());
+    world.post(first, "s/xhr", "");
+    world.take(first);
+    world.post(first, "s/xhr", "");
+    world.heard();
+    world.send_once(sockets[0], World::frame(1, b"news"));
+    assert_eq!(reached(&world, &[first], "news"), 0, "the poll is in a later part");
+    world.network.cut_reads(|most| most.min(4096));
+    world.write(second, World::request("s/xhr", "") + &World::request("s/xhr_send", "[]").repeat(400));
+    world.hang_up_unnoticed(second);
+    world.flush();
+    assert_eq!(reached(&world, &[first], "news"), 1);
+    assert_eq!(world.heard(), ["0 message news", "500 close 1002 Interrupted"]);
+    world.finish();
+}

@@ -132,7 +132,7 @@ pub(super) struct World {
     pub(super) engine: Engine,
     pub(super) clock: ManualClock,
     pub(super) handlers: Recorder,
-    network: Loopback,
+    pub(super) network: Loopback,
     /// The sockets of all connections that there were, and how much of what their clients have received was taken.
     sockets: HashMap<Key<Connection>, (SocketId, usize)>,
 }
