@@ -93,10 +93,10 @@
 //! of requests pipelined behind a response under way, and 64 KiB of answers that their client does not read: beyond
 //! these its requests stay unread. A session makes room for another when it has been without a receiver for a second.
 //! At a [`Layer`], 32 KiB become wire bytes at once, and while more than 16 KiB of its own wait its client is not read.
-//! One turn of the loop has a budget of work over all clients together, some 20 ms: 200,000 messages that are queued
-//! for clients, or fewer of them beside requests, messages, ends of sessions and commands; and 256 requests and
-//! messages of one connection; and 32 reads of connections whose layers are in their handshakes. What follows is first
-//! in the next turn, so that no client waits long for another.
+//! One turn of the loop has a budget of work over all clients together, with what leaves some 20 ms: 200,000 messages
+//! that are queued for clients, or fewer of them beside requests, messages, ends of sessions and commands; and 256
+//! requests and messages of one connection; and 32 reads of connections whose layers are in their handshakes. What
+//! follows is first in the next turn, so that no client waits long for another.
 //!
 //! # What may change
 //!

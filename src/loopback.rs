@@ -376,7 +376,7 @@ impl Loopback {
             if socket.sending == Sending::Reset {
                 return engine.receive(key, Arrival::Failure, application);
             }
-            if !engine.may_read(key) {
+            if !engine.ask_to_read(key) {
                 let has_finished = socket.has_finished();
                 self.pauses += usize::from(!socket.unread.is_empty() || has_finished);
                 if has_finished {

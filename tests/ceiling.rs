@@ -176,7 +176,7 @@ impl World {
     fn send(&mut self, key: Key<Connection>, bytes: &[u8], ends_turn: bool) {
         for piece in bytes.chunks(64 << 10) {
             let mut piece = piece.to_vec();
-            if self.engine.may_read(key) {
+            if self.engine.ask_to_read(key) {
                 let arrival = Arrival::Bytes(&mut piece);
                 counted(|| self.engine.receive(key, arrival, &mut Program));
             }

@@ -158,7 +158,7 @@ impl Driver {
         let mut buffer = std::mem::take(&mut self.bytes);
         buffer.clear();
         buffer.extend_from_slice(bytes);
-        if self.engine.may_read(key) {
+        if self.engine.ask_to_read(key) {
             self.engine.receive(key, Arrival::Bytes(&mut buffer), &mut self.program);
         }
         self.bytes = buffer;

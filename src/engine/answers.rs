@@ -200,7 +200,7 @@ pub(super) fn end_answer(head: ResponseHead<'_>, exchange: &Exchange<'_>, status
 impl Engine {
     /// Answers a request whole, and goes on to the next.
     pub(super) fn answer(&mut self, exchange: &Exchange<'_>, status: u16, label: Label, body: &[u8]) {
-        if !self.can_answer(exchange.key, body.len()) {
+        if !self.make_room_for_answer(exchange.key, body.len()) {
             return;
         }
         let Some(connection) = self.connections.get_mut(exchange.key) else { return };
@@ -238,7 +238,7 @@ impl Engine {
         label: Label,
         finish: impl FnOnce(ResponseHead<'_>),
     ) {
-        if !self.can_answer(exchange.key, 0) {
+        if !self.make_room_for_answer(exchange.key, 0) {
             return;
         }
         let Some(connection) = self.connections.get_mut(exchange.key) else { return };
@@ -266,7 +266,7 @@ impl Engine {
     /// Answers a head that was not understood. Nothing behind it is read as a request.
     pub(super) fn refuse_head(&mut self, key: Key<Connection>, status: u16, is_head: bool) {
         self.note_refusal(key, status);
-        if !self.can_answer(key, 0) {
+        if !self.make_room_for_answer(key, 0) {
             return;
         }
         let Some(connection) = self.connections.get_mut(key) else { return };

@@ -19,9 +19,9 @@ pub(super) const READ_AHEAD: usize = 16 << 10;
 /// Bytes that may wait for a client before what it sends is left unread: its own answers, echoes and pongs.
 pub(super) const HIGH_WATER: usize = 64 << 10;
 
-/// What a message costs beside its text: two quotes and a comma. Escapes are not foreseen, so the last message that is
-/// taken may go beyond the limit by them.
-pub(super) const QUOTES: usize = 3;
+/// What a message costs beside its text. Escapes are not foreseen, so the last message that is taken may go beyond the
+/// limit by them.
+pub(super) const QUOTES_AND_COMMA: usize = 3;
 
 /// As much as this waits in a queue that is empty as its user sees it: the head of an answer, a prelude, a frame.
 pub(super) const SLIGHT: usize = 4096;
@@ -35,11 +35,13 @@ pub(super) struct Room {
     pub(super) raw: Option<Key<Connection>>,
     /// Bytes that the message takes.
     pub(super) wanted: usize,
-    /// Nothing waits for it: there is nothing of its own to drain.
+    /// Nothing, or next to nothing, waits for the session's client: there is nothing of its own to drain.
     pub(super) is_empty: bool,
+    /// `send` must not take the message.
     pub(super) is_full: bool,
-    /// Its client reads, as far as we know: its messages wait for nothing but the end of this turn.
-    pub(super) may_overflow: bool,
+    /// A message to many is taken even beyond the limit: the client reads, as far as is known, and its messages wait
+    /// for nothing but the end of this turn.
+    pub(super) may_exceed_limit: bool,
 }
 
 /// How much larger a transport can make a JSON string that it rewrites, with the buffer that grows meanwhile.
@@ -53,14 +55,14 @@ impl Engine {
     /// Whether a flush goes before all other work: queues of clients that read have grown only for
     /// want of one, or the turn is over.
     pub(super) fn is_flush_due(&self) -> bool {
-        self.turn.flush_due || self.memory.budget.has_grown()
+        self.turn.flush_requested || self.memory.budget.has_grown()
     }
 
     /// The same for work that goes on between the parts of a flush: of that a little does not wait for the next one, if
     /// that is due for want of memory alone, of which there is enough until then.
     pub(super) fn must_flush_first(&self) -> bool {
         match self.turn.flush {
-            Flush::Writing if !self.turn.work.is_little_done() => self.turn.flush_due,
+            Flush::Writing if !self.turn.work.has_done_a_part() => self.turn.flush_requested,
             Flush::Writing | Flush::Idle | Flush::Probing => self.is_flush_due(),
         }
     }
@@ -69,36 +71,17 @@ impl Engine {
     /// with: a short answer must not wait for long messages of many other clients.
     pub(super) fn flush_if_worth_while(&mut self) {
         let writes = self.queues.unsent.len() + self.queues.unflushed.len();
-        self.turn.flush_due |= self.turn.work.is_flush_worth_while(writes);
+        self.turn.flush_requested |= self.turn.work.is_flush_worth_while(writes);
     }
 
-    /// Whether the whole server holds too much of what clients sent.
-    pub(super) fn is_input_over(&self) -> bool {
-        !self.memory.budget.admit(Purpose::UnfinishedInput, 0)
-    }
-
-    /// Whether a client that has something waiting must not get so many bytes more.
-    pub(super) fn is_short_of_memory(&self, length: usize) -> bool {
-        !self.memory.budget.admit(Purpose::Queued, length)
-    }
-
-    /// Whether so much is held that what is put off must not grow.
-    pub(super) fn is_memory_scarce(&self) -> bool {
-        !self.memory.budget.admit(Purpose::Page, 0)
-    }
-
-    /// Whether no client must get so many bytes more.
-    pub(super) fn is_output_over(&self, more: usize) -> bool {
-        !self.memory.budget.admit(Purpose::Prompt, more)
-    }
-
-    /// Whether so many bytes that came whole may wait for their turn.
-    pub(super) fn can_keep(&self, more: usize) -> bool {
-        self.memory.budget.admit(Purpose::WholeInput, more)
+    /// Whether so many bytes more may be stored for this purpose.
+    pub(super) fn admits(&self, purpose: Purpose, bytes: usize) -> bool {
+        self.memory.budget.admit(purpose, bytes)
     }
 
     /// What a session can take, of a message of this length that adds so many bytes to what is held. Where a transport
-    /// rewrites it, it is there twice for a moment, and larger.
+    /// rewrites it, it is there twice for a moment, and larger. Requests a flush where much waits for a client that
+    /// reads.
     pub(super) fn room(&mut self, key: Key<Session>, framed: usize, added: usize) -> Result<Room, SendError> {
         let session = self.sessions.get(key).filter(|session| session.is_open()).ok_or(SendError::Gone)?;
         let endpoint = self.endpoints.of(session.endpoint).ok_or(SendError::Gone)?;
@@ -115,15 +98,15 @@ impl Engine {
             None => added.saturating_add(framed.saturating_mul(REWRITTEN)),
         };
         let limit = endpoint.options.send_queue;
-        let reads = connection.is_some_and(|connection| connection.pace.is_open());
+        let reads = connection.is_some_and(|connection| connection.pace.takes_bytes());
         let slight = match is_raw {
             true if limit < SLIGHT => 0,
             true => SLIGHT_RAW,
             false => SLIGHT,
         };
         let is_empty = waiting == 0 || (reads && session.queue.is_empty() && unsent <= slight);
-        let is_over = self.is_output_over(wanted);
-        self.turn.flush_due |= reads && (waiting >= PRESSING || waiting + framed > limit / 2);
+        let is_over = !self.admits(Purpose::Prompt, wanted);
+        self.turn.flush_requested |= reads && (waiting >= PRESSING || waiting + framed > limit / 2);
         // Bytes that wait for the rest of a flush alone take no room of the next message.
         let is_leaving = reads && waiting <= limit / 2 && self.turn.flush == Flush::Writing;
         Ok(Room {
@@ -131,9 +114,9 @@ impl Engine {
             wanted,
             is_empty,
             is_full: (!is_empty && !is_leaving && waiting + framed > limit)
-                || (waiting > 0 && self.is_short_of_memory(wanted))
+                || (waiting > 0 && !self.admits(Purpose::Queued, wanted))
                 || is_over,
-            may_overflow: reads && !is_over,
+            may_exceed_limit: reads && !is_over,
         })
     }
 
@@ -144,21 +127,21 @@ impl Engine {
         session.queue.len() + receiver.map_or(0, |receiver| receiver.outbox.len())
     }
 
-    /// Whether what a connection caused waits for its client to read.
-    pub(super) fn is_unread(&self, connection: &Connection) -> bool {
+    /// Whether so much waits for a client to read that what it sends must wait.
+    pub(super) fn has_output_waiting(&self, connection: &Connection) -> bool {
         let mut waiting = connection.outbox.len();
         if let Some(socket) = connection.websocket() {
             waiting += self.sessions.get(socket.session).map_or(0, |session| session.queue.len());
         }
-        waiting >= HIGH_WATER || (waiting > 0 && self.is_short_of_memory(0))
+        waiting >= HIGH_WATER || (waiting > 0 && !self.admits(Purpose::Queued, 0))
     }
 
     /// Whether what a connection sent must wait for its next turn, or for its client to read.
     pub(super) fn is_backed_up(&self, connection: &Connection) -> bool {
-        connection.has_rest() || self.is_unread(connection)
+        connection.has_rest() || self.has_output_waiting(connection)
     }
 
-    /// Whether more bytes are welcome: see [`Engine::may_read`].
+    /// Whether more bytes are welcome: see [`Engine::ask_to_read`].
     pub fn is_reading(&self, key: Key<Connection>) -> bool {
         let Some(connection) = self.connections.get(key) else { return false };
         match connection.writing() {

@@ -233,7 +233,7 @@ impl Engine {
         let mut stalled: Vec<_> = self
             .connections
             .iter()
-            .filter(|(key, connection)| !connection.pace.is_open() && Some(*key) != self.turn.answering)
+            .filter(|(key, connection)| !connection.pace.takes_bytes() && Some(*key) != self.turn.answering)
             .map(|(key, connection)| (connection.booked.output, key))
             .collect();
         stalled.sort_unstable_by_key(|(output, _)| *output);
@@ -252,7 +252,7 @@ impl Engine {
 
     /// Whether an answer with so many bytes behind its head may be stored. If not, the connection ends: an answer that
     /// says so would have no room either.
-    pub(super) fn can_answer(&mut self, key: Key<Connection>, bytes: usize) -> bool {
+    pub(super) fn make_room_for_answer(&mut self, key: Key<Connection>, bytes: usize) -> bool {
         let has_room = self.make_room(Purpose::Answer, bytes.saturating_add(HEAD));
         if !has_room {
             self.drop_connection(key);
@@ -269,7 +269,7 @@ impl Engine {
         let reader = self.connections.get_mut(key).and_then(Connection::take_reader);
         self.discard_reader(reader);
         let Some(connection) = self.connections.get_mut(key) else { return };
-        connection.pace.flow = Flow::Open;
+        connection.pace.flow = Flow::Taking;
         connection.outbox.give_back(&mut self.memory.pool);
         connection.in_layer.set(0);
         let session = connection.session();

@@ -8,6 +8,7 @@ use super::admission::{Admitted, Answer, Outcome};
 use super::answers::Exchange;
 use super::app_timers::AppTimer;
 use super::application::Application;
+use super::budget::Purpose;
 use super::connection::{Connection, Delivered};
 use super::connections::TOO_MANY;
 use super::endpoint::EndpointNumber;
@@ -41,7 +42,7 @@ impl Engine {
             && let Some(text) = messages.next(&mut decoded)
         {
             self.counters.messages_in += 1;
-            self.turn.work.note_unit();
+            self.turn.work.note_input();
             application.message(self, key, Message::Text(text));
             if !messages.is_empty() && self.must_wait(key, messages.left().len()) {
                 break;
@@ -62,7 +63,7 @@ impl Engine {
     ) {
         if self.is_open(key) {
             self.counters.messages_in += 1;
-            self.turn.work.note_unit();
+            self.turn.work.note_input();
             application.message(self, key, message);
         }
     }
@@ -71,15 +72,15 @@ impl Engine {
     pub(super) fn must_wait(&mut self, key: Key<Session>, left: usize) -> bool {
         let receiver = self.sessions.get(key).and_then(|session| self.connections.get(session.receiver?));
         if let Some(receiver) =
-            receiver.filter(|receiver| receiver.websocket().is_some() && self.is_unread(receiver))
+            receiver.filter(|receiver| receiver.websocket().is_some() && self.has_output_waiting(receiver))
         {
-            if !receiver.pace.is_open() {
-                return self.can_keep(left);
+            if !receiver.pace.takes_bytes() {
+                return self.admits(Purpose::WholeInput, left);
             }
             // Its client may read, and so may the clients of messages that it caused.
-            self.turn.flush_due = true;
+            self.turn.flush_requested = true;
         }
-        self.is_share_used_up() && self.can_keep(left)
+        self.is_share_used_up() && self.admits(Purpose::WholeInput, left)
     }
 
     pub(super) fn deliver_rest(
@@ -90,7 +91,7 @@ impl Engine {
         application: &mut dyn Application,
     ) {
         let Some(connection) = self.connections.get(key) else { return };
-        if connection.websocket().is_some() && self.is_unread(connection) {
+        if connection.websocket().is_some() && self.has_output_waiting(connection) {
             // It goes on when the last byte for its client has left.
             return self.put_back(key, rest);
         }
@@ -289,8 +290,8 @@ impl Engine {
                 self.time.read();
                 self.notify(application);
             }
-            self.turn.work.note_end();
-            if self.must_flush_first() || self.turn.work.are_ends_done() {
+            self.turn.work.note_task();
+            if self.must_flush_first() || self.turn.work.are_tasks_done() {
                 break;
             }
         }
@@ -308,8 +309,8 @@ impl Engine {
             }
             self.time.read();
             self.notify(application);
-            self.turn.work.note_end();
-            if self.must_flush_first() || self.turn.work.are_ends_done() {
+            self.turn.work.note_task();
+            if self.must_flush_first() || self.turn.work.are_tasks_done() {
                 break;
             }
         }

@@ -87,7 +87,7 @@ impl Engine {
         let Some(connection) = self.connections.get_mut(receiver) else { return };
         let is_far = connection.pace.read_by(now) > now.saturating_add(pong_timeout);
         let Some(Socket { ping: Ping::Rest, .. }) = connection.websocket() else { return };
-        if is_far && connection.pace.is_open() {
+        if is_far && connection.pace.takes_bytes() {
             self.send_ping(receiver);
         }
     }
@@ -112,7 +112,7 @@ impl Engine {
         if connection.since > since {
             return;
         }
-        if !connection.pace.is_open() {
+        if !connection.pace.takes_bytes() {
             // A client that does not read cannot answer; the limit on stalls ends the connection.
             connection.since = self.time.now();
             return;
@@ -138,7 +138,7 @@ impl Engine {
         session.since = self.time.now();
         let speaks_sockjs = session.transport != Transport::RawWebSocket;
         // A stalled receiver has bytes to read already, or the limit on stalls ends it.
-        if speaks_sockjs && self.connections.get(receiver).is_some_and(|it| it.pace.is_open()) {
+        if speaks_sockjs && self.connections.get(receiver).is_some_and(|it| it.pace.takes_bytes()) {
             self.emit(receiver, Frame::Whole(HEARTBEAT_FRAME));
         }
     }

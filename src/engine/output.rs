@@ -55,7 +55,7 @@ impl Engine {
             return;
         }
         connection.outbox.shrink();
-        if count > 0 || connection.pace.is_open() {
+        if count > 0 || connection.pace.takes_bytes() {
             let now = self.time.read();
             connection.pace.flow = Flow::Stalled(Stamp::new(client_can_answer(connection, now, self.stage)));
             self.memory.nothing_to_evict = false;
@@ -66,8 +66,8 @@ impl Engine {
 
     fn after_last_byte(&mut self, key: Key<Connection>) {
         let Some(connection) = self.connections.get_mut(key) else { return };
-        let was_stalled = !connection.pace.is_open();
-        connection.pace.flow = Flow::Open;
+        let was_stalled = !connection.pace.takes_bytes();
+        connection.pace.flow = Flow::Taking;
         if connection.has_input_behind_output() {
             self.postpone(key);
         }
@@ -127,7 +127,7 @@ impl Engine {
             return;
         }
         let receiver = session.receiver.and_then(|receiver| self.connections.get(receiver));
-        if receiver.is_none_or(|it| it.pace.is_open() && it.outbox.is_empty()) {
+        if receiver.is_none_or(|it| it.pace.takes_bytes() && it.outbox.is_empty()) {
             session.set_awaited(Awaited::Nothing);
             self.queues.drained.push_back(key);
         }

@@ -15,16 +15,17 @@ const ON_THE_WAY: usize = 10 << 20;
 /// What is known of a client's reading.
 pub(super) struct Pace {
     pub(super) flow: Flow,
-    /// When a client that reads at the slowest rate has read all that was written to it, in microseconds.
-    read_by: u64,
+    /// When a client that reads at the slowest rate has read all that was written to it.
+    read_by_micros: u64,
 }
 
 /// Whether the socket takes bytes.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Flow {
     /// As far as is known.
-    Open,
-    /// The last write stopped short; no byte has left since then.
+    Taking,
+    /// The last write stopped short. `write_stall` counts from this time: when a client that reads at the slowest rate
+    /// has read what was written before.
     Stalled(Stamp),
 }
 
@@ -45,34 +46,35 @@ impl Stamp {
 impl Pace {
     /// Nothing was written yet.
     pub(super) fn new() -> Self {
-        Self { flow: Flow::Open, read_by: 0 }
+        Self { flow: Flow::Taking, read_by_micros: 0 }
     }
 
-    pub(super) fn is_open(&self) -> bool {
-        self.flow == Flow::Open
+    /// Whether the socket takes bytes, as far as is known.
+    pub(super) fn takes_bytes(&self) -> bool {
+        self.flow == Flow::Taking
     }
 
     /// So many bytes were written to the socket. They are on their way until the client has read them.
     pub(super) fn note_written(&mut self, count: usize, now: Millis, slowest_client: usize) {
         let now = now.saturating_mul(1000);
         let most = now.saturating_add(reading_time(ON_THE_WAY, slowest_client));
-        let begin = self.read_by.max(now);
-        self.read_by = begin.saturating_add(reading_time(count, slowest_client)).min(most);
+        let begin = self.read_by_micros.max(now);
+        self.read_by_micros = begin.saturating_add(reading_time(count, slowest_client)).min(most);
     }
 
     /// The client has read everything.
     pub(super) fn note_all_read(&mut self) {
-        self.read_by = 0;
+        self.read_by_micros = 0;
     }
 
     /// The client has read everything so many milliseconds before a slow one would have.
     pub(super) fn note_early(&mut self, early: Millis) {
-        self.read_by = self.read_by.saturating_sub(early.saturating_mul(1000));
+        self.read_by_micros = self.read_by_micros.saturating_sub(early.saturating_mul(1000));
     }
 
     /// When a client that reads at the slowest rate has read all that was written to it: the present, or later.
     pub(super) fn read_by(&self, now: Millis) -> Millis {
-        now.max(self.read_by / 1000)
+        now.max(self.read_by_micros / 1000)
     }
 
     /// The same for so many bytes more, which are not written yet.

@@ -134,7 +134,7 @@ impl Engine {
 
     /// Puts an answer into the outbox whose head, but for its framing, is in the scratch buffer; or begins to.
     fn send_page(&mut self, key: Key<Connection>, form: Form, status: u16, body: Body) {
-        if !self.can_answer(key, self.memory.buffers.scratch.len()) {
+        if !self.make_room_for_answer(key, self.memory.buffers.scratch.len()) {
             return self.discard_body(body);
         }
         let Some(connection) = self.connections.get_mut(key) else { return };

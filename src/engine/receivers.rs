@@ -19,8 +19,8 @@ const PRELUDE: usize = 4 << 10;
 
 impl Engine {
     /// Whether there is room for the beginning of a receiver's response. If not, the connection ends.
-    pub(super) fn can_begin_receiver(&mut self, key: Key<Connection>) -> bool {
-        self.can_answer(key, PRELUDE)
+    pub(super) fn make_room_for_receiver(&mut self, key: Key<Connection>) -> bool {
+        self.make_room_for_answer(key, PRELUDE)
     }
 
     /// The response of an HTTP receiver: a streaming one begins now, a polling one with its frame.
@@ -32,7 +32,7 @@ impl Engine {
         label: Label,
         callback: Option<Callback>,
     ) {
-        if !self.can_begin_receiver(exchange.key) {
+        if !self.make_room_for_receiver(exchange.key) {
             return;
         }
         let Some(connection) = self.connections.get_mut(exchange.key) else { return };
@@ -104,7 +104,7 @@ impl Engine {
             return self.memory.book_session(session);
         };
         let Some(connection) = self.connections.get(receiver) else { return };
-        if !connection.pace.is_open() || matches!(connection.writing(), Writing::Last { .. }) {
+        if !connection.pace.takes_bytes() || matches!(connection.writing(), Writing::Last { .. }) {
             // The queue becomes one frame when the client reads again, or comes with the next receiver.
             session.queue.shrink();
             return self.memory.book_session(session);

@@ -220,7 +220,7 @@ impl Engine {
             }
             // Whether it can be answered at all is known before the application makes its
             // state, or another session its room.
-            None if !self.can_begin_receiver(exchange.key) => {}
+            None if !self.make_room_for_receiver(exchange.key) => {}
             None => match self.admit(exchange, number, transport, application) {
                 Ok(admitted) => {
                     let session = self.create_session(number, transport, Some(id), admitted);

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use super::backpressure::{QUOTES, REWRITTEN, Room};
+use super::backpressure::{QUOTES_AND_COMMA, REWRITTEN, Room};
 use super::budget::{Purpose, Shared};
 use super::byte_queue::ByteQueue;
 use super::connection::Connection;
@@ -35,7 +35,7 @@ impl Engine {
     }
 
     fn send_message(&mut self, key: Key<Session>, message: Outgoing<'_>) -> Result<(), SendError> {
-        let length = self.length_for(key, message.as_message())?;
+        let length = self.estimated_length(key, message.as_message())?;
         let room = self.room_or_make_it(key, length, length.max(message.memory()))?;
         if room.is_full {
             self.note_full(key, &room);
@@ -48,18 +48,18 @@ impl Engine {
     /// Queues a message for one client, from a sender that cannot be told `Full`: where there is no room, the
     /// endpoint's policy says what happens.
     pub fn send_or_overflow(&mut self, key: Key<Session>, message: Outgoing<'_>) {
-        let Ok(length) = self.length_for(key, message.as_message()) else { return };
+        let Ok(length) = self.estimated_length(key, message.as_message()) else { return };
         let Ok(room) = self.room_or_make_it(key, length, length.max(message.memory())) else { return };
         if !self.overflows(key, &room) {
             self.queue_message(key, &room, message, length);
         }
     }
 
-    /// How long a message is as one session gets it.
-    fn length_for(&self, key: Key<Session>, message: Message<'_>) -> Result<usize, SendError> {
+    /// How long a message is as one session gets it, about.
+    fn estimated_length(&self, key: Key<Session>, message: Message<'_>) -> Result<usize, SendError> {
         match (self.transport(key), message) {
             (Some(Transport::RawWebSocket), message) => Ok(payload_of(message).len()),
-            (Some(_), Message::Text(text)) => Ok(self.encoded_length(text)),
+            (Some(_), Message::Text(text)) => Ok(self.estimated_json_length(text)),
             (Some(_), Message::Binary(_)) if self.is_open(key) => Err(SendError::NotBinary),
             _ => Err(SendError::Gone),
         }
@@ -81,12 +81,12 @@ impl Engine {
         }
     }
 
-    /// How long a text is as a JSON string. Its escapes are counted where they may matter: not while there is room for
+    /// How long a text is as a JSON string. Its escapes are left out while there is room for
     /// the message even if every byte of it is escaped.
-    fn encoded_length(&self, text: &str) -> usize {
+    fn estimated_json_length(&self, text: &str) -> usize {
         let most = text.len().saturating_mul(LONGEST_ESCAPE);
         let is_roomy = self.memory.budget.admit(Purpose::Queued, most.saturating_mul(REWRITTEN));
-        if is_roomy { text.len() + QUOTES } else { string_length(text) }
+        if is_roomy { text.len() + QUOTES_AND_COMMA } else { string_length(text) }
     }
 
     /// A message was queued for a client.
@@ -136,7 +136,7 @@ impl Engine {
         }
         let Some(receiver) = session.receiver else { return };
         let Some(connection) = self.connections.get_mut(receiver) else { return };
-        if connection.websocket().is_none() || !connection.pace.is_open() {
+        if connection.websocket().is_none() || !connection.pace.takes_bytes() {
             return;
         }
         session.since = self.time.now();
@@ -154,7 +154,7 @@ impl Engine {
             return true;
         };
         let is_in_gap = *skipped > 0;
-        if !is_in_gap && (!room.is_full || room.may_overflow) {
+        if !is_in_gap && (!room.is_full || room.may_exceed_limit) {
             return false;
         }
         let policy = self.endpoints.of(*endpoint).map(|endpoint| endpoint.options.overflow);
@@ -212,7 +212,7 @@ impl Engine {
     pub fn broadcast(&mut self, number: EndpointNumber, text: &str, except: Option<Key<Session>>) -> usize {
         let roster = self.endpoints.of(number).map(|endpoint| &endpoint.roster);
         let first = roster.and_then(|roster| roster.first(&self.sessions));
-        self.spread(Audience::Everybody(number, first), Message::Text(text), except)
+        self.send_to_all(Audience::Everybody(number, first), Message::Text(text), except)
     }
 
     /// The same to all members of a group. A binary message goes to those on raw WebSockets.
@@ -225,32 +225,33 @@ impl Engine {
     ) -> usize {
         let groups = self.endpoints.of(number).map(|endpoint| &endpoint.groups);
         let first = groups.and_then(|groups| groups.first_in(groups.find_group(name)?));
-        self.spread(Audience::Members(number, first), message, except)
+        self.send_to_all(Audience::Members(number, first), message, except)
     }
 
     /// The same to these sessions, as far as they are of this endpoint, if one is named.
     pub fn send_to(&mut self, number: Option<EndpointNumber>, sessions: &[SessionId], text: &str) -> usize {
-        self.spread(Audience::Named(number, sessions), Message::Text(text), None)
+        self.send_to_all(Audience::Named(number, sessions), Message::Text(text), None)
     }
 
     /// Sends a message to all of an audience but one; says to how many. It is encoded once for each wire format. Where
     /// a session does not read, and has no room for it, the endpoint's policy says what happens: a gap is never silent.
-    fn spread(
+    fn send_to_all(
         &mut self,
         mut audience: Audience<'_>,
         message: Message<'_>,
         except: Option<Key<Session>>,
     ) -> usize {
-        let mut post = Post { message, json: None, json_length: None, frame: None };
+        let mut shared = SharedMessage { message, json: None, json_length: None, frame: None };
         let mut reached = 0;
         while let Some(place) = audience.next_session(self) {
             let room = match place {
                 Some(key) if Some(key) != except => {
-                    self.room_for_post(key, &mut post).ok().map(|room| (key, room))
+                    self.room_for_shared(key, &mut shared).ok().map(|room| (key, room))
                 }
                 _ => None,
             };
-            // Behind the room that was made, which may have closed other sessions.
+            // The next one is looked up only now, since making room may have closed it. The present one is still there:
+            // room is made only for a session that has nothing of its own stalled.
             audience.go_on_to_next(self);
             let Some((key, room)) = room else {
                 // Nothing is queued, but a walk over many sessions is work all the same.
@@ -258,7 +259,7 @@ impl Engine {
                 continue;
             };
             if !self.overflows(key, &room) {
-                self.queue_post(key, &room, &mut post);
+                self.queue_shared(key, &room, &mut shared);
                 reached += 1;
             }
         }
@@ -267,12 +268,16 @@ impl Engine {
 
     /// Room for a message that goes to many. An encoding that is there already costs no more than its place in a
     /// list.
-    fn room_for_post(&mut self, key: Key<Session>, post: &mut Post<'_>) -> Result<Room, SendError> {
+    fn room_for_shared(
+        &mut self,
+        key: Key<Session>,
+        shared: &mut SharedMessage<'_>,
+    ) -> Result<Room, SendError> {
         let is_raw = self.transport(key) == Some(Transport::RawWebSocket);
-        let (is_shared, length) = match (is_raw, post.message) {
-            (true, message) => (post.frame.is_some(), payload_of(message).len()),
+        let (is_shared, length) = match (is_raw, shared.message) {
+            (true, message) => (shared.frame.is_some(), payload_of(message).len()),
             (false, Message::Text(text)) => {
-                (post.json.is_some(), *post.json_length.get_or_insert_with(|| string_length(text)))
+                (shared.json.is_some(), *shared.json_length.get_or_insert_with(|| string_length(text)))
             }
             (false, Message::Binary(_)) => return Err(SendError::NotBinary),
         };
@@ -280,16 +285,16 @@ impl Engine {
     }
 
     /// Queues a message that goes to many for one of them.
-    fn queue_post(&mut self, key: Key<Session>, room: &Room, post: &mut Post<'_>) {
+    fn queue_shared(&mut self, key: Key<Session>, room: &Room, shared: &mut SharedMessage<'_>) {
         let budget = &mut self.memory.budget;
-        match (room.raw, post.message) {
+        match (room.raw, shared.message) {
             (Some(receiver), message) => {
-                let frame = post.frame.get_or_insert_with(|| budget.share(raw_frame(message)));
+                let frame = shared.frame.get_or_insert_with(|| budget.share(raw_frame(message)));
                 self.enqueue_raw(receiver, |outbox, pool| outbox.push_shared(frame, pool));
             }
             (None, Message::Text(text)) => {
-                let length = post.json_length.unwrap_or(0);
-                let json = post.json.get_or_insert_with(|| budget.share(json_string(text, length)));
+                let length = shared.json_length.unwrap_or(0);
+                let json = shared.json.get_or_insert_with(|| budget.share(json_string(text, length)));
                 self.enqueue(key, length, |queue, pool| queue.push_shared(json, pool));
             }
             (None, Message::Binary(_)) => {}
@@ -310,7 +315,7 @@ impl Engine {
     /// that wants much does not keep the others waiting.)
     pub(super) fn settle_waiting_for_memory(&mut self) {
         for _ in 0..self.queues.waiting_for_memory.len() {
-            if self.is_short_of_memory(0) {
+            if !self.admits(Purpose::Queued, 0) {
                 return;
             }
             let Some(key) = self.queues.waiting_for_memory.pop_front() else { return };
@@ -325,14 +330,14 @@ impl Engine {
 
     /// Whether one of those sessions would get what it wanted.
     pub(super) fn has_room_for_waiting(&self) -> bool {
-        !self.is_short_of_memory(0)
+        self.admits(Purpose::Queued, 0)
             && self.queues.waiting_for_memory.iter().any(|key| self.has_room_for(*key))
     }
 
     /// Whether a session that waits for memory would get what it wanted; one that is gone wants nothing.
     fn has_room_for(&self, key: Key<Session>) -> bool {
         match self.sessions.get(key).map(Session::awaited) {
-            Some(Awaited::Room(wanted)) => !self.is_output_over(wanted as usize),
+            Some(Awaited::Room(wanted)) => self.admits(Purpose::Prompt, wanted as usize),
             _ => true,
         }
     }
@@ -389,7 +394,7 @@ impl Audience<'_> {
 }
 
 /// A message for many, encoded once for each wire format, when the first session needs it.
-struct Post<'m> {
+struct SharedMessage<'m> {
     message: Message<'m>,
     json: Option<Shared>,
     json_length: Option<usize>,

@@ -93,7 +93,7 @@ impl Engine {
         // sessions can no longer join groups.
         while !(self.queues.notices.is_empty() && self.queues.next_notices.is_empty()) {
             // No connection is left to which a flush could write.
-            self.turn.flush_due = false;
+            self.turn.flush_requested = false;
             self.memory.budget.begin_flush();
             self.turn.work.begin_turn();
             self.queues.notices.append(&mut self.queues.next_notices);

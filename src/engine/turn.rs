@@ -15,6 +15,7 @@
 //! wait for the end of the turn; and an answer goes ahead of a flush that is left over. Then the driver sleeps until
 //! the [next deadline](Engine::next_deadline).
 
+use super::budget::Purpose;
 use super::connection::Connection;
 use super::source::Source;
 use super::time::Owner;
@@ -65,22 +66,22 @@ impl Engine {
 
     /// Commands of the program come next: a part of the turn is theirs, however much work arrived in it.
     pub fn begin_commands(&mut self) {
-        self.turn.work.begin_ends();
+        self.turn.work.begin_tasks();
     }
 
-    /// How much was done in this turn so far, in the unit of its budget: some 100 ns.
+    /// How much was done in this turn so far, in the unit of its budget; see `work`.
     pub fn work_done(&self) -> u64 {
         self.turn.work.done()
     }
 
     /// Whether the work of the turn is done, so that the commands that are left must wait for the next one.
     pub fn is_turn_done(&self) -> bool {
-        self.must_flush_first() || self.turn.work.are_ends_done()
+        self.must_flush_first() || self.turn.work.are_tasks_done()
     }
 
     /// A command of the program is about to be carried out.
     pub fn note_command(&mut self) {
-        self.turn.work.note_end();
+        self.turn.work.note_task();
     }
 
     /// Something arrived on a connection, or its end.
@@ -104,7 +105,7 @@ impl Engine {
 
     /// Whether bytes of a connection are welcome, asked before each read. Where they are not, they stay in the socket,
     /// the client waits, and [`Order::Read`] says when they are welcome again.
-    pub fn may_read(&mut self, key: Key<Connection>) -> bool {
+    pub fn ask_to_read(&mut self, key: Key<Connection>) -> bool {
         let is_welcome = self.is_reading(key);
         if let (false, Some(connection)) = (is_welcome, self.connections.get_mut(key)) {
             connection.source.pause();
@@ -132,7 +133,7 @@ impl Engine {
     pub fn advance(&mut self, until: Millis, application: &mut dyn Application) {
         self.tick(until, application);
         // Behind a flush that is left over the next one follows by itself; until then arrivals do not wait.
-        self.turn.flush_due |= self.turn.flush == Flush::Idle;
+        self.turn.flush_requested |= self.turn.flush == Flush::Idle;
     }
 
     /// The next order for the driver; `None`: there is none before the next call.
@@ -174,8 +175,8 @@ impl Engine {
     /// then, nor where the end is near.
     fn is_flush_interrupted(&self) -> bool {
         let is_part_out = self.turn.work.is_part_done() && self.turn.parts < PARTS;
-        let may_wait = !self.turn.flush_due && self.queues.second_receivers.is_empty();
-        let has_time = !self.is_memory_scarce() && self.stage != Stage::Stopping;
+        let may_wait = !self.turn.flush_requested && self.queues.second_receivers.is_empty();
+        let has_time = self.admits(Purpose::Page, 0) && self.stage != Stage::Stopping;
         is_part_out && may_wait && has_time && !self.queues.unsent.is_empty()
     }
 
@@ -284,7 +285,7 @@ impl Engine {
 
     /// Lets everything happen that is due, until a flush is due; the rest is for the next turn then.
     pub(super) fn tick(&mut self, until: Millis, application: &mut dyn Application) {
-        self.turn.work.begin_ends();
+        self.turn.work.begin_tasks();
         self.time.heard = until;
         self.notify_drained(application);
         self.notify_app_timers(application);
@@ -295,8 +296,8 @@ impl Engine {
                 Owner::Endpoint(number) => self.arm_endpoint(number),
             }
             self.notify(application);
-            self.turn.work.note_end();
-            if self.must_flush_first() || self.turn.work.are_ends_done() {
+            self.turn.work.note_task();
+            if self.must_flush_first() || self.turn.work.are_tasks_done() {
                 break;
             }
         }
@@ -313,7 +314,7 @@ impl Engine {
 
     /// Puts all queued messages into frames, and tells the application of everything that this caused.
     pub(super) fn settle(&mut self, application: &mut dyn Application) {
-        self.turn.flush_due = false;
+        self.turn.flush_requested = false;
         self.turn.work.begin_flush();
         self.turn.parts = 0;
         self.turn.flushes += 1;

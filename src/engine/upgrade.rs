@@ -33,7 +33,7 @@ impl Engine {
             );
         }
         // Whether a session can open at all is known before the application makes its state.
-        if !self.can_answer(exchange.key, 0) {
+        if !self.make_room_for_answer(exchange.key, 0) {
             return;
         }
         let admitted = match self.admit(exchange, number, transport, application) {

@@ -30,7 +30,7 @@ impl Engine {
             .map(|patience| connection.since.saturating_add(patience));
         let stall = match connection.pace.flow {
             Flow::Stalled(since) => Some(since.time().saturating_add(longest_stall)),
-            Flow::Open => None,
+            Flow::Taking => None,
         };
         let Some(deadline) = sooner(phase, stall) else { return };
         if self.time.timers.deadline(&connection.timer).is_none_or(|armed| armed > deadline) {
@@ -165,7 +165,7 @@ pub(super) fn deadline(
     };
     let liveness = match socket.ping {
         Ping::Rest | Ping::Outstanding(_) => Some(connection.since.saturating_add(endpoint.heartbeat_delay)),
-        Ping::Sent if connection.pace.is_open() => {
+        Ping::Sent if connection.pace.takes_bytes() => {
             Some(connection.since.saturating_add(endpoint.pong_timeout))
         }
         // The ping, or bytes that the client must read before it can answer, have not left.
@@ -183,7 +183,7 @@ pub(super) fn last_byte_deadline(
     match connection.pace.flow {
         Flow::Stalled(_) => Some(connection.since.saturating_add(hurried(endpoint.disconnect_delay, stage))),
         // The last byte leaves in this turn.
-        Flow::Open => None,
+        Flow::Taking => None,
     }
 }
 
@@ -213,7 +213,7 @@ pub(super) fn pong_is_overdue(connection: Option<&Connection>, endpoint: &Endpoi
     connection.is_some_and(|connection| {
         let is_sent = connection.websocket().is_some_and(|socket| socket.ping == Ping::Sent);
         let waited = until.saturating_sub(connection.since);
-        is_sent && connection.pace.is_open() && waited >= endpoint.pong_timeout
+        is_sent && connection.pace.takes_bytes() && waited >= endpoint.pong_timeout
     })
 }
 

@@ -1,9 +1,9 @@
 //! The budget of work of one turn, over all clients together: the rest is first in the
 //! next turn (contract, rule 12.14).
 //!
-//! The unit of work is one message that is queued for a client, about 60 ns on a common machine; everything
-//! else costs so many of them. A turn has a budget of some 20 ms, and each connection a share of it, so
-//! that one of them cannot take all.
+//! The unit of work is one message that is queued for a client, about 60 ns on a common machine; everything else costs
+//! so many of them. The budget of a turn, with the flush behind it, is some 20 ms; each connection has a share of it,
+//! so that one of them cannot take all.
 
 use super::connection::Connection;
 use crate::collections::Key;
@@ -11,42 +11,43 @@ use crate::collections::Key;
 /// The work of a turn.
 const TURN: u64 = 192 << 10;
 
-/// Requests, messages and control frames of one connection that are dealt with in one turn.
-const UNITS: u64 = 256;
+/// The most requests, messages and control frames of one connection that are dealt with in one turn.
+const INPUTS_PER_SHARE: u64 = 256;
 
-/// The most of it that one connection may cause: room for all its units, each with an answer.
+/// The most work of one turn that one connection may cause: room for all its inputs, each with an answer.
 const SHARE: u64 = 9 << 10;
 
-/// The part of it that is kept for waits that are over, and for the application's timers, and as much for the program's
-/// commands: clients that cause much in every turn must not hold up the end of others, nor a shutdown.
-const ENDS: u64 = TURN / 8;
+/// The part of a turn that is kept for waits that are over and the application's timers, and as much again for the
+/// program's commands: clients that cause much in every turn must not hold up the end of others, nor a shutdown.
+const TASKS: u64 = TURN / 8;
 
-/// The part of it for ends of sessions and other notices: those that are left over from many turns leave room in each
-/// for input that was left over too, and for what arrives.
+/// The part of a turn that notices may take, those that are left over from turns before included: they leave room for
+/// input that was left over too, and for what arrives.
 const NOTICES: u64 = TURN / 4;
 
-/// A request, a message or a control frame that is dealt with.
-const UNIT: u64 = 32;
+/// The work of a request, a message or a control frame that is dealt with.
+const INPUT: u64 = 32;
 
-/// A session's end that is told, a wait that is over, a command of a handle.
-const END: u64 = 16;
+/// The work of a task, which no input causes: a session's end that is told, a wait that is over, a timer, a command.
+const TASK: u64 = 16;
 
-/// A write to a socket.
+/// The work of a write to a socket.
 const WRITE: u64 = 32;
 
-/// A piece of a body that is read from the program, and copied.
+/// The work of a piece of a body that is read from the program, and copied.
 const PIECE: u64 = 128;
 
-/// A millisecond that the program took for a piece.
+/// The work of a millisecond that the program took for a piece.
 const MILLISECOND: u64 = 16 << 10;
 
-/// So many bytes that were read cost as much as the unit of work.
-const BYTES: u64 = 32;
+/// Bytes read that are a unit of work.
+const BYTES_READ: u64 = 32;
 
-/// So many bytes that were written do. They were looked at when they were queued.
-const WRITTEN: u64 = 256;
+/// Bytes written that are a unit of work: more than of those read, since they were looked at when they were queued.
+const BYTES_WRITTEN: u64 = 256;
 
-/// So much of a flush leaves before the driver looks at what has come meanwhile: some 64 writes, or half a megabyte.
+/// The work of one part of a flush, behind which the driver looks at what has come meanwhile: some 64 writes, or half a
+/// megabyte.
 const PART: u64 = 2 << 10;
 
 /// Turns over which a flush leaves in parts at most: where each turn adds as much as leaves in it, the flush must end
@@ -68,8 +69,8 @@ pub(super) struct Turn {
     pub(super) parts: u32,
     /// How many flushes have begun.
     pub(super) flushes: u64,
-    /// Clients that read have much to read, or the turn is over: other work waits for a flush.
-    pub(super) flush_due: bool,
+    /// A flush was asked for since the last one began; `is_flush_due` has the other reason for one.
+    pub(super) flush_requested: bool,
     /// The connection whose request is being dealt with. It is not dropped to make room for others, nor for its own
     /// answer, since its answer is still to be written.
     pub(super) answering: Option<Key<Connection>>,
@@ -96,8 +97,8 @@ pub(super) struct Work {
     done: u64,
     /// The part of it that notices caused.
     noticed: u64,
-    /// Units of the connection at hand.
-    units: u64,
+    /// Requests, messages and control frames of the connection at hand.
+    inputs: u64,
     /// How much was done when its share began, and may be done when that is used up.
     share_begin: u64,
     share_end: u64,
@@ -120,20 +121,20 @@ impl Work {
 
     /// The next connection has its turn.
     pub(super) fn begin_connection(&mut self) {
-        self.units = 0;
+        self.inputs = 0;
         self.share_begin = self.done;
         self.share_end = self.done + SHARE;
     }
 
     /// A request, a message or a control frame was dealt with.
-    pub(super) fn note_unit(&mut self) {
-        self.units += 1;
-        self.done += UNIT;
+    pub(super) fn note_input(&mut self) {
+        self.inputs += 1;
+        self.done += INPUT;
     }
 
     /// So many bytes of a connection were read.
     pub(super) fn note_read(&mut self, count: usize) {
-        self.done += count as u64 / BYTES;
+        self.done += count as u64 / BYTES_READ;
     }
 
     /// A flush begins.
@@ -162,15 +163,15 @@ impl Work {
         self.done += count as u64;
     }
 
-    /// A session's end was told, a wait was over, or a command was carried out.
-    pub(super) fn note_end(&mut self) {
-        self.done += END;
+    /// A task was carried out.
+    pub(super) fn note_task(&mut self) {
+        self.done += TASK;
     }
 
     /// A notice is told. Returns the work before it, for [`Work::end_notice`].
     pub(super) fn begin_notice(&mut self) -> u64 {
         let before = self.done;
-        self.note_end();
+        self.note_task();
         before
     }
 
@@ -191,7 +192,7 @@ impl Work {
 
     /// So many bytes were taken by a socket.
     pub(super) fn note_written(&mut self, count: usize) {
-        self.done += count as u64 / WRITTEN;
+        self.done += count as u64 / BYTES_WRITTEN;
     }
 
     /// A piece of a body was read, in so many milliseconds.
@@ -199,19 +200,19 @@ impl Work {
         self.done += PIECE + took.saturating_mul(MILLISECOND);
     }
 
-    /// All that arrived was dealt with; commands, or waits that are over, come next.
-    pub(super) fn begin_ends(&mut self) {
+    /// All that arrived was dealt with; tasks come next: commands, or waits that are over.
+    pub(super) fn begin_tasks(&mut self) {
         self.share_begin = self.done;
-        self.share_end = self.done + ENDS;
+        self.share_end = self.done + TASKS;
     }
 
-    /// Whether more than a little of the share at hand was done, which is as much as one part of a flush.
-    pub(super) fn is_little_done(&self) -> bool {
+    /// Whether as much of the share at hand was done as one part of a flush is.
+    pub(super) fn has_done_a_part(&self) -> bool {
         self.done - self.share_begin >= PART
     }
 
-    /// Whether the rest of them must wait for the next turn.
-    pub(super) fn are_ends_done(&self) -> bool {
+    /// Whether the rest of the tasks must wait for the next turn.
+    pub(super) fn are_tasks_done(&self) -> bool {
         self.done >= self.share_end && self.is_done()
     }
 
@@ -228,7 +229,7 @@ impl Work {
 
     /// Whether the rest of the connection at hand must wait for the next turn.
     pub(super) fn is_share_done(&self) -> bool {
-        self.units >= UNITS || self.done >= self.share_end || self.is_done()
+        self.inputs >= INPUTS_PER_SHARE || self.done >= self.share_end || self.is_done()
     }
 
     /// Whether even what the turn brought about must leave in the next one.
@@ -245,9 +246,9 @@ mod tests {
     fn a_connection_has_a_share_of_the_turn() {
         let mut work = Work::default();
         work.begin_connection();
-        for _ in 0..UNITS {
+        for _ in 0..INPUTS_PER_SHARE {
             assert!(!work.is_share_done());
-            work.note_unit();
+            work.note_input();
         }
         assert!(work.is_share_done() && !work.is_half_done());
         work.begin_connection();
@@ -261,10 +262,10 @@ mod tests {
     #[test]
     fn a_flush_is_worth_while_when_much_was_done_for_few() {
         let mut work = Work::default();
-        work.note_unit();
+        work.note_input();
         assert!(!work.is_flush_worth_while(0) && !work.is_flush_worth_while(1), "one message");
         // A batch of one client, a buffer full of bytes, and messages that each go to many.
-        (0..10).for_each(|_| work.note_unit());
+        (0..10).for_each(|_| work.note_input());
         assert!(work.is_flush_worth_while(1) && !work.is_flush_worth_while(2));
         work.begin_flush();
         assert!(!work.is_flush_worth_while(1));
@@ -282,7 +283,7 @@ mod tests {
     fn a_flush_leaves_in_parts() {
         let mut work = Work::default();
         work.begin_turn();
-        (0..100).for_each(|_| work.note_unit());
+        (0..100).for_each(|_| work.note_input());
         work.begin_flush();
         for _ in 0..2 {
             for _ in 0..PART / WRITE {
@@ -297,15 +298,15 @@ mod tests {
     }
 
     #[test]
-    fn a_turn_that_is_full_has_room_for_ends() {
+    fn a_turn_that_is_full_has_room_for_tasks() {
         let mut work = Work::default();
         (0..3 * TURN).for_each(|_| work.note_message());
-        work.begin_ends();
-        for _ in 0..ENDS / END {
-            assert!(work.is_done() && !work.are_ends_done());
-            work.note_end();
+        work.begin_tasks();
+        for _ in 0..TASKS / TASK {
+            assert!(work.is_done() && !work.are_tasks_done());
+            work.note_task();
         }
-        assert!(work.are_ends_done());
+        assert!(work.are_tasks_done());
     }
 
     #[test]
@@ -323,10 +324,10 @@ mod tests {
     #[test]
     fn every_kind_of_work_ends_the_turn() {
         for (note, cost) in [
-            (Work::note_unit as fn(&mut Work), UNIT),
+            (Work::note_input as fn(&mut Work), INPUT),
             (Work::note_message, 1),
             (|work: &mut Work| work.note_memberships(3), 3),
-            (Work::note_end, END),
+            (Work::note_task, TASK),
             (Work::note_write, WRITE),
             (|work| work.note_written(1 << 20), 4 << 10),
             (|work| work.note_piece(0), PIECE),

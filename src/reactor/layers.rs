@@ -108,7 +108,7 @@ impl Reactor {
                 socket.reading = Reading::Paused;
                 return;
             }
-            if !engine.may_read(key) {
+            if !engine.ask_to_read(key) {
                 socket.reading = Reading::Paused;
                 if socket.hung_up {
                     engine.receive(key, Arrival::EndBehindUnread, application);

@@ -353,7 +353,7 @@ impl Reactor {
             if socket.is_layered {
                 return self.read_layered(key, extent, engine, application);
             }
-            if !engine.may_read(key) {
+            if !engine.ask_to_read(key) {
                 socket.reading = Reading::Paused;
                 if socket.hung_up {
                     engine.receive(key, Arrival::EndBehindUnread, application);

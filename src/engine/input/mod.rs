@@ -8,6 +8,7 @@ mod websocket;
 
 use std::ops::Range;
 
+use super::budget::Purpose;
 use super::connection::{Connection, Unit};
 use super::reading::Reading;
 use super::{Application, Engine};
@@ -70,7 +71,7 @@ impl Engine {
     /// Where the server holds too much input, the connection that has just added to it ends: an unfinished request is
     /// answered, an unfinished message fails its WebSocket.
     pub(super) fn check_memory(&mut self, key: Key<Connection>, application: &mut dyn Application) {
-        if !self.is_input_over() {
+        if self.admits(Purpose::UnfinishedInput, 0) {
             return;
         }
         let Some(connection) = self.connections.get(key) else { return };
@@ -129,10 +130,12 @@ impl Engine {
                 Unit::Discarded => self.discard_until_close(key, rest),
                 Unit::Frame | Unit::Request if self.is_backed_up(connection) => {
                     // The client may read, and so may others for which its messages caused some.
-                    self.turn.flush_due |= connection.pace.is_open();
+                    self.turn.flush_requested |= connection.pace.takes_bytes();
                     Step::Keep(rest.len())
                 }
-                Unit::Frame | Unit::Request if self.is_share_used_up() && self.can_keep(rest.len()) => {
+                Unit::Frame | Unit::Request
+                    if self.is_share_used_up() && self.admits(Purpose::WholeInput, rest.len()) =>
+                {
                     self.postpone(key);
                     Step::Keep(rest.len())
                 }

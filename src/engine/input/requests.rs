@@ -134,7 +134,7 @@ impl Engine {
         match read {
             Ok(progress) => {
                 self.counters.requests += 1;
-                self.turn.work.note_unit();
+                self.turn.work.note_input();
                 self.turn.answering = Some(exchange.key);
                 self.handle(exchange, body.get_mut(..progress.length).unwrap_or_default(), application);
                 self.turn.answering = None;

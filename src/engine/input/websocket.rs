@@ -35,7 +35,7 @@ impl Engine {
             Ok((used, event)) => {
                 // Control frames cost work too; the messages of a data frame are counted where they are told.
                 if let Event::Ping(_) | Event::Pong = event {
-                    self.turn.work.note_unit();
+                    self.turn.work.note_input();
                 }
                 match event {
                     Event::Text(text) if raw => self.deliver_raw(session, Message::Text(text), application),

@@ -23,12 +23,12 @@ fn connections_have_room_up_to_the_limit_and_until_the_end() {
 fn bytes_are_welcome_but_for_those_of_a_client_that_does_not_read() {
     let mut world = World::new(echo);
     let socket = world.websocket("websocket");
-    assert!(world.engine.may_read(socket));
+    assert!(world.engine.ask_to_read(socket));
     world.block(socket);
     world.send(socket, World::frame(1, &[b'x'; 100_000]));
-    assert!(!world.engine.may_read(socket));
+    assert!(!world.engine.ask_to_read(socket));
     world.unblock(socket);
-    assert!(world.engine.may_read(socket));
+    assert!(world.engine.ask_to_read(socket));
     world.finish();
 }
 
@@ -51,9 +51,9 @@ fn bytes_behind_a_poll_are_welcome_up_to_a_limit() {
     let client = world.connect();
     world.post(client, "s/xhr", "");
     world.post(client, "s/xhr", "");
-    assert!(world.engine.may_read(client));
+    assert!(world.engine.ask_to_read(client));
     world.send(client, "GET /e HTTP/1.1\r\n");
-    assert!(world.engine.may_read(client));
+    assert!(world.engine.ask_to_read(client));
     world.send(client, "a: b\r\n".repeat(READ_AHEAD / 6));
-    assert!(!world.engine.may_read(client));
+    assert!(!world.engine.ask_to_read(client));
 }

@@ -70,7 +70,7 @@ pub(super) fn connection(engine: &Engine, key: Key<Connection>) -> u64 {
         Writing::Idle | Writing::Abandoned | Writing::Closing | Writing::Shut | Writing::Gone => 0,
     };
     let stall = match connection.pace.flow {
-        Flow::Open => None,
+        Flow::Taking => None,
         Flow::Stalled(since) => Some(ahead(engine, since.time())),
     };
     let outbox = |slices: &[IoSlice<'_>]| slices.iter().map(|slice| &**slice).collect::<Vec<_>>().concat();

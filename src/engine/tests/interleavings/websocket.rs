@@ -102,7 +102,7 @@ impl WebSocket {
 
     fn receive(&mut self, bytes: &[u8]) {
         let Some(key) = self.client.key else { return };
-        assert!(self.world.engine.may_read(key), "little waits for the client");
+        assert!(self.world.engine.ask_to_read(key), "little waits for the client");
         self.world.receive(key, bytes);
     }
 

@@ -105,7 +105,7 @@ impl Http {
         self.clients[client].key = Some(key);
         let length = body.len();
         let head = format!("POST /e/0/s/{path} HTTP/1.1\r\nHost: h\r\nContent-Length: {length}\r\n\r\n");
-        assert!(self.world.engine.may_read(key), "a client between two requests is read");
+        assert!(self.world.engine.ask_to_read(key), "a client between two requests is read");
         self.world.receive(key, head + body);
         self.hear();
     }
