@@ -301,7 +301,7 @@ where
         key: Key<engine::Session>,
         call: impl FnOnce(&mut H, &mut Session<'_, S>),
     ) {
-        let Some(slot) = engine.slot(key) else { return };
+        let Some(slot) = engine.state_slot(key) else { return };
         let Some((state, others)) = self.states.split_at_mut(slot) else { return };
         let endpoint = Endpoint::new(engine, number, others);
         call(&mut self.handler, &mut Session::new(endpoint, key, slot, state));
@@ -334,7 +334,7 @@ where
 
     fn open(&mut self, engine: &mut Engine, _: EndpointNumber, key: Key<engine::Session>) {
         let Some(state) = self.admitted.take() else { return };
-        engine.set_slot(key, self.states.insert(state).index());
+        engine.set_state_slot(key, self.states.insert(state).index());
     }
 
     fn on_open(
@@ -371,9 +371,9 @@ where
     }
 
     fn forget(&mut self, engine: &mut Engine, key: Key<engine::Session>) {
-        if let Some(slot) = engine.slot(key).and_then(|slot| self.states.key_at(slot)) {
+        if let Some(slot) = engine.state_slot(key).and_then(|slot| self.states.key_at(slot)) {
             // The session may stay for late receivers, while another state comes into the slot.
-            engine.set_slot(key, u32::MAX);
+            engine.set_state_slot(key, u32::MAX);
             self.states.remove(slot);
         }
     }

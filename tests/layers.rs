@@ -133,7 +133,7 @@ const ENGINE: [&str; 47] = [
     "body",
     "pace",
     "in_layer",
-    "source",
+    "inflow",
     "session",
     "reading",
     "writing",

@@ -1,4 +1,4 @@
-//! The account of memory: how much is in use, for what, and whether more may be stored. All limits stand here.
+//! The account of memory: how much is in use, for what, and whether more may be stored.
 //!
 //! Each connection and each session can say its footprint: what it holds with capacities, list entries and
 //! boxes. After it was touched the difference to what is booked for it is booked. Bytes that several hold are
@@ -131,7 +131,8 @@ impl Budget {
         let (limit, input) = (self.limit, self.input().saturating_add(bytes));
         let held = self.held().saturating_add(bytes);
         match purpose {
-            // Half of the room, so that input cannot keep output from leaving; and an eighth of it in any case.
+            // Half of the room, so that input cannot keep output from leaving; and an eighth of it in any case, even
+            // where output holds all: the server holds an eighth more than the limit then.
             Purpose::UnfinishedInput => {
                 input <= limit / 2 && (input <= limit / 8 || held <= limit - limit / 8)
             }
@@ -155,13 +156,14 @@ impl Budget {
         self.output().saturating_sub(self.least) > self.limit / FLUSH_SHARE
     }
 
-    /// The least that was in use for clients since the last flush began, for [`Budget::forget_dip`].
+    /// The least that was in use for clients since the last flush began, for [`Budget::restore_least`].
     pub(super) fn least(&self) -> usize {
         self.least
     }
 
-    /// Queues have become frames: what was booked for a queue before, and is for an outbox now, was not less meanwhile.
-    pub(super) fn forget_dip(&mut self, least: usize) {
+    /// Queues have become frames. While a queue becomes one, its bytes are booked for neither queue nor outbox: that
+    /// moment must not count as the least, or output would seem to have grown since.
+    pub(super) fn restore_least(&mut self, least: usize) {
         self.least = least.min(self.output());
     }
 

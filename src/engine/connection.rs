@@ -9,11 +9,12 @@
 //!                                            ├─► Delivering ─► Next        messages, more than one turn can take
 //!                                            └─► Frames ─► Discarded       WebSocket, and behind our close frame
 //! writing  Idle ─┬─► Owed ─► Idle                                          behind the messages of a request
+//!                │       └─► Abandoned ─► Gone                             the connection failed meanwhile
 //!                ├─► Poll, Stream ─► Last ─► Idle                          a session's receiver over HTTP
+//!                ├─► Frames ─► Idle                                        a session's receiver over WebSocket
 //!                ├─► Deferred ─► Idle, Download                            an answer that comes later from the program
-//!                ├─► Download ─► Last ─► Idle                              a body that is read piece by piece
-//!                └─► Frames ─► Idle                                        and over WebSocket
-//! both     Ignored and Closing ─► Shut ─► Gone                             from any state: the last response, a close frame
+//!                └─► Download ─► Last ─► Idle                              a body that is read piece by piece
+//! both     Ignored, Closing ─► Shut ─► Gone                                from any state: the last response, a close
 //! ```
 
 mod websocket;
@@ -26,11 +27,11 @@ use super::body::{BodyEnd, Download, Reader};
 use super::budget::Footprint;
 use super::byte_queue::ByteQueue;
 use super::in_layer::InLayer;
+use super::inflow::Inflow;
 use super::pace::Pace;
 use super::pool::Pool;
 use super::reading::{Partial, PartialBody, Reading, Rest};
 use super::session::Session;
-use super::source::Source;
 use super::writing::Frame;
 use super::writing::{Form, Owed, Ping, Poll, Socket, Stream, Writing};
 use crate::collections::{Key, Link, Linked, Timer};
@@ -41,13 +42,14 @@ use crate::websocket::message::Decoder;
 pub struct Connection {
     reading: Reading,
     writing: Writing,
-    /// When the wait of this state began: for the first byte, a head, a body, a handshake. On a WebSocket: when the
-    /// client was heard last, or the ping has left. On a stream: when the client made its last request for the session,
-    /// since nothing else shows that it is there.
+    /// When the wait of this state began: for the first byte, a head, a body, a handshake. On a WebSocket:
+    /// when the client was heard last, or the ping has left. On a stream: when the client made its last
+    /// request for the session, since nothing else shows that it is there. It may lie ahead, where the client
+    /// must first read what is on its way.
     pub(super) since: Millis,
     /// A unit that is not complete, or units that must wait for something.
     pub(super) inbox: Vec<u8>,
-    pub(super) source: Source,
+    pub(super) inflow: Inflow,
     /// The connection is in the queue of those that go on in the next turn; nothing more is read until then.
     pub(super) is_postponed: bool,
     /// Bytes on their way to the socket.
@@ -96,8 +98,8 @@ pub(super) enum Unit {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Following {
     Nothing,
-    /// The client's turn begins: a request, or its close frame.
-    ClientsTurn,
+    /// The client is to send: a request, or its close frame.
+    AwaitClient,
     /// A receiver takes more.
     Receiver(Key<Session>),
     /// The client has taken all that was read of a body.
@@ -131,7 +133,7 @@ impl Connection {
             writing: Writing::Idle,
             since: now,
             inbox: Vec::new(),
-            source: Source::Flowing,
+            inflow: Inflow::Flowing,
             is_postponed: false,
             outbox: ByteQueue::default(),
             pace: Pace::new(),
@@ -214,7 +216,7 @@ impl Connection {
         match &self.writing {
             Writing::Idle => !self.inbox.is_empty(),
             Writing::Frames(_) => self.has_rest() || !self.inbox.is_empty(),
-            Writing::Last { .. } => self.source.has_ended(),
+            Writing::Last { .. } => self.inflow.has_ended(),
             Writing::Owed(_) | Writing::Abandoned | Writing::Poll(_) | Writing::Stream(_) => false,
             Writing::Deferred { .. } | Writing::Download(_) => false,
             Writing::Closing | Writing::Shut | Writing::Gone => false,
@@ -222,10 +224,10 @@ impl Connection {
     }
 
     /// The last byte of the outbox has left.
-    pub(super) fn last_byte_left(&mut self) -> Following {
+    pub(super) fn note_last_byte_left(&mut self) -> Following {
         match &self.writing {
             Writing::Idle => match self.reading {
-                Reading::Next | Reading::Discarded(_) => Following::ClientsTurn,
+                Reading::Next | Reading::Discarded(_) => Following::AwaitClient,
                 // An interim answer, 100, does not give a body more time.
                 Reading::Proxied | Reading::First | Reading::Head(_) | Reading::Body(_) => Following::Nothing,
                 Reading::Delivering { .. } | Reading::Frames { .. } | Reading::Ignored => Following::Nothing,
@@ -237,7 +239,7 @@ impl Connection {
             Writing::Last { session, keep_alive } => {
                 Following::Response { session: *session, keep_alive: *keep_alive }
             }
-            Writing::Closing if self.source.has_ended() => Following::Drop,
+            Writing::Closing if self.inflow.has_ended() => Following::Drop,
             Writing::Closing => {
                 self.writing = Writing::Shut;
                 Following::Shut

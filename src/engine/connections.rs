@@ -17,11 +17,11 @@ use super::{Engine, Stage};
 use crate::collections::Key;
 use crate::websocket::close;
 
-/// The answer where a client has one session too many (RFC 6585 §4). Of a connection too many a
-/// log sees it, and it is not sent.
+/// The answer where a client has one session too many (RFC 6585 §4). Of one connection too many the observer is told
+/// with this status, and the client gets nothing.
 pub(super) const TOO_MANY: u16 = 429;
 
-/// The status under which a log sees a connection that the server has no room for. It is not sent.
+/// The status with which the observer is told of a connection that the server has no room for. The client gets nothing.
 const FULL: u16 = 503;
 
 /// The head of an answer at most, with what it echoes.
@@ -104,8 +104,8 @@ impl Engine {
         }
     }
 
-    /// It is known which client a connection is of: it counts as one of that client's, or ends where they are as many
-    /// as there may be. Unix sockets have no client, and a trusted proxy stands for many.
+    /// The client of a connection is known now: the connection counts as one of that client's, or ends where the client
+    /// has too many. Unix sockets have no client, and a trusted proxy stands for many.
     pub(super) fn count_client(&mut self, key: Key<Connection>) {
         let Some(connection) = self.connections.get_mut(key) else { return };
         let Some(client) = connection.peer().map(|peer| peer.ip()) else { return };
@@ -211,7 +211,7 @@ impl Engine {
         }
         self.abandon_request(key);
         let Some(connection) = self.connections.get_mut(key) else { return };
-        if connection.source.has_ended() && connection.outbox.is_empty() {
+        if connection.inflow.has_ended() && connection.outbox.is_empty() {
             return self.drop_connection(key);
         }
         connection.close();
@@ -227,7 +227,7 @@ impl Engine {
             return true;
         }
         // For a page none is dropped where a message for the same client would still have room.
-        if self.memory.nothing_to_evict || self.memory.budget.admit(Purpose::Queued, bytes) {
+        if self.memory.nothing_stalled || self.memory.budget.admit(Purpose::Queued, bytes) {
             return false;
         }
         let mut stalled: Vec<_> = self
@@ -246,12 +246,12 @@ impl Engine {
             self.drop_connection(key);
         }
         // Only a write shows of more sockets that they take nothing.
-        self.memory.nothing_to_evict = stalled.is_empty();
+        self.memory.nothing_stalled = stalled.is_empty();
         self.memory.budget.admit(purpose, bytes)
     }
 
-    /// Whether an answer with so many bytes behind its head may be stored. If not, the connection ends: an answer that
-    /// says so would have no room either.
+    /// Makes room for an answer with so many bytes behind its head. `false`: there was none, and the connection has
+    /// been dropped, since an answer that says so would have no room either.
     pub(super) fn make_room_for_answer(&mut self, key: Key<Connection>, bytes: usize) -> bool {
         let has_room = self.make_room(Purpose::Answer, bytes.saturating_add(HEAD));
         if !has_room {

@@ -1,4 +1,4 @@
-//! The only door to the application: what it is asked, told and given, and how much of it in one turn.
+//! Calls of the application about sessions: what it is asked, told and given, and how much of it in one turn.
 //!
 //! A packet may cause much: thousands of messages, and each of them is for thousands. So each connection has a share of
 //! the turn. The rest of its input goes on in the next turn, with a flush and the shares of all others between; until
@@ -68,7 +68,8 @@ impl Engine {
         }
     }
 
-    /// Whether the rest of a payload, so many bytes of it, must wait. A WebSocket's also waits for its client to read.
+    /// Whether the rest of a payload, so many bytes of it, must wait. A WebSocket's also waits for its client to read;
+    /// where that may read, a flush is requested.
     pub(super) fn must_wait(&mut self, key: Key<Session>, left: usize) -> bool {
         let receiver = self.sessions.get(key).and_then(|session| self.connections.get(session.receiver?));
         if let Some(receiver) =
@@ -105,8 +106,8 @@ impl Engine {
         self.end_delivery(key);
     }
 
-    /// A client whose messages are being told is not read meanwhile, nor missed: neither
-    /// its pong nor its next receiver.
+    /// While the messages of a client are delivered, the server does not read from it: so neither its pong nor its next
+    /// receiver is missed.
     pub(super) fn note_heard(&mut self, key: Key<Connection>, session: Key<Session>) {
         if let Some(connection) = self.connections.get_mut(key) {
             connection.note_heard(self.time.now());
@@ -117,7 +118,7 @@ impl Engine {
         }
     }
 
-    /// The last message was told: the answer of a request, and what is behind it.
+    /// The last message was delivered: the answer of a request, and what is behind it.
     pub(super) fn end_delivery(&mut self, key: Key<Connection>) {
         let Some(connection) = self.connections.get_mut(key) else { return };
         match connection.end_delivery(&mut self.memory.pool) {
@@ -201,7 +202,8 @@ impl Engine {
         }
     }
 
-    /// A log sees the request, but for the name of a session, or what may have been meant as one.
+    /// The observer is told of the request, without the part of the path that is a session's id,
+    /// or may have been meant as one.
     pub(super) fn observe_request(
         &self,
         exchange: &Exchange<'_>,
@@ -222,11 +224,11 @@ impl Engine {
     #[inline]
     pub(super) fn notify(&mut self, application: &mut dyn Application) {
         if !self.queues.notices.is_empty() {
-            self.notify_all(application);
+            self.notify_until_flush(application);
         }
     }
 
-    pub(super) fn notify_all(&mut self, application: &mut dyn Application) {
+    pub(super) fn notify_until_flush(&mut self, application: &mut dyn Application) {
         while !self.is_flush_due()
             && !self.turn.work.are_notices_done()
             && let Some(notice) = self.queues.notices.pop_front()
@@ -268,7 +270,7 @@ impl Engine {
         match endpoint.groups.take_notice(key) {
             Some((name, Told::Started)) => application.group_started(self, number, &name),
             Some((name, Told::Ended)) => application.group_ended(self, number, &name),
-            // It is as the handler knows it.
+            // The group began and ended again before its notice: the handler knows of the right state.
             None => {}
         }
         if self.queues.notices.len() > before {

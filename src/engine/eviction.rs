@@ -13,7 +13,8 @@ use crate::collections::Key;
 use crate::websocket::close;
 
 impl Engine {
-    /// Whether one more session may open: the endpoint has room, or a session that can make room.
+    /// Whether one more session may open: the endpoint has room, or a session that can make room. Sessions whose
+    /// clients still have to read go to the end of the list meanwhile.
     pub(super) fn has_place(&mut self, number: EndpointNumber) -> bool {
         let Some(endpoint) = self.endpoints.of(number) else { return false };
         // Sessions that have made room, or expired, and whose handlers are yet to be told,

@@ -13,7 +13,7 @@ pub(super) struct Memory {
     pub(super) pool: Pool,
     pub(super) buffers: Buffers,
     /// No connection is known to take nothing, so that none can make room before another one stalls.
-    pub(super) nothing_to_evict: bool,
+    pub(super) nothing_stalled: bool,
 }
 
 impl Memory {
@@ -23,7 +23,7 @@ impl Memory {
             budget: Budget::new(limit),
             pool: Pool::default(),
             buffers: Buffers::default(),
-            nothing_to_evict: false,
+            nothing_stalled: false,
         }
     }
 

@@ -9,9 +9,9 @@
 //! 2. [`Engine::go_on`]: input that was put off in the last turn goes on, one connection after the other.
 //! 3. [`Engine::accept`], [`Engine::receive`], [`Engine::writable`]: connections and bytes arrive. Each unit of input
 //!    (a request, a frame) is dealt with whole; what the handlers send is queued.
-//! 4. [`Engine::advance`]: timers that are over run out.
+//! 4. [`Engine::advance`]: waits that are over end.
 //! 5. [`Engine::next_order`]: the flush. Queues become frames, frames become writes, and [`Engine::sent`] says what
-//!    left. One of many writes goes on in the next turns, in parts, with arrivals between.
+//!    left. A flush of many writes goes on in the next turns, in parts, with arrivals between.
 //!
 //! # The files
 //!
@@ -24,7 +24,7 @@
 //! | `input` | bytes → one HTTP request or WebSocket frame at a time; incomplete units wait in the inbox |
 //! | `routing` | request → endpoint → what is asked of it |
 //! | `upgrade` | the WebSocket handshake |
-//! | `dispatch` | the only caller of the application: messages, openings, closes, its timers, each within the turn's budget |
+//! | `dispatch` | the calls to a session's handler: messages, openings, closes, timers, each within the turn's budget |
 //! | `expiry` | a wait is over: a heartbeat, a ping, an end |
 //! | `receivers` | the messages of a session → one frame → the receiver's outbox; which receiver a session keeps |
 //! | `pages` | answers of the program's own, now or later, and bodies that are read piece by piece |
@@ -38,11 +38,11 @@
 //! | `registry` | endpoints and sessions are found, created, closed, forgotten |
 //! | `waits` | when each wait is over, and the timers for them |
 //! | `app_timers` | the timers of the application |
-//! | `memory`, `queues`, `counters` | the account of memory with the spare buffers; deferred work; figures |
+//! | `memory`, `queues`, `counters` | the account of memory with the spare buffers; postponed work; figures |
 //! | `reply`, `application`, `admission`, `endpoint` | answers now or later; the interface of the handlers; refusals; one mounted service |
 //! | `connection`, `reading`, `writing` | a connection: its two halves, and the rules that couple them; in `connection/websocket` its pings |
 //! | `session` | a session |
-//! | `source`, `pace`, `body`, `outgoing`, `byte_queue`, `in_layer` | their parts: where input comes from, how the client reads, bodies, messages on their way out, queued bytes, a layer below |
+//! | `inflow`, `pace`, `body`, `outgoing`, `byte_queue`, `in_layer` | their parts: whether more input follows, how the client reads, bodies, messages on their way out, queued bytes, a layer below |
 //! | `clients` | how many connections each client has, and which addresses are trusted proxies |
 //! | `pool`, `budget`, `options`, `work`, `time`, `entropy` | values: spare buffers, limits of memory, options, the budget of a turn, the clock, random numbers |
 //!
@@ -71,6 +71,7 @@ mod eviction;
 mod expiry;
 mod groups;
 mod in_layer;
+mod inflow;
 mod input;
 mod membership;
 mod memory;
@@ -89,7 +90,6 @@ mod routing;
 mod sending;
 mod session;
 mod shutdown;
-mod source;
 #[cfg(test)]
 mod tests;
 mod time;

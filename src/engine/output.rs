@@ -11,8 +11,8 @@ use super::writing::{Ping, Writing};
 use super::{Engine, Millis};
 use crate::collections::Key;
 
-/// From so many bytes on it matters when exactly they were written.
-const READ_SLOWLY: usize = 16 << 10;
+/// From so many bytes on a write is worth a reading of the clock.
+const WORTH_A_CLOCK_READING: usize = 16 << 10;
 
 /// Slices of one write. Further ones leave in the next.
 const SLICES: usize = 64;
@@ -44,8 +44,9 @@ impl Engine {
         let Some(connection) = self.connections.get_mut(key) else { return };
         self.counters.bytes_out += count as u64;
         connection.outbox.advance(count, &mut self.memory.pool);
-        // The clock costs more than a few bytes can matter.
-        let now = if count < READ_SLOWLY { self.time.now() } else { self.time.read() };
+        // To read the clock costs more than the error matters: by so few bytes `read_by` moves by a second at most, at
+        // the rate that clients have by default.
+        let now = if count < WORTH_A_CLOCK_READING { self.time.now() } else { self.time.read() };
         connection.pace.note_written(count, now, self.options.slowest_client);
         if connection.outbox.is_empty() {
             return self.after_last_byte(key);
@@ -58,7 +59,7 @@ impl Engine {
         if count > 0 || connection.pace.takes_bytes() {
             let now = self.time.read();
             connection.pace.flow = Flow::Stalled(Stamp::new(client_can_answer(connection, now, self.stage)));
-            self.memory.nothing_to_evict = false;
+            self.memory.nothing_stalled = false;
             self.arm_connection(key);
             self.await_reader(key);
         }
@@ -72,7 +73,7 @@ impl Engine {
             self.postpone(key);
         }
         let Some(connection) = self.connections.get_mut(key) else { return };
-        match connection.last_byte_left() {
+        match connection.note_last_byte_left() {
             Following::Nothing => {}
             Following::Drop => self.drop_connection(key),
             Following::Shut => {
@@ -83,7 +84,7 @@ impl Engine {
                 connection.since = self.time.now();
                 self.postpone(key);
             }
-            Following::ClientsTurn => {
+            Following::AwaitClient => {
                 self.begin_wait(key);
             }
             Following::Response { session, keep_alive } => {
@@ -105,13 +106,13 @@ impl Engine {
                 {
                     round_trip.note_ping_sent(self.time.now());
                 }
-                self.go_on_with(session);
+                self.receiver_takes_more(session);
             }
         }
     }
 
     /// The receiver of a session takes more.
-    fn go_on_with(&mut self, key: Key<Session>) {
+    fn receiver_takes_more(&mut self, key: Key<Session>) {
         let Some(session) = self.sessions.get(key) else { return };
         if !session.queue.is_empty() || !session.is_open() {
             self.queues.unflushed.push_back(&mut self.sessions, key);

@@ -12,7 +12,7 @@ use super::session::{Session, Unflushed};
 use super::turn::Order;
 use crate::collections::{Key, List};
 
-/// The lists of deferred work. A connection or a session that is gone by the time at which it comes up is passed over.
+/// The lists of postponed work. A connection or a session that is gone by the time at which it comes up is passed over.
 #[derive(Default)]
 pub(super) struct Queues {
     /// Events of which the application is told behind the unit of input at hand.

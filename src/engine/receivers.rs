@@ -18,7 +18,8 @@ use crate::websocket::close::{self, is_valid_received_code, write_close};
 const PRELUDE: usize = 4 << 10;
 
 impl Engine {
-    /// Whether there is room for the beginning of a receiver's response. If not, the connection ends.
+    /// Makes room for the beginning of a receiver's response. `false`: there was none, and
+    /// the connection has been dropped.
     pub(super) fn make_room_for_receiver(&mut self, key: Key<Connection>) -> bool {
         self.make_room_for_answer(key, PRELUDE)
     }
@@ -69,7 +70,7 @@ impl Engine {
         let left = u32::try_from(limit).unwrap_or(u32::MAX);
         let stream = Stream { session, transport, chunked, keep_alive, left };
         connection.begin_stream(stream, self.time.now());
-        self.hand_wait_over(exchange.key);
+        self.leave_wait_to_session(exchange.key);
         self.send_later(exchange.key);
     }
 
@@ -112,6 +113,23 @@ impl Engine {
         self.emit_all(key);
     }
 
+    /// The same even if the socket takes nothing now: all queued messages in one frame, and the close frame of a closed
+    /// session.
+    pub(super) fn emit_all(&mut self, key: Key<Session>) {
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        let Some(receiver) = session.receiver else { return };
+        if !session.queue.is_empty() {
+            session.since = self.time.now();
+            let mut queue = std::mem::take(&mut session.queue);
+            self.memory.book_session(session);
+            self.emit(receiver, Frame::Messages(&mut queue));
+        }
+        if let Some(Session { state: State::Closed { close, .. }, .. }) = self.sessions.get(key) {
+            let close = close.clone();
+            self.send_close(receiver, key, &close);
+        }
+    }
+
     /// While a flush is left over, the answer to what has just arrived on a connection does not wait for the rest of
     /// it. (Other connections for which it caused something do.)
     pub(super) fn answer_ahead(&mut self, key: Key<Connection>) {
@@ -126,23 +144,6 @@ impl Engine {
         }
         if self.queues.unsent.remove(&mut self.connections, key) {
             self.turn.ahead = Some(key);
-        }
-    }
-
-    /// The same whether or not the socket takes it now: all queued messages in one frame, and the
-    /// close frame of a closed session.
-    pub(super) fn emit_all(&mut self, key: Key<Session>) {
-        let Some(session) = self.sessions.get_mut(key) else { return };
-        let Some(receiver) = session.receiver else { return };
-        if !session.queue.is_empty() {
-            session.since = self.time.now();
-            let mut queue = std::mem::take(&mut session.queue);
-            self.memory.book_session(session);
-            self.emit(receiver, Frame::Messages(&mut queue));
-        }
-        if let Some(Session { state: State::Closed { close, .. }, .. }) = self.sessions.get(key) {
-            let close = close.clone();
-            self.send_close(receiver, key, &close);
         }
     }
 
@@ -231,7 +232,7 @@ impl Engine {
                 None => self.turn_away(key, INTERRUPTED.0, INTERRUPTED.1),
             }
             let Some(connection) = self.connections.get(key) else { continue };
-            if connection.source.is_end_known() && connection.writing().is_http_receiver() {
+            if connection.inflow.is_end_known() && connection.writing().is_http_receiver() {
                 // Its client has hung up before it was decided that this is a receiver.
                 self.end_receiver(key);
             }
@@ -242,7 +243,7 @@ impl Engine {
     /// read bytes that have not left.
     pub(super) fn give_up_first_receiver(&mut self, session: Key<Session>, second: Key<Connection>) {
         let Some(first) = self.sessions.get(session).and_then(|session| session.receiver) else { return };
-        if first == second || !self.connections.get(first).is_some_and(|it| it.source.is_end_known()) {
+        if first == second || !self.connections.get(first).is_some_and(|it| it.inflow.is_end_known()) {
             return;
         }
         self.receiver_broke_off(session, first);
@@ -279,7 +280,7 @@ impl Engine {
         }
         let has_last =
             self.connections.get(key).is_some_and(|it| matches!(it.writing(), Writing::Last { .. }));
-        // The end of the stream stays in the inbox until the last byte has left, or it is known
+        // The end stays noted in `inflow` until the last byte has left, or it is known
         // which receiver the session keeps.
         if is_settled && !has_last {
             self.end_behind_output(key);
@@ -296,6 +297,7 @@ impl Engine {
         }
     }
 
+    /// Ends a WebSocket: `code` and `reason` go to the client, `close` to the application.
     pub(super) fn end_websocket(
         &mut self,
         key: Key<Connection>,

@@ -62,19 +62,19 @@ impl Engine {
 
     /// How long the last ping of a WebSocket took that was answered.
     pub fn round_trip(&self, key: Key<Session>) -> Option<Millis> {
-        let Origin::Socket(round_trip) = &self.sessions.get(key)?.origin else { return None };
+        let Origin::WebSocket(round_trip) = &self.sessions.get(key)?.origin else { return None };
         round_trip.last_measured()
     }
 
     /// Where the application keeps its own state of a session.
-    pub fn slot(&self, key: Key<Session>) -> Option<u32> {
-        self.sessions.get(key).map(|session| session.slot)
+    pub fn state_slot(&self, key: Key<Session>) -> Option<u32> {
+        self.sessions.get(key).map(|session| session.state_slot)
     }
 
     /// Notes where the application keeps its own state of a session.
-    pub fn set_slot(&mut self, key: Key<Session>, slot: u32) {
+    pub fn set_state_slot(&mut self, key: Key<Session>, slot: u32) {
         if let Some(session) = self.sessions.get_mut(key) {
-            session.slot = slot;
+            session.state_slot = slot;
         }
     }
 

@@ -22,14 +22,15 @@ pub struct Session {
     pub(super) receiver: Option<Key<Connection>>,
     /// Messages for the client, as comma-joined JSON strings.
     pub(super) queue: ByteQueue,
-    /// With a receiver: when something was sent last. Without: when the last receiver left.
+    /// When the wait at hand began. With a receiver: when a frame was sent last, or the receiver came. Without: from
+    /// when on the client can come back, which may lie ahead: it must first read what is on its way.
     pub(super) since: Millis,
     pub(super) timer: Timer,
     pub(super) app_timers: AppTimers,
     /// The place of the chosen one among the endpoint's subprotocols; `u8::MAX` for none.
     pub(super) subprotocol: u8,
     /// Where the application keeps its own state of this session.
-    pub(super) slot: u32,
+    pub(super) state_slot: u32,
     pub(super) chain: u32,
     pub(super) roster: Link,
     pub(super) unflushed: Link,
@@ -128,7 +129,7 @@ pub(super) enum Origin {
     /// By HTTP requests that name it: the client's secret name, by which the next request finds the session.
     Requests(Box<str>),
     /// With a WebSocket of its own: no second request looks for it.
-    Socket(RoundTrip),
+    WebSocket(RoundTrip),
 }
 
 /// How long a WebSocket's client takes to answer a ping, in milliseconds. Two numbers that are small for every session;
@@ -212,14 +213,14 @@ impl Session {
             endpoint,
             transport,
             state: State::Open { skipped: 0, awaited: Awaited::Nothing.packed() },
-            origin: id.map_or(Origin::Socket(RoundTrip::default()), |id| Origin::Requests(id.into())),
+            origin: id.map_or(Origin::WebSocket(RoundTrip::default()), |id| Origin::Requests(id.into())),
             receiver: None,
             queue: ByteQueue::default(),
             since: now,
             timer: Timer::default(),
             app_timers: AppTimers::default(),
             subprotocol: u8::MAX,
-            slot: u32::MAX,
+            state_slot: u32::MAX,
             chain: u32::MAX,
             roster: Link::default(),
             unflushed: Link::default(),
@@ -241,7 +242,7 @@ impl Session {
 
     /// The round trips of its WebSocket's pings, if it has one.
     pub(super) fn round_trip_mut(&mut self) -> Option<&mut RoundTrip> {
-        if let Origin::Socket(round_trip) = &mut self.origin { Some(round_trip) } else { None }
+        if let Origin::WebSocket(round_trip) = &mut self.origin { Some(round_trip) } else { None }
     }
 
     /// What it holds: see `budget`. Every session has memory for a reason as long as a WebSocket carries.
@@ -370,7 +371,8 @@ pub enum Cause {
     /// The endpoint had as many [`sessions`](crate::EndpointOptions::sessions) as it may, and of all that had no
     /// receiver this one had been without for longest: a new session has its place.
     Evicted,
-    /// A ping had no answer for `pong_timeout`, or nothing could be written for `write_stall`.
+    /// A ping had no answer for `pong_timeout`, nothing could be written for `write_stall`, or the client took nothing
+    /// and the server needed the memory.
     Unresponsive,
     /// The client broke the protocol: a bad frame, bad JSON, a message too large.
     Protocol,
@@ -401,7 +403,8 @@ impl Close {
 pub enum SendError {
     /// There is no such session, or it is closed.
     Gone,
-    /// The client does not read, and its queue is full; `on_drain` tells when it has emptied.
+    /// The client does not read, and its queue is full, or the server has no memory for the message; `on_drain` tells
+    /// when it is worth another try.
     Full,
     /// Binary messages exist on raw WebSocket alone: SockJS carries text.
     NotBinary,
@@ -411,7 +414,7 @@ impl fmt::Display for SendError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
             SendError::Gone => "the session is closed",
-            SendError::Full => "the session's send queue is full",
+            SendError::Full => "the session's send queue is full, or the server's memory",
             SendError::NotBinary => "only a raw WebSocket carries binary messages",
         })
     }

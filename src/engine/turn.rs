@@ -17,7 +17,7 @@
 
 use super::budget::Purpose;
 use super::connection::Connection;
-use super::source::Source;
+use super::inflow::Inflow;
 use super::time::Owner;
 use super::work::{Flush, PARTS};
 use super::{Application, Engine, Millis, Stage};
@@ -55,8 +55,8 @@ impl Engine {
     pub fn begin_turn(&mut self, application: &mut dyn Application) {
         self.turn.work.begin_turn();
         self.turn.parts += u32::from(self.turn.flush == Flush::Writing);
-        // The connection that was being answered when this was noted is not any more.
-        self.memory.nothing_to_evict = false;
+        // A search for stalled connections spares the one that is being answered: in this turn that is another one.
+        self.memory.nothing_stalled = false;
         self.turn.left_over = self.queues.postponed.len();
         if !self.queues.next_notices.is_empty() {
             self.queues.notices.append(&mut self.queues.next_notices);
@@ -91,7 +91,7 @@ impl Engine {
             Arrival::End => self.end_of_stream(key, application),
             Arrival::EndBehindUnread => {
                 if let Some(connection) = self.connections.get_mut(key) {
-                    connection.source.note_end_behind_unread();
+                    connection.inflow.note_end_behind_unread();
                 }
                 self.end_behind_unread(key);
                 self.notify(application);
@@ -108,7 +108,7 @@ impl Engine {
     pub fn ask_to_read(&mut self, key: Key<Connection>) -> bool {
         let is_welcome = self.is_reading(key);
         if let (false, Some(connection)) = (is_welcome, self.connections.get_mut(key)) {
-            connection.source.pause();
+            connection.inflow.pause();
         }
         is_welcome
     }
@@ -116,13 +116,13 @@ impl Engine {
     /// Reads on from a connection whose bytes were not welcome, if they are now.
     pub(super) fn resume_reading(&mut self, key: Key<Connection>) {
         let Some(connection) = self.connections.get(key) else { return };
-        let source = connection.source;
-        if connection.source.is_paused() && self.is_reading(key) {
+        let source = connection.inflow;
+        if connection.inflow.is_paused() && self.is_reading(key) {
             if let Some(connection) = self.connections.get_mut(key) {
-                connection.source = Source::Flowing;
+                connection.inflow = Inflow::Flowing;
             }
             self.queues.orders.push_back(Order::Read(key));
-        } else if source == Source::PausedBeforeEnd {
+        } else if source == Inflow::PausedBeforeEnd {
             self.end_behind_unread(key);
         }
     }
@@ -131,7 +131,7 @@ impl Engine {
     /// due before everything has happened; the rest is for the next turn then. Clients are judged for their silence
     /// `until` a time: the one by which everything that had arrived was handed over.
     pub fn advance(&mut self, until: Millis, application: &mut dyn Application) {
-        self.tick(until, application);
+        self.run_due_timers(until, application);
         // Behind a flush that is left over the next one follows by itself; until then arrivals do not wait.
         self.turn.flush_requested |= self.turn.flush == Flush::Idle;
     }
@@ -170,9 +170,9 @@ impl Engine {
         }
     }
 
-    /// Whether arrivals are looked at before the rest of the flush: after a part of it; but not where the
-    /// next one cannot wait, nor where memory is short, since a client that reads must have nothing waiting
-    /// then, nor where the end is near.
+    /// Whether the driver looks at arrivals before the rest of the flush. Not where another flush is requested already,
+    /// nor where a second receiver waits for its decision; not where memory is short, since what a client can take must
+    /// not stay in memory; and not while the server stops.
     fn is_flush_interrupted(&self) -> bool {
         let is_part_out = self.turn.work.is_part_done() && self.turn.parts < PARTS;
         let may_wait = !self.turn.flush_requested && self.queues.second_receivers.is_empty();
@@ -235,7 +235,7 @@ impl Engine {
         if self.connections.get(key).is_some_and(|connection| connection.progress() != before) {
             self.check_memory(key, application);
         }
-        if self.connections.get(key).is_some_and(|connection| connection.source.has_ended()) {
+        if self.connections.get(key).is_some_and(|connection| connection.inflow.has_ended()) {
             self.end_of_stream(key, application);
         }
         self.notify(application);
@@ -249,8 +249,8 @@ impl Engine {
     /// this turn was broken off. In either case the answers so far go out.
     pub(super) fn end_of_stream(&mut self, key: Key<Connection>, application: &mut dyn Application) {
         let Some(connection) = self.connections.get_mut(key) else { return };
-        connection.source = Source::Ended;
-        self.hear_out(key, application);
+        connection.inflow = Inflow::Ended;
+        self.consume_before_end(key, application);
         let Some(connection) = self.connections.get(key) else { return };
         if connection.end_must_wait(self.is_backed_up(connection)) {
             return self.notify(application);
@@ -263,7 +263,7 @@ impl Engine {
     }
 
     /// Deals with units in the inbox of a connection that wait for nothing but the last byte of the outbox.
-    pub(super) fn hear_out(&mut self, key: Key<Connection>, application: &mut dyn Application) {
+    pub(super) fn consume_before_end(&mut self, key: Key<Connection>, application: &mut dyn Application) {
         let Some(connection) = self.connections.get(key) else { return };
         if !connection.is_postponed && !connection.inbox.is_empty() {
             self.turn.work.begin_connection();
@@ -273,18 +273,20 @@ impl Engine {
 
     /// Whether a notice, bytes or an order wait for a turn, so that the next one should be at once.
     pub fn is_pending(&self) -> bool {
-        let told = self.queues.drained.is_empty()
+        let nothing_to_tell = self.queues.drained.is_empty()
             && self.queues.notices.is_empty()
             && self.queues.next_notices.is_empty();
-        let is_sent = self.queues.unsent.is_empty() && self.queues.unflushed.is_empty();
+        let nothing_to_send = self.queues.unsent.is_empty() && self.queues.unflushed.is_empty();
         // The program may drop a connection between two turns, and nothing but this order is left of it.
-        let sent = is_sent && self.queues.orders.is_empty();
+        let no_orders = self.queues.orders.is_empty();
         // A flush that had more to do than its turn allows goes on in the next.
-        !(told && sent && self.queues.postponed.is_empty() && self.turn.flush == Flush::Idle)
+        let no_rest = self.queues.postponed.is_empty() && self.turn.flush == Flush::Idle;
+        !(nothing_to_tell && nothing_to_send && no_orders && no_rest)
     }
 
-    /// Lets everything happen that is due, until a flush is due; the rest is for the next turn then.
-    pub(super) fn tick(&mut self, until: Millis, application: &mut dyn Application) {
+    /// Lets every wait that is over end, and every timer that is due run out, until a flush is due; the
+    /// rest is for the next turn then.
+    pub(super) fn run_due_timers(&mut self, until: Millis, application: &mut dyn Application) {
         self.turn.work.begin_tasks();
         self.time.heard = until;
         self.notify_drained(application);
@@ -325,7 +327,7 @@ impl Engine {
             while let Some(key) = self.queues.unflushed.pop_front(&mut self.sessions) {
                 self.flush_session(key);
             }
-            self.memory.budget.forget_dip(least);
+            self.memory.budget.restore_least(least);
             self.notify(application);
             if self.queues.unflushed.is_empty() {
                 break;
@@ -337,10 +339,10 @@ impl Engine {
 
     /// Whether this turn has nothing more to frame, to tell or to send.
     pub(super) fn is_settled(&self) -> bool {
-        let is_sent = self.queues.unsent.is_empty() && self.queues.unflushed.is_empty();
-        let is_told = (self.queues.notices.is_empty() || self.turn.work.are_notices_done())
-            && !self.has_room_for_waiting();
-        let is_told = is_told && !self.can_resume_downloads();
-        is_sent && is_told && self.queues.second_receivers.is_empty() && self.queues.orders.is_empty()
+        let nothing_to_send = self.queues.unsent.is_empty() && self.queues.unflushed.is_empty();
+        let nothing_to_tell = self.queues.notices.is_empty() || self.turn.work.are_notices_done();
+        let nothing_waits = !self.has_room_for_waiting() && !self.can_resume_downloads();
+        let no_orders = self.queues.second_receivers.is_empty() && self.queues.orders.is_empty();
+        nothing_to_send && nothing_to_tell && nothing_waits && no_orders
     }
 }

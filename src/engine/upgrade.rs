@@ -60,7 +60,7 @@ impl Engine {
         if let Some(connection) = self.connections.get_mut(exchange.key) {
             connection.begin_websocket(session, self.time.now());
         }
-        self.hand_wait_over(exchange.key);
+        self.leave_wait_to_session(exchange.key);
         self.send_later(exchange.key);
         self.open_session(session, exchange, application);
     }

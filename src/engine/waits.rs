@@ -40,7 +40,7 @@ impl Engine {
 
     /// From here on the timer of the session watches over the wait for the client; but not over answers in front of
     /// this one that are stuck in the outbox.
-    pub(super) fn hand_wait_over(&mut self, key: Key<Connection>) {
+    pub(super) fn leave_wait_to_session(&mut self, key: Key<Connection>) {
         if let Some(connection) = self.connections.get_mut(key) {
             self.time.timers.cancel(&mut connection.timer);
         }
@@ -76,7 +76,8 @@ impl Engine {
         let first = std::iter::successors(list.first(&self.sessions), |key| list.next(&self.sessions, *key));
         let time = |key| Some(self.sessions.get(key)?.since.saturating_add(EVICTABLE));
         let next = |key| time(key).filter(|time| *time > heard);
-        // Those that are looked at first; and then all of them, as good as always.
+        // The soonest of those that would be looked at. Where all of these can make room already: the last of the list,
+        // which is nearly always the youngest, so that by then every session can.
         let next =
             first.take(LOOKS).filter_map(next).min().or_else(|| list.last(&self.sessions).and_then(next));
         if let Some(time) = next {

@@ -161,13 +161,13 @@ impl<'a, S> Endpoint<'a, S> {
     /// ```
     pub fn state_mut(&mut self, session: SessionId) -> Option<&mut S> {
         self.check(session).ok()?;
-        self.states.at_mut(self.engine.slot(session.0)?)
+        self.states.at_mut(self.engine.state_slot(session.0)?)
     }
 
     /// The same, to be read alone.
     pub fn state(&self, session: SessionId) -> Option<&S> {
         self.check(session).ok()?;
-        self.states.at(self.engine.slot(session.0)?)
+        self.states.at(self.engine.state_slot(session.0)?)
     }
 
     /// How many of its sessions are open.

@@ -41,7 +41,7 @@ const EVENTS: usize = 1024;
 /// Connections accepted from one listener in one turn.
 const ACCEPTS: usize = 64;
 
-/// Times as many are accepted before a listener is closed: 4,096, the longest backlog that Linux allows by default
+/// Rounds of accepts before a listener is closed: 4,096 connections, the longest backlog that Linux allows by default
 /// (`net.core.somaxconn`).
 const LAST_ACCEPTS: usize = 64;
 
@@ -70,8 +70,8 @@ const EVENTS_EACH: usize = if cfg!(any(target_os = "linux", target_os = "android
 
 const WAKER: Token = Token(usize::MAX);
 
-/// Bits of a token for the index of a connection; the others hold as much of its generation as fits. All but one
-/// ones are the listeners'.
+/// Bits of a token for the index of a connection; the others hold as much of its generation as fits. Tokens near
+/// `usize::MAX` are no connection's: that one is the waker's, and those below it are the listeners'.
 const INDEX_BITS: u32 = if usize::BITS >= 64 { 32 } else { 21 };
 
 /// Sockets, and the way to sleep on all of them.
@@ -177,7 +177,7 @@ impl Reactor {
             if !(engine.can_accept() && self.listeners.are_waiting()) {
                 break;
             }
-            self.accept_all(engine, application);
+            self.accept_share(engine, application);
         }
     }
 
@@ -228,7 +228,7 @@ impl Reactor {
         }
         self.events = events;
         self.read_unread(engine, application);
-        let accepts = self.accept_all(engine, application);
+        let accepts = self.accept_share(engine, application);
         let left = match self.left_in_pass {
             0 if accepts || self.is_undrained || engine.postponed() > 0 => Left::More,
             0 => Left::Nothing,
@@ -447,7 +447,7 @@ impl Reactor {
 
     /// Takes connections in, a share from each listener. Returns whether there may be bytes of theirs that no event has
     /// told of: of those that were accepted just now, and of those that still wait.
-    fn accept_all(&mut self, engine: &mut Engine, application: &mut dyn Application) -> bool {
+    fn accept_share(&mut self, engine: &mut Engine, application: &mut dyn Application) -> bool {
         if self.listeners.next_accept().is_none_or(|time| engine.now() < time) {
             return false;
         }

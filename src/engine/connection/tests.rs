@@ -82,7 +82,7 @@ fn closing() -> Connection {
 
 fn shut() -> Connection {
     let mut it = closing();
-    assert_eq!(it.last_byte_left(), Following::Shut);
+    assert_eq!(it.note_last_byte_left(), Following::Shut);
     it
 }
 
@@ -135,7 +135,7 @@ fn each_state_says_what_comes_next() {
         ("first", connection, Unit::Request, Following::Nothing, [false, true]),
         ("head", in_head, Unit::Request, Following::Nothing, [false, true]),
         ("body", in_body, Unit::Request, Following::Nothing, [false, true]),
-        ("between", between, Unit::Request, Following::ClientsTurn, [false, true]),
+        ("between", between, Unit::Request, Following::AwaitClient, [false, true]),
         ("delivering", || delivering(true), Unit::Later, Following::Nothing, [true, true]),
         ("poll", || polling(true), Unit::Later, receiver, [false, false]),
         ("stream", || streaming(true), Unit::Later, receiver, [false, false]),
@@ -144,7 +144,7 @@ fn each_state_says_what_comes_next() {
         ("last", || last(true), Unit::Later, response(true), [true, true]),
         ("last of all", || last(false), Unit::Later, response(false), [true, true]),
         ("websocket", websocket, Unit::Frame, receiver, [false, true]),
-        ("discarding", discarding, Unit::Discarded, Following::ClientsTurn, [false, false]),
+        ("discarding", discarding, Unit::Discarded, Following::AwaitClient, [false, false]),
         ("closing", closing, Unit::Ignored, Following::Shut, [false, false]),
         ("shut", shut, Unit::Ignored, Following::Nothing, [false, false]),
         ("gone", gone, Unit::Ignored, Following::Nothing, [false, false]),
@@ -155,7 +155,7 @@ fn each_state_says_what_comes_next() {
         assert_eq!(it.end_must_wait(false), waits[0], "{name}");
         it.inbox.push(0);
         assert_eq!(it.end_must_wait(true), waits[1], "{name}, backed up");
-        assert_eq!(it.last_byte_left(), following, "{name}");
+        assert_eq!(it.note_last_byte_left(), following, "{name}");
     }
 }
 
@@ -175,8 +175,8 @@ fn an_answer_is_followed_by_the_next_request_or_the_end() {
 #[test]
 fn a_connection_whose_client_has_ended_its_stream_is_dropped_behind_the_last_byte() {
     let mut it = closing();
-    it.source = Source::Ended;
-    assert_eq!(it.last_byte_left(), Following::Drop);
+    it.inflow = Inflow::Ended;
+    assert_eq!(it.note_last_byte_left(), Following::Drop);
 }
 
 #[test]
@@ -207,7 +207,7 @@ fn a_response_that_is_disowned_ends_as_any_other() {
     let mut it = last(true);
     it.disown();
     assert_eq!(it.session(), None);
-    assert_eq!(it.last_byte_left(), Following::Response { session: None, keep_alive: true });
+    assert_eq!(it.note_last_byte_left(), Following::Response { session: None, keep_alive: true });
 }
 
 #[test]
@@ -242,7 +242,7 @@ fn pieces_of_a_body_are_framed_as_its_end_wants_it() {
         it.write_piece(b"!", &mut pool);
         assert!(it.end_download(&mut pool).is_some_and(Reader::close));
         assert_eq!(it.outbox.as_slice(), Some(wire.as_bytes()));
-        assert_eq!(it.last_byte_left(), Following::Response { session: None, keep_alive: true });
+        assert_eq!(it.note_last_byte_left(), Following::Response { session: None, keep_alive: true });
         it.write_piece(b"more", &mut pool);
         assert!(it.end_download(&mut pool).is_none() && it.take_reader().is_none());
         assert_eq!(it.outbox.len(), wire.len(), "it has ended");

@@ -152,7 +152,7 @@ fn a_second_receiver_ends_the_parts_of_a_flush() {
 fn commands_and_closes_do_not_wait_for_a_flush_in_which_much_is_framed() {
     let server = ServerOptions { buffered_bytes: 4 << 20, ..quick() };
     let mut world = World::build(server, EndpointOptions::default(), |engine, _, moment| {
-        if let Moment::Message("tick") = moment {
+        if let Moment::Message("run_due_timers") = moment {
             for session in engine.open_sessions(FIRST).collect::<Vec<_>>() {
                 engine.send(session, "x".repeat(400)).expect("its client reads");
             }
@@ -163,7 +163,7 @@ fn commands_and_closes_do_not_wait_for_a_flush_in_which_much_is_framed() {
     let mut told = None;
     for turn in 0..100 {
         if turn % 10 == 0 {
-            world.write(sockets[0], World::frame(1, b"[\"tick\"]"));
+            world.write(sockets[0], World::frame(1, b"[\"run_due_timers\"]"));
         }
         if turn == 25 {
             world.finish_socket(sockets[999]);

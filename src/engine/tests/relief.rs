@@ -74,7 +74,7 @@ fn app_timers_are_told_beside_a_drain_without_end() {
     world.send_once(socket, World::frame(1, br#"["fill"]"#));
     world.set_time(20);
     for _ in 0..3 {
-        world.engine.tick(20, &mut world.handlers);
+        world.engine.run_due_timers(20, &mut world.handlers);
         world.end_turn();
         world.take(socket);
     }

@@ -323,7 +323,7 @@ fn turn(world: &mut World, now: u64) {
         world.end_turn();
     }
     world.begin_turn();
-    world.engine.tick(now, &mut world.handlers);
+    world.engine.run_due_timers(now, &mut world.handlers);
     world.end_turn();
 }
 

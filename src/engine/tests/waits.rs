@@ -27,7 +27,7 @@ fn nobody_is_judged_for_a_time_of_which_nothing_was_read_yet() {
     }
     world.engine.set_endpoint_timer(FIRST, 0, Some(50_000));
     world.set_time(60_000);
-    world.engine.tick(5000, &mut world.handlers);
+    world.engine.run_due_timers(5000, &mut world.handlers);
     assert_eq!(world.heard(), ["endpoint 0 timer 0"], "the application's own time does not wait");
     world.receive(client, "TP/1.1\r\nHost: h\r\n\r\n");
     world.engine.advance(5000, &mut world.handlers);

@@ -346,9 +346,9 @@ impl World {
     pub(super) fn pass(&mut self, milliseconds: u64) {
         let end = self.engine.now() + milliseconds;
         while let Some(deadline) = self.engine.next_deadline().filter(|deadline| *deadline <= end) {
-            self.tick(deadline);
+            self.run_due_timers(deadline);
         }
-        self.tick(end);
+        self.run_due_timers(end);
     }
 
     /// Moves the clock, and nothing else.
@@ -357,7 +357,7 @@ impl World {
         self.engine.read_clock();
     }
 
-    fn tick(&mut self, now: u64) {
+    fn run_due_timers(&mut self, now: u64) {
         self.set_time(now);
         self.engine.set_date(now / 1000);
         self.turn();

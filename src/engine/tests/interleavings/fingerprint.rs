@@ -88,7 +88,7 @@ pub(super) fn connection(engine: &Engine, key: Key<Connection>) -> u64 {
     hash((
         (connection.progress(), reading, writing, stall, waits, session),
         (without_serials(&connection.inbox), without_serials(&outbox)),
-        (discriminant(&connection.source), connection.is_postponed),
+        (discriminant(&connection.inflow), connection.is_postponed),
         (place(&engine.queues.second_receivers), place(&engine.queues.postponed)),
     ))
 }
