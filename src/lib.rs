@@ -122,9 +122,9 @@
 //!
 //! What goes over the wire, rule by rule, is the module [`protocol`]; code and tests cite it by section.
 //!
-//! From the ground up, each floor using only those below it: `collections` (slab, lists, table, timer wheel); `http`,
+//! From the bottom up, each module using only those before it: `collections` (slab, lists, table, timer wheel); `http`,
 //! `websocket` and `sockjs`, the pure protocols; `engine`, the whole server without a socket or a clock; `layer`, what
-//! may stand between sockets and engine; two drivers for the engine, `reactor`, the only room with sockets, and
+//! may stand between sockets and engine; two drivers for the engine, `reactor`, the only one with sockets, and
 //! `loopback`, whose sockets are buffers; and on top what this page documents, with `host` below both kinds of servers:
 //! handlers, commands, and the stages of the end are theirs in common.
 #![forbid(unsafe_code, unused_must_use)]

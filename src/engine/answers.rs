@@ -211,7 +211,7 @@ impl Engine {
         self.finish_response(exchange.key, exchange.keep_alive);
     }
 
-    /// Answers a request whole when the rest of its messages was told.
+    /// Answers a request whole when the rest of its messages was delivered.
     pub(super) fn answer_behind(
         &mut self,
         exchange: &Exchange<'_>,

@@ -33,7 +33,7 @@ use super::pool::Pool;
 use super::reading::{Partial, PartialBody, Reading, Rest};
 use super::session::Session;
 use super::writing::Frame;
-use super::writing::{Form, Owed, Ping, Poll, Socket, Stream, Writing};
+use super::writing::{Form, Owed, Ping, Poll, Stream, WebSocket, Writing};
 use crate::collections::{Key, Link, Linked, Timer};
 use crate::http::{self, HeadScanner};
 use crate::websocket::message::Decoder;
@@ -115,7 +115,7 @@ pub(super) enum Following {
     Drop,
 }
 
-/// What becomes of a connection when the last message of a payload was told.
+/// What becomes of a connection when the last message of a payload was delivered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Delivered {
     /// The answer is in the outbox.
@@ -171,12 +171,12 @@ impl Connection {
         self.writing.session()
     }
 
-    /// The session to which the messages of its payload are being told.
+    /// The session to which the messages of its payload are being delivered.
     pub(super) fn delivering(&self) -> Option<Key<Session>> {
         if let Reading::Delivering { session, .. } = self.reading { Some(session) } else { None }
     }
 
-    pub(super) fn websocket(&self) -> Option<&Socket> {
+    pub(super) fn websocket(&self) -> Option<&WebSocket> {
         if let Writing::Frames(socket) = &self.writing { Some(socket) } else { None }
     }
 
@@ -284,7 +284,7 @@ impl Connection {
     }
 
     /// The connection ends here and now. `false`: it has ended already; or the messages of its last request are still
-    /// being told, and then it ends behind the last of them.
+    /// being delivered, and then it ends behind the last of them.
     pub(super) fn fail(&mut self, is_delivering: bool) -> bool {
         if let Writing::Gone = self.writing {
             return false;
@@ -356,13 +356,14 @@ impl Connection {
         self.reading = Reading::Body(partial);
     }
 
-    /// The messages of a request are told in this turn and in others, and its answer goes out behind the last of them.
+    /// The messages of a request are delivered in this turn and in others, and its answer
+    /// goes out behind the last of them.
     pub(super) fn begin_delivery(&mut self, session: Key<Session>, answer: &[u8], keep_alive: bool) {
         self.reading = Reading::Delivering { session, rest: None };
         self.writing = Writing::Owed(Box::new(Owed { answer: answer.into(), keep_alive }));
     }
 
-    /// The session of a payload of which a part is told, and the place for its rest.
+    /// The session of a payload of which a part is delivered, and the place for its rest.
     pub(super) fn rest_mut(&mut self) -> Option<(Key<Session>, &mut Option<Box<Rest>>)> {
         let session = self.delivering().or_else(|| self.writing.session())?;
         let (Reading::Delivering { rest, .. } | Reading::Frames { rest, .. }) = &mut self.reading else {
@@ -371,12 +372,12 @@ impl Connection {
         Some((session, rest))
     }
 
-    /// Whether a WebSocket's payload has a part that is not told.
+    /// Whether a WebSocket's payload has a part that is not delivered.
     pub(super) fn has_rest(&self) -> bool {
         matches!(&self.reading, Reading::Frames { rest: Some(_), .. })
     }
 
-    /// The last message of a payload was told.
+    /// The last message of a payload was delivered.
     pub(super) fn end_delivery(&mut self, pool: &mut Pool) -> Delivered {
         match &self.writing {
             Writing::Owed(owed) => {
@@ -485,7 +486,7 @@ impl Connection {
     /// The handshake is answered: both sides speak WebSocket.
     pub(super) fn begin_websocket(&mut self, session: Key<Session>, now: Millis) {
         self.reading = Reading::Frames { decoder: Decoder::default(), rest: None };
-        self.writing = Writing::Frames(Socket { session, ping: Ping::Rest });
+        self.writing = Writing::Frames(WebSocket { session, ping: Ping::Rest });
         self.since = now;
     }
 

@@ -262,8 +262,8 @@ impl Engine {
     }
 
     /// Ends a connection here and now. For its session the receiver has broken off. Where the messages of a request are
-    /// being told, their session lives on and gets them all, and the answer is dropped. Messages of a WebSocket that
-    /// the application has not heard are lost with it, like bytes that are still in the socket.
+    /// being delivered, their session lives on and gets them all, and the answer is dropped. Messages of a WebSocket
+    /// that the application has not heard are lost with it, like bytes that are still in the socket.
     pub(super) fn drop_connection(&mut self, key: Key<Connection>) {
         self.abandon_request(key);
         let reader = self.connections.get_mut(key).and_then(Connection::take_reader);

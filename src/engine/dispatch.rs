@@ -1,8 +1,8 @@
-//! Calls of the application about sessions: what it is asked, told and given, and how much of it in one turn.
+//! Calls of the application about sessions: openings, messages, closes, drains, timers; and how much of it in one turn.
 //!
 //! A packet may cause much: thousands of messages, and each of them is for thousands. So each connection has a share of
 //! the turn. The rest of its input goes on in the next turn, with a flush and the shares of all others between; until
-//! then nothing more is read from that connection, and a request is not answered before its last message was told.
+//! then nothing more is read from that connection, and a request is not answered before its last message was delivered.
 
 use super::admission::{Admitted, Answer, Outcome};
 use super::answers::Exchange;

@@ -7,7 +7,7 @@ use super::reading::Reading;
 use super::session::{Cause, Close, Session};
 use super::waits::{deadline, is_silent, patience, pong_is_overdue};
 use super::writing::Frame;
-use super::writing::{Ping, Socket, Writing};
+use super::writing::{Ping, WebSocket, Writing};
 use super::{Engine, Millis};
 use crate::collections::Key;
 use crate::sockjs::{HEARTBEAT_FRAME, Transport};
@@ -86,7 +86,7 @@ impl Engine {
         let now = self.time.now();
         let Some(connection) = self.connections.get_mut(receiver) else { return };
         let is_far = connection.pace.read_by(now) > now.saturating_add(pong_timeout);
-        let Some(Socket { ping: Ping::Rest, .. }) = connection.websocket() else { return };
+        let Some(WebSocket { ping: Ping::Rest, .. }) = connection.websocket() else { return };
         if is_far && connection.pace.takes_bytes() {
             self.send_ping(receiver);
         }
@@ -106,7 +106,7 @@ impl Engine {
     /// Pings the client of a WebSocket that was not heard after `since`.
     pub(super) fn ping(&mut self, receiver: Key<Connection>, since: Millis) {
         let Some(connection) = self.connections.get_mut(receiver) else { return };
-        let Some(Socket { ping: Ping::Rest | Ping::Outstanding(_), .. }) = connection.websocket() else {
+        let Some(WebSocket { ping: Ping::Rest | Ping::Outstanding(_), .. }) = connection.websocket() else {
             return;
         };
         if connection.since > since {

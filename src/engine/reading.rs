@@ -18,10 +18,10 @@ pub(super) enum Reading {
     Head(HeadScanner),
     /// The rest of a request's body, whose head is in the inbox.
     Body(Box<PartialBody>),
-    /// The next request, behind the messages of an `xhr_send` or `jsonp_send` that are being told.
+    /// The next request, behind the messages of an `xhr_send` or `jsonp_send` that are being delivered.
     Delivering {
         session: Key<Session>,
-        /// `None` while some of it is told.
+        /// `None` while some of it is delivered.
         rest: Option<Box<Rest>>,
     },
     /// WebSocket frames.
@@ -50,25 +50,25 @@ pub(super) enum Partial {
     Body(Box<PartialBody>),
 }
 
-/// The rest of a payload whose first messages were told.
+/// The rest of a payload whose first messages were delivered.
 pub(super) struct Rest {
     payload: String,
-    /// Bytes of it that are told.
-    told: usize,
+    /// Bytes of it that are delivered.
+    delivered: usize,
 }
 
 impl Rest {
     pub(super) fn new(left: &str) -> Self {
-        Self { payload: left.to_owned(), told: 0 }
+        Self { payload: left.to_owned(), delivered: 0 }
     }
 
     pub(super) fn left(&self) -> &str {
-        self.payload.get(self.told..).unwrap_or_default()
+        self.payload.get(self.delivered..).unwrap_or_default()
     }
 
     /// So many bytes are left now.
     pub(super) fn shorten(&mut self, left: usize) {
-        self.told = self.payload.len().saturating_sub(left);
+        self.delivered = self.payload.len().saturating_sub(left);
     }
 
     /// Bytes of memory that it holds.

@@ -15,10 +15,10 @@ use crate::websocket::frame::{Opcode, write_header};
 pub(super) enum Writing {
     /// Nothing is under way, or a whole answer, behind which the next request is read.
     Idle,
-    /// The answer to a request whose messages are being told: it waits for the last of them.
+    /// The answer to a request whose messages are being delivered: it waits for the last of them.
     Owed(Box<Owed>),
-    /// The connection failed while the messages of its last request are being told. They are told to the end; the
-    /// answer has no reader any more.
+    /// The connection failed while the messages of its last request are being delivered. They are delivered to the end;
+    /// the answer has no reader any more.
     Abandoned,
     /// A polling response: it waits for the one frame of its answer.
     Poll(Box<Poll>),
@@ -32,7 +32,7 @@ pub(super) enum Writing {
     /// yet miss what the session gave it. A receiver that was turned away, and a download, had nothing of a session's.
     Last { session: Option<Key<Session>>, keep_alive: bool },
     /// WebSocket frames.
-    Frames(Socket),
+    Frames(WebSocket),
     /// The last bytes. Behind them the sending side is shut, or the connection dropped if the
     /// stream of the client has ended.
     Closing,
@@ -59,7 +59,7 @@ impl Form {
     }
 }
 
-/// The answer to a request whose messages are being told.
+/// The answer to a request whose messages are being delivered.
 pub(super) struct Owed {
     pub(super) answer: Box<[u8]>,
     pub(super) keep_alive: bool,
@@ -87,7 +87,7 @@ pub(super) struct Stream {
 }
 
 /// The receiver that lives as long as its session.
-pub(super) struct Socket {
+pub(super) struct WebSocket {
     pub(super) session: Key<Session>,
     pub(super) ping: Ping,
 }

@@ -3,7 +3,7 @@
 use std::io::{self, IoSlice};
 
 use super::layered::{CHUNK, Fault, Goes, Layered, Outcome, Progress, TOO_MUCH};
-use super::socket::{Reading, Socket, Stream, Weight};
+use super::socket::{Input, Socket, Stream, Weight};
 use super::{BUFFER, Extent, Reactor, SHORT_READS, find};
 use crate::collections::{Key, put, trim};
 use crate::containment::discard;
@@ -90,7 +90,7 @@ fn write(stream: &mut Stream) -> impl FnMut(&[u8]) -> io::Result<usize> {
 }
 
 impl Reactor {
-    /// As [`Reactor::read`]: one buffer full of a connection's wire bytes, and its end if it has come.
+    /// As [`Reactor::read`], of a connection's wire bytes.
     pub(super) fn read_layered(
         &mut self,
         key: Key<Connection>,
@@ -102,20 +102,20 @@ impl Reactor {
             let Some(socket) = find(&mut self.sockets, key) else { return };
             let Some(layered) = layer_of(&mut self.layers.layers, key) else { return };
             if layered.is_in_handshake() && self.layers.handshakes >= HANDSHAKES {
-                return self.read_on_later(key);
+                return self.queue_read_and_pass(key);
             }
             if layered.is_clogged() {
-                socket.reading = Reading::Paused;
+                socket.input = Input::Paused;
                 return;
             }
             if !engine.ask_to_read(key) {
-                socket.reading = Reading::Paused;
+                socket.input = Input::Paused;
                 if socket.hung_up {
                     engine.receive(key, Arrival::EndBehindUnread, application);
                 }
                 return;
             }
-            socket.reading = Reading::Drained(Weight::Light);
+            socket.input = Input::Drained(Weight::Light);
             let is_asked = !layered.has_more();
             let count = match if is_asked { socket.stream.read(&mut self.buffer) } else { Ok(0) } {
                 Ok(0) if is_asked => return engine.receive(key, Arrival::End, application),
@@ -132,7 +132,7 @@ impl Reactor {
             let Some(goes) = self.take_wire(key, count, engine, application) else { return };
             let goes_on = !ends_here || goes == Goes::More;
             if count == BUFFER || (goes_on && reads == SHORT_READS) {
-                return self.read_on_later(key);
+                return self.queue_read_and_pass(key);
             }
             if !goes_on {
                 return;
@@ -251,8 +251,8 @@ impl Reactor {
         let Some(layered) = layer_of(&mut self.layers.layers, key) else { return };
         let memory = layered.take_change_of_memory();
         // Where the engine has paused it, the next read asks, and finds that.
-        if memory == Some(0) && socket.reading == Reading::Paused {
-            self.read_on_later(key);
+        if memory == Some(0) && socket.input == Input::Paused {
+            self.queue_read_and_pass(key);
         }
         if let Some(memory) = memory {
             engine.hold_in_layer(key, memory);

@@ -30,7 +30,7 @@ pub(crate) use listener::{Accepted, Acceptor, Begins, Factory, NewLayer};
 use listener::{Failure, Listeners};
 use round::{Left, Round, Told};
 pub(crate) use socket::Stream;
-use socket::{Reading, Socket, Weight};
+use socket::{Input, Socket, Weight};
 
 /// The shared read buffer.
 const BUFFER: usize = 64 << 10;
@@ -88,14 +88,16 @@ pub(crate) struct Reactor {
     unread: VecDeque<Key<Connection>>,
     /// How many of them are left of the pass that is under way.
     left_in_pass: usize,
-    /// One of the others was read since the pass began, and is not drained.
-    is_undrained: bool,
+    /// A socket that the pass leaves out may hold bytes that had arrived before the pass began: one more
+    /// must follow before all is read.
+    must_pass_again: bool,
     clock: SystemClock,
     /// The second of the clock in which the engine was told the date.
-    dated: Millis,
+    dated_second: u64,
     /// Everything that had arrived by then was read.
     heard: Millis,
-    woken: bool,
+    /// Another thread has woken it in this turn.
+    is_woken: bool,
     round: Round,
 }
 
@@ -139,11 +141,11 @@ impl Reactor {
             layers: Layers::default(),
             unread: VecDeque::new(),
             left_in_pass: 0,
-            is_undrained: false,
+            must_pass_again: false,
             clock: SystemClock(Instant::now()),
-            dated: 0,
+            dated_second: 0,
             heard: 0,
-            woken: false,
+            is_woken: false,
             round: Round::default(),
         })
     }
@@ -191,7 +193,7 @@ impl Reactor {
         self.sleep(engine, self.clock.now())
     }
 
-    /// The same at this time. A deadline that has passed, but is not judged until more is read, is now.
+    /// The same at this time. A deadline that has passed, but is not judged until more is read, is zero.
     fn sleep(&self, engine: &Engine, now: Millis) -> Option<Duration> {
         if self.round.is_more() || !self.unread.is_empty() || engine.is_pending() {
             return Some(Duration::ZERO);
@@ -215,7 +217,7 @@ impl Reactor {
         self.tell_time(engine);
         engine.begin_turn(application);
         self.carry_out(engine, application);
-        self.woken = false;
+        self.is_woken = false;
         self.layers.begin_turn();
         self.round.begin_turn(before, told);
         while engine.go_on(application) {
@@ -230,27 +232,27 @@ impl Reactor {
         self.read_unread(engine, application);
         let accepts = self.accept_share(engine, application);
         let left = match self.left_in_pass {
-            0 if accepts || self.is_undrained || engine.postponed() > 0 => Left::More,
+            0 if accepts || self.must_pass_again || engine.postponed() > 0 => Left::More,
             0 => Left::Nothing,
             _ => Left::Pass,
         };
         let sources = self.sockets.len() + self.listeners.len() + 1;
         self.heard = self.round.end_turn(sources * EVENTS_EACH, left);
-        Ok(self.woken)
+        Ok(self.is_woken)
     }
 
     /// Goes on with the pass over the sockets that are not drained, or begins the next one.
     fn read_unread(&mut self, engine: &mut Engine, application: &mut dyn Application) {
         if self.left_in_pass == 0 {
             self.left_in_pass = self.unread.len();
-            self.is_undrained = false;
+            self.must_pass_again = false;
         }
         let enough = engine.work_done() + ENOUGH;
         while self.left_in_pass > 0 && engine.work_done() < enough {
             self.left_in_pass -= 1;
             let Some(key) = self.unread.pop_front() else { return };
             // It may have been read meanwhile, or be another one.
-            if find(&mut self.sockets, key).is_some_and(|socket| socket.reading == Reading::Queued) {
+            if find(&mut self.sockets, key).is_some_and(|socket| socket.input == Input::Queued) {
                 self.read_share(key, engine, application);
                 self.carry_out(engine, application);
             }
@@ -263,7 +265,7 @@ impl Reactor {
         self.read(key, Extent::Drained, engine, application);
         let is_heavy = engine.work_done().saturating_sub(before) >= HEAVY;
         if let (true, Some(socket)) = (is_heavy, find(&mut self.sockets, key))
-            && let Reading::Drained(weight) = &mut socket.reading
+            && let Input::Drained(weight) = &mut socket.input
         {
             *weight = Weight::Heavy;
         }
@@ -291,7 +293,7 @@ impl Reactor {
     /// Lets the engine know the time.
     pub(crate) fn tell_time(&mut self, engine: &mut Engine) {
         let second = engine.read_clock() / 1000;
-        if std::mem::replace(&mut self.dated, second) != second {
+        if std::mem::replace(&mut self.dated_second, second) != second {
             engine.set_date(calendar());
         }
     }
@@ -304,7 +306,7 @@ impl Reactor {
     ) {
         let Token(token) = event.token();
         if event.token() == WAKER {
-            self.woken = true;
+            self.is_woken = true;
             return;
         }
         if self.listeners.wake(usize::MAX - 1 - token) {
@@ -319,28 +321,29 @@ impl Reactor {
             if let Some(socket) = find(&mut self.sockets, key) {
                 socket.hung_up |= event.is_read_closed() || event.is_error();
                 socket.stops_short |= event.is_priority();
-                match socket.reading {
-                    // It has its turn already.
-                    Reading::Queued => return,
+                match socket.input {
+                    // It is in `unread` already.
+                    Input::Queued => return,
                     // A paused socket is not read, so that no read would report the failure.
-                    Reading::Paused if event.is_error() => {
+                    Input::Paused if event.is_error() => {
                         return engine.receive(key, Arrival::Failure, application);
                     }
                     // That its client has gone is known before the requests of others are answered
                     // (contract, rule 7.12).
-                    Reading::Drained(Weight::Heavy) if !socket.hung_up => {
+                    Input::Drained(Weight::Heavy) if !socket.hung_up => {
                         // The pass that is under way ends before it, though its bytes may have come before that began.
-                        self.is_undrained |= self.left_in_pass > 0;
-                        return self.read_later(key);
+                        self.must_pass_again |= self.left_in_pass > 0;
+                        return self.queue_read(key);
                     }
-                    Reading::Paused | Reading::Drained(_) => {}
+                    Input::Paused | Input::Drained(_) => {}
                 }
             }
             self.read_share(key, engine, application);
         }
     }
 
-    /// One buffer full of a connection's bytes, and its end if it has come.
+    /// One full buffer of a connection's bytes, or up to `SHORT_READS` reads that leave room in
+    /// it; and its end if it has come.
     fn read(
         &mut self,
         key: Key<Connection>,
@@ -354,13 +357,13 @@ impl Reactor {
                 return self.read_layered(key, extent, engine, application);
             }
             if !engine.ask_to_read(key) {
-                socket.reading = Reading::Paused;
+                socket.input = Input::Paused;
                 if socket.hung_up {
                     engine.receive(key, Arrival::EndBehindUnread, application);
                 }
                 return;
             }
-            socket.reading = Reading::Drained(Weight::Light);
+            socket.input = Input::Drained(Weight::Light);
             match socket.stream.read(&mut self.buffer) {
                 Ok(0) => return engine.receive(key, Arrival::End, application),
                 Ok(count) => {
@@ -369,7 +372,7 @@ impl Reactor {
                     // A socket with more than this turn's share to read is read on in the next.
                     let is_over = count == BUFFER || (goes_on && reads == SHORT_READS);
                     if is_over {
-                        self.read_on_later(key);
+                        self.queue_read_and_pass(key);
                     }
                     let bytes = self.buffer.get_mut(..count).unwrap_or_default();
                     engine.receive(key, Arrival::Bytes(bytes), application);
@@ -392,7 +395,7 @@ impl Reactor {
             match order {
                 Order::Probe(key) => self.read(key, Extent::ToTheEnd, engine, application),
                 Order::Write(key) => self.write(key, engine, application),
-                Order::Read(key) => self.read_on_later(key),
+                Order::Read(key) => self.queue_read_and_pass(key),
                 Order::Shut(key) => self.shut(key, engine, application),
                 Order::Drop(key) => self.remove(key, application),
             }
@@ -431,18 +434,18 @@ impl Reactor {
         let _ = socket.stream.shut();
     }
 
-    /// There may be more to read: in the next turn.
-    fn read_later(&mut self, key: Key<Connection>) {
+    /// There may be more to read, in the next turn.
+    fn queue_read(&mut self, key: Key<Connection>) {
         if let Some(socket) = find(&mut self.sockets, key) {
-            socket.reading = Reading::Queued;
+            socket.input = Input::Queued;
             self.unread.push_back(key);
         }
     }
 
     /// The same for a socket whose unread bytes may have arrived before those that were read of others.
-    fn read_on_later(&mut self, key: Key<Connection>) {
-        self.is_undrained = true;
-        self.read_later(key);
+    fn queue_read_and_pass(&mut self, key: Key<Connection>) {
+        self.must_pass_again = true;
+        self.queue_read(key);
     }
 
     /// Takes connections in, a share from each listener. Returns whether there may be bytes of theirs that no event has

@@ -21,7 +21,7 @@ pub(super) struct Socket {
     /// Of the connection's key; its index is where the socket is found.
     pub(super) generation: u32,
     pub(super) stream: Stream,
-    pub(super) reading: Reading,
+    pub(super) input: Input,
     /// The client has hung up: reads go on until they say so.
     pub(super) hung_up: bool,
     /// A read may leave room in the buffer and bytes in the socket: on a Unix socket it stops where a client attached
@@ -33,7 +33,7 @@ pub(super) struct Socket {
 
 /// What is known of the bytes in a socket.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Reading {
+pub(super) enum Input {
     /// None: the next ones come with an event.
     Drained(Weight),
     /// There may be some, and the reactor will read them.
@@ -72,7 +72,7 @@ impl Socket {
         Self {
             generation,
             stream,
-            reading: Reading::Drained(Weight::Light),
+            input: Input::Drained(Weight::Light),
             hung_up: false,
             stops_short,
             is_layered,

@@ -6,7 +6,7 @@ use crate::engine::budget::Purpose;
 use crate::engine::connection::Connection;
 use crate::engine::pool::kept_assembly;
 use crate::engine::session::Session;
-use crate::engine::writing::Socket;
+use crate::engine::writing::WebSocket;
 use crate::engine::{Application, Engine, Message};
 use crate::sockjs::{Messages, Transport};
 use crate::websocket::close;
@@ -26,7 +26,7 @@ impl Engine {
         application: &mut dyn Application,
     ) -> Step {
         let Some(connection) = self.connections.get_mut(key) else { return Step::Keep(0) };
-        let Some(&Socket { session, .. }) = connection.websocket() else { return Step::Keep(0) };
+        let Some(&WebSocket { session, .. }) = connection.websocket() else { return Step::Keep(0) };
         let Some(decoder) = connection.decoder_mut() else { return Step::Keep(0) };
         let mut decoder = std::mem::take(decoder);
         let (raw, limit) = self.format_of(session);
