@@ -82,9 +82,9 @@ pub struct ServerOptions {
     /// may get more while three quarters of it are not in use, pages of the program's own while half of it is not,
     /// and an eighth is for clients that read; then `send` says [`SendError::Full`](crate::SendError::Full), and an
     /// answer is 503. Where a client that reads would get nothing, connections whose clients take nothing are
-    /// dropped for it, those that hold most first. Unfinished requests and messages have the last eighth, and may
-    /// have half of it all where it is free; then 503, or close code 1013. Counted is the memory of the buffers,
-    /// what several clients get once.
+    /// dropped for it, those that hold most first. Unfinished requests and messages have an eighth whatever else is
+    /// there, which may be in use beyond all of it, and may have half of it where that is free; then 503, or close
+    /// code 1013. Counted is the memory of the buffers, what several clients get once.
     pub buffered_bytes: usize,
     /// Bytes that the commands of [`Handle`](crate::Handle)s may hold while they wait for the server, each with about
     /// 80 bytes beside its text; default 16 MiB, 4 KiB to 1 GiB. Beyond it a handle says
