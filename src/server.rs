@@ -210,7 +210,7 @@ impl Server {
             if let Some(report) = self.report() {
                 return Ok(report);
             }
-            self.turn(None)?;
+            self.turn_at_once(None)?;
         }
     }
 
@@ -222,6 +222,13 @@ impl Server {
     /// # Errors
     /// As [`Server::run`].
     pub fn turn(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        // The program may have been away for long, and a turn begins with the last reading of the clock.
+        self.host.engine.read_clock();
+        self.turn_at_once(timeout)
+    }
+
+    /// The same where the last turn has only just ended.
+    fn turn_at_once(&mut self, timeout: Option<Duration>) -> io::Result<()> {
         let timeout =
             if self.host.has_mail() { Some(Duration::ZERO) } else { sooner(timeout, self.host.time_left()) };
         let left_over = self.host.engine.left_over_flush();

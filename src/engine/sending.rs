@@ -36,7 +36,7 @@ impl Engine {
 
     fn send_message(&mut self, key: Key<Session>, message: Outgoing<'_>) -> Result<(), SendError> {
         let length = self.estimated_length(key, message.as_message())?;
-        let room = self.room_or_make_it(key, length, length.max(message.memory()))?;
+        let room = self.room_or_make_it(key, length, self.memory_for(key, &message, length))?;
         if room.is_full {
             self.note_full(key, &room);
             return Err(SendError::Full);
@@ -49,7 +49,8 @@ impl Engine {
     /// endpoint's policy says what happens.
     pub fn send_or_overflow(&mut self, key: Key<Session>, message: Outgoing<'_>) {
         let Ok(length) = self.estimated_length(key, message.as_message()) else { return };
-        let Ok(room) = self.room_or_make_it(key, length, length.max(message.memory())) else { return };
+        let memory = self.memory_for(key, &message, length);
+        let Ok(room) = self.room_or_make_it(key, length, memory) else { return };
         if !self.overflows(key, &room) {
             self.queue_message(key, &room, message, length);
         }
@@ -62,6 +63,14 @@ impl Engine {
             (Some(_), Message::Text(text)) => Ok(self.estimated_json_length(text)),
             (Some(_), Message::Binary(_)) if self.is_open(key) => Err(SendError::NotBinary),
             _ => Err(SendError::Gone),
+        }
+    }
+
+    /// How much memory a message of this length takes: on a raw WebSocket what comes with it may be kept.
+    fn memory_for(&self, key: Key<Session>, message: &Outgoing<'_>, length: usize) -> usize {
+        match self.transport(key) {
+            Some(Transport::RawWebSocket) => length.max(message.memory()),
+            _ => length,
         }
     }
 

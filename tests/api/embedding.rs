@@ -37,6 +37,21 @@ fn a_turn_takes_no_longer_than_it_may() {
     assert_eq!(server.report(), None);
 }
 
+/// A program that was away for longer than a timer had left is not held up by the next turn.
+#[test]
+fn a_turn_behind_a_pause_does_not_sleep_for_what_is_due() {
+    const DELAY: Duration = Duration::from_secs(1);
+    let mut server = Server::new(ServerOptions::default()).expect("server");
+    let echo = server.mount("/echo", Echo).expect("mount");
+    server.endpoint(echo).set_timer(0, DELAY);
+    server.turn(Some(Duration::ZERO)).expect("turn");
+    thread::sleep(DELAY * 5 / 4);
+    assert_eq!(server.next_timeout(), Some(Duration::ZERO));
+    let start = Instant::now();
+    server.turn(None).expect("turn");
+    assert!(start.elapsed() < DELAY, "it slept for {:?}", start.elapsed());
+}
+
 /// A loop that owns the server sends without a detour, and is told to turn at once.
 #[test]
 fn the_owner_of_the_loop_sends_to_an_endpoint() {

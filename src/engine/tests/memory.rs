@@ -320,3 +320,23 @@ fn rule_12_13_pages_leave_room_for_sessions() {
     world.send(socket, World::frame(1, &[b'x'; 100_000]));
     assert_eq!(world.take(socket).matches('x').count(), 100_000);
 }
+
+/// Over SockJS a message is written anew, so that memory that comes with it and is not used does not count.
+#[test]
+fn a_message_that_is_given_away_costs_no_more_than_one_that_is_lent() {
+    for given_away in [false, true] {
+        let mut world = World::build(small(), EndpointOptions::default(), echo);
+        let socket = world.websocket("000/s/websocket");
+        world.take(socket);
+        let mut text = String::with_capacity(1_100_000);
+        text.push_str(&"x".repeat(900_000));
+        let session = world.session(0);
+        let sent = match given_away {
+            true => world.engine.send(session, text),
+            false => world.engine.send(session, text.as_str()),
+        };
+        assert_eq!(sent, Ok(()), "{given_away}");
+        world.flush();
+        world.finish();
+    }
+}

@@ -45,7 +45,7 @@ fn milliseconds(time: Duration) -> String {
     let hundredths = (time.as_micros() + 5) / 10;
     match hundredths {
         0..1000 => format!("{}.{:02} ms", hundredths / 100, hundredths % 100),
-        _ => format!("{} ms", (hundredths + 50) / 100),
+        _ => format!("{} ms", (time.as_micros() + 500) / 1000),
     }
 }
 
@@ -82,8 +82,14 @@ mod tests {
 
     #[test]
     fn times_are_rounded_and_fit_their_column() {
-        let times =
-            [(0, "0.00 ms"), (5, "0.01 ms"), (9_994, "9.99 ms"), (9_995, "10 ms"), (999_500, "1000 ms")];
+        let times = [
+            (0, "0.00 ms"),
+            (5, "0.01 ms"),
+            (9_994, "9.99 ms"),
+            (9_995, "10 ms"),
+            (10_495, "10 ms"),
+            (999_500, "1000 ms"),
+        ];
         for (micros, text) in times {
             assert_eq!(milliseconds(Duration::from_micros(micros)), text);
         }
