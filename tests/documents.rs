@@ -38,6 +38,22 @@ fn tests_that_are_named_exist() {
     assert!(count > 40, "{count}");
 }
 
+/// A file may be named by itself, behind one with its folder.
+#[test]
+fn files_that_are_named_exist() {
+    let mut files = Vec::new();
+    sources(root().join("src"), &mut files);
+    let mut count = 0;
+    for (chapter, text) in chapters() {
+        for name in quoted(&text).filter(|it| it.ends_with(".rs") && !it.contains(['*', ' '])) {
+            let is_there = root().join(name).exists() || files.iter().any(|file| file.ends_with(name));
+            assert!(is_there, "{name} in {chapter}");
+            count += 1;
+        }
+    }
+    assert!(count > 20, "{count}");
+}
+
 /// Each chapter is a page, and in the list of the guide and of the README.
 #[test]
 fn every_chapter_is_listed() {
