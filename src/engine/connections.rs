@@ -223,11 +223,11 @@ impl Engine {
     /// dropped, largest outbox first: until there is room for a message too, so that not each of those that follow
     /// must look through all connections again.
     pub(super) fn make_room(&mut self, purpose: Purpose, bytes: usize) -> bool {
-        if self.memory.budget.admit(purpose, bytes) {
+        if self.admits(purpose, bytes) {
             return true;
         }
         // For a page none is dropped where a message for the same client would still have room.
-        if self.memory.nothing_stalled || self.memory.budget.admit(Purpose::Queued, bytes) {
+        if self.memory.nothing_stalled || self.admits(Purpose::Queued, bytes) {
             return false;
         }
         let mut stalled: Vec<_> = self
@@ -237,7 +237,7 @@ impl Engine {
             .map(|(key, connection)| (connection.booked.output, key))
             .collect();
         stalled.sort_unstable_by_key(|(output, _)| *output);
-        while !self.memory.budget.admit(Purpose::Queued, bytes)
+        while !self.admits(Purpose::Queued, bytes)
             && let Some((_, key)) = stalled.pop()
         {
             if let Some(session) = self.connections.get(key).and_then(Connection::session) {
@@ -247,7 +247,7 @@ impl Engine {
         }
         // Only a write shows of more sockets that they take nothing.
         self.memory.nothing_stalled = stalled.is_empty();
-        self.memory.budget.admit(purpose, bytes)
+        self.admits(purpose, bytes)
     }
 
     /// Makes room for an answer with so many bytes behind its head. `false`: there was none, and the connection has

@@ -51,16 +51,16 @@ mod tests {
     #[test]
     fn an_end_that_was_read_is_never_forgotten() {
         // Each state, and what a pause and an end behind unread bytes make of it.
-        for (source, paused, end_behind) in [
+        for (inflow, paused, end_behind) in [
             (Flowing, Paused, PausedBeforeEnd),
             (Paused, Paused, PausedBeforeEnd),
             (PausedBeforeEnd, PausedBeforeEnd, PausedBeforeEnd),
             (Ended, Ended, Ended),
         ] {
-            let mut it = source;
+            let mut it = inflow;
             it.pause();
             assert_eq!(it, paused);
-            it = source;
+            it = inflow;
             it.note_end_behind_unread();
             assert_eq!(it, end_behind);
             assert!(end_behind.is_paused() != end_behind.has_ended());

@@ -68,10 +68,9 @@ impl Engine {
 
     /// How much memory a message of this length takes: on a raw WebSocket what comes with it may be kept.
     fn memory_for(&self, key: Key<Session>, message: &Outgoing<'_>, length: usize) -> usize {
-        match self.transport(key) {
-            Some(Transport::RawWebSocket) => length.max(message.memory()),
-            _ => length,
-        }
+        let own = message.memory();
+        let is_kept = own > length && self.transport(key) == Some(Transport::RawWebSocket);
+        if is_kept { own } else { length }
     }
 
     /// Queues a message for which there is room.
@@ -94,7 +93,7 @@ impl Engine {
     /// the message even if every byte of it is escaped.
     fn estimated_json_length(&self, text: &str) -> usize {
         let most = text.len().saturating_mul(LONGEST_ESCAPE);
-        let is_roomy = self.memory.budget.admit(Purpose::Queued, most.saturating_mul(REWRITTEN));
+        let is_roomy = self.admits(Purpose::Queued, most.saturating_mul(REWRITTEN));
         if is_roomy { text.len() + QUOTES_AND_COMMA } else { string_length(text) }
     }
 

@@ -116,13 +116,13 @@ impl Engine {
     /// Reads on from a connection whose bytes were not welcome, if they are now.
     pub(super) fn resume_reading(&mut self, key: Key<Connection>) {
         let Some(connection) = self.connections.get(key) else { return };
-        let source = connection.inflow;
-        if connection.inflow.is_paused() && self.is_reading(key) {
+        let inflow = connection.inflow;
+        if inflow.is_paused() && self.is_reading(key) {
             if let Some(connection) = self.connections.get_mut(key) {
                 connection.inflow = Inflow::Flowing;
             }
             self.queues.orders.push_back(Order::Read(key));
-        } else if source == Inflow::PausedBeforeEnd {
+        } else if inflow == Inflow::PausedBeforeEnd {
             self.end_behind_unread(key);
         }
     }

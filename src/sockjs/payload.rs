@@ -157,8 +157,12 @@ impl<'a> Literal<'a> {
     fn take(text: &'a str) -> Option<(Self, &'a str)> {
         let inside = text.strip_prefix('"')?;
         let mut has_escapes = false;
-        let mut rest = scan::skip_clean::<Forbidden>(inside.as_bytes());
+        let mut rest = inside.as_bytes();
         loop {
+            rest = scan::skip_clean::<Forbidden>(rest);
+            if rest.is_empty() {
+                return None;
+            }
             // The next block has something in it: byte by byte.
             let left = rest.len().saturating_sub(scan::SHORT);
             while rest.len() > left {
@@ -176,10 +180,6 @@ impl<'a> Literal<'a> {
                     [_, after @ ..] => after,
                 };
             }
-            if rest.is_empty() {
-                return None;
-            }
-            rest = scan::skip_clean::<Forbidden>(rest);
         }
     }
 }

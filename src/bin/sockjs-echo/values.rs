@@ -65,7 +65,7 @@ pub(crate) fn check_timeout(text: &str) -> Result<Duration, String> {
 
 /// It becomes a header field as it is.
 pub(crate) fn origin(text: String) -> Result<String, String> {
-    if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+    if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(format!("--origin {text}: must be an origin, as in https://example.org"));
     }
     Ok(text)

@@ -115,7 +115,7 @@ fn within(
     Err(OptionError::new(option, rule, value))
 }
 
-/// Waits are between a millisecond, the server's run_due_timers, and a day.
+/// Waits are between a millisecond, the server's tick, and a day.
 pub(super) fn wait(option: &'static str, value: Duration) -> Result<(), OptionError> {
     let is_sound = (Duration::from_millis(1)..=LONGEST_WAIT).contains(&value);
     require(option, is_sound, "be between 1 ms and 24 h", value)
